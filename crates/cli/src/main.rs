@@ -1,0 +1,3 @@
+//! The `quire` command.
+
+fn main() {}

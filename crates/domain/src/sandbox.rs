@@ -1,0 +1,413 @@
+//! The contract of a sandbox: one running, isolated copy of an environment.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::environment::Limits;
+use crate::path::WorkspacePath;
+
+/// Makes sandboxes.
+#[async_trait]
+pub trait SandboxBackend: Send + Sync {
+    /// Makes a sandbox and waits until it can take commands.
+    async fn create(&self, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError>;
+
+    /// What isolation and which limits this host gives, tried and not guessed.
+    async fn report(&self) -> IsolationReport;
+
+    /// Removes what crashed processes left: control groups, work directories of throw-away
+    /// uppers, trash. Never what a living process or a kept upper uses.
+    async fn sweep(&self) -> Result<(), SandboxError>;
+}
+
+/// What a sandbox is made from. Paths are absolute; those of the host are never shown inside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SandboxSpec {
+    /// A name for logs and control groups: `[a-z0-9-]`, at most 60 characters, unique among the
+    /// living.
+    pub name: String,
+    /// What lies beneath everything.
+    pub base: SandboxBase,
+    /// Directories with layers of their own: the working tree first of all.
+    pub overlays: Vec<OverlayMount>,
+    /// Directories and files of the host shown inside, read-only.
+    pub binds: Vec<BindMount>,
+    /// Where what is written goes.
+    pub upper: Upper,
+    /// The working directory of commands that name none.
+    pub workdir: PathBuf,
+    /// The home directory inside: made empty and writable.
+    pub home: PathBuf,
+    /// The whole environment of commands; nothing of the host's is added.
+    pub env: BTreeMap<String, String>,
+    /// Who the commands run as.
+    pub user: SandboxUser,
+    /// What all of it may use.
+    pub limits: Limits,
+}
+
+/// What lies beneath everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SandboxBase {
+    /// The host's system directories, by the rules of SANDBOX section 9.1.
+    Host,
+    /// A root file system made of read-only layers, topmost first.
+    Layers(Vec<Layer>),
+}
+
+/// A read-only directory of the host used as a lower layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whose uids its files carry.
+    pub owner: LayerOwner,
+}
+
+/// Whose uids the files of a layer carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LayerOwner {
+    /// Written by this process (a checkout): its user is the sandbox's user inside.
+    Host,
+    /// Written by a sandbox (a frozen upper): the store's uid range.
+    Sandbox,
+}
+
+/// A writable directory over read-only layers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverlayMount {
+    /// Where it shows inside.
+    pub target: PathBuf,
+    /// Its layers, topmost first; may be empty.
+    pub lowers: Vec<Layer>,
+    /// A name for its directory in the upper: `[a-z0-9-]`, unique in the spec.
+    pub name: String,
+}
+
+/// Something of the host shown inside, read-only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BindMount {
+    /// On the host.
+    pub source: PathBuf,
+    /// Inside.
+    pub target: PathBuf,
+    /// Whether it is left out silently where the source is absent.
+    pub optional: bool,
+}
+
+/// Where what is written goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Upper {
+    /// A directory that outlives the sandbox: made if absent, gone on with if present.
+    Disk(PathBuf),
+    /// Memory; gone with the sandbox, with hard limits of size and inodes.
+    Memory,
+}
+
+/// Who the commands run as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SandboxUser {
+    /// Uid 1000 inside, with no capability.
+    Agent,
+    /// Uid 0 inside, with the capabilities that package managers need. For setup alone.
+    SetupRoot,
+}
+
+/// A running sandbox. Dropping the last handle ends it; its disk upper stays.
+#[async_trait]
+pub trait Sandbox: Send + Sync {
+    /// Starts a command. It goes on when the handles are dropped, until the sandbox ends.
+    async fn start(&self, command: Command) -> Result<StartedCommand, SandboxError>;
+
+    /// Reads a file as the sandbox sees it, following links inside only. Regular files only, of
+    /// at most `limit` bytes.
+    async fn read_file(&self, path: &Path, limit: u64) -> Result<Bytes, FileError>;
+
+    /// Changes files below `root` (a directory inside): all or none. Missing directories are
+    /// made. What was begun by a process that died is undone or finished at the next call.
+    async fn change_files(&self, root: &Path, changes: Vec<FileChange>) -> Result<(), FileError>;
+
+    /// What was written below the overlay named `overlay` since `since` (all, if `None`), from
+    /// its upper. At most `limit` paths.
+    async fn changes(
+        &self,
+        overlay: &str,
+        since: Option<ChangeMark>,
+        limit: usize,
+    ) -> Result<Changes, SandboxError>;
+
+    /// Ends all processes and keeps a disk upper; the next command makes the sandbox anew over
+    /// it. Does nothing while a command runs or where it cannot be made anew.
+    async fn fold(&self) -> Result<(), SandboxError>;
+
+    /// Ends all processes and syncs the disk upper, so that its overlays can become layers of
+    /// other sandboxes. Gives the layer for each overlay by name.
+    async fn freeze(&self) -> Result<BTreeMap<String, Layer>, SandboxError>;
+
+    /// Ends all processes within a second and waits for it. A disk upper stays.
+    async fn end(&self) -> Result<(), SandboxError>;
+}
+
+/// A command to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The program (searched in `PATH` inside) and its arguments.
+    pub argv: Vec<String>,
+    /// Added to the sandbox's environment, and winning over it.
+    pub env: BTreeMap<String, String>,
+    /// Where; the sandbox's own if `None`.
+    pub workdir: Option<PathBuf>,
+    /// A terminal of its own, or pipes.
+    pub io: CommandIo,
+}
+
+/// How a command is connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommandIo {
+    /// Standard input empty; output and error interleaved as they came.
+    Output,
+    /// Standard input a pipe that stays open; output and error interleaved.
+    InputOutput,
+    /// Standard input empty; output and error apart ([`CommandEvent::Error`]).
+    Separate,
+    /// A terminal of this size for all three.
+    Terminal {
+        /// Columns.
+        columns: u16,
+        /// Rows.
+        rows: u16,
+    },
+}
+
+/// A command that was started.
+pub struct StartedCommand {
+    /// What it prints, and its end. One reader.
+    pub output: Box<dyn CommandOutput>,
+    /// How to act on it. Many may.
+    pub control: Arc<dyn CommandControl>,
+}
+
+/// What a command prints, and its end.
+#[async_trait]
+pub trait CommandOutput: Send {
+    /// The next piece, at most 64 KiB. After [`CommandEvent::Exited`] there is none. While nobody
+    /// reads, the command waits: nothing is buffered without bound. Cancel-safe.
+    async fn next(&mut self) -> Result<CommandEvent, SandboxError>;
+}
+
+/// What came from a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommandEvent {
+    /// Output (and error, unless apart).
+    Output(Bytes),
+    /// Error, where it is kept apart.
+    Error(Bytes),
+    /// It and its output ended: the process exited and its output was closed, or a second passed
+    /// since with the output held open by a child.
+    Exited(ExitStatus),
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitStatus {
+    /// By itself, with this code.
+    Code(i32),
+    /// By a signal.
+    Signal(i32),
+}
+
+impl ExitStatus {
+    /// Whether it is code 0.
+    pub fn success(self) -> bool {
+        self == Self::Code(0)
+    }
+
+    /// As a shell would give it: 128 + signal.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+/// How to act on a running command.
+#[async_trait]
+pub trait CommandControl: Send + Sync {
+    /// Writes to its standard input or terminal; waits while it does not read, `timeout` at most.
+    async fn write(&self, bytes: &[u8], timeout: Duration) -> Result<(), SandboxError>;
+
+    /// Closes its standard input.
+    async fn close_input(&self) -> Result<(), SandboxError>;
+
+    /// Sends a signal to it and its process group.
+    async fn signal(&self, signal: CommandSignal) -> Result<(), SandboxError>;
+}
+
+/// The signals that are sent to commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommandSignal {
+    /// SIGINT.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+    /// SIGKILL.
+    Kill,
+}
+
+/// A change to one file below a root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileChange {
+    /// Write the whole content; a new file gets mode 0644, an existing one keeps its own.
+    Write {
+        /// Which file.
+        path: WorkspacePath,
+        /// Its new content.
+        content: Bytes,
+    },
+    /// Remove a file.
+    Remove {
+        /// Which file.
+        path: WorkspacePath,
+    },
+}
+
+/// A point up to which changes were listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct ChangeMark(pub u64);
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes {
+    /// Files (not directories) that were written or removed, relative to the overlay; names that
+    /// are not UTF-8 lossily.
+    pub paths: Vec<String>,
+    /// Whether there were more than the limit.
+    pub more: bool,
+    /// Pass it to the next call.
+    pub mark: ChangeMark,
+    /// Bytes and files now in the upper.
+    pub used: UpperUse,
+}
+
+/// How much an upper holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct UpperUse {
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Files and directories.
+    pub files: u64,
+}
+
+/// What isolation and which limits a host gives, for people and for the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IsolationReport {
+    /// Whether sandboxes can be made.
+    pub usable: bool,
+    /// One entry for each thing that was tried.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that was tried on this host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What, e.g. `memory limit`.
+    pub name: String,
+    /// How well it stands.
+    pub level: FindingLevel,
+    /// What was found, e.g. `cgroup v1`.
+    pub detail: String,
+    /// What to do about it, where something can be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+/// How well something stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingLevel {
+    /// As it should be.
+    Good,
+    /// Works in a weaker way.
+    Degraded,
+    /// Missing; sandboxes cannot be made without it.
+    Missing,
+}
+
+/// Why a sandbox could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The host does not allow what a sandbox needs.
+    #[error("this host cannot make a sandbox: {what}; {remedy}")]
+    Unsupported {
+        /// What is missing.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// It could not be made.
+    #[error("cannot make the sandbox: {step}")]
+    Create {
+        /// What was being done.
+        step: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A program could not be started.
+    #[error("cannot start `{program}`: {source}")]
+    Spawn {
+        /// Which.
+        program: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It is gone: killed, or its supervisor broke the protocol.
+    #[error("the sandbox is gone: {0}")]
+    Gone(String),
+    /// It did not answer in time.
+    #[error("the sandbox did not answer within {0:?}")]
+    Timeout(Duration),
+    /// The disk is full, or its share of it.
+    #[error("the sandbox's disk is full")]
+    DiskFull,
+}
+
+/// Why a file could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// There is none.
+    #[error("there is no file `{0}`")]
+    NotFound(String),
+    /// A directory, device, pipe or socket.
+    #[error("`{0}` is not a regular file")]
+    NotAFile(String),
+    /// Larger than asked for.
+    #[error("`{path}` has {bytes} bytes; the limit is {limit}")]
+    TooLarge {
+        /// Which.
+        path: String,
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The system refused.
+    #[error("cannot access `{path}`: {message}")]
+    Denied {
+        /// Which.
+        path: String,
+        /// What the system said.
+        message: String,
+    },
+    /// The sandbox itself failed.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+}
