@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
-use crate::environment::CheckSpec;
-use crate::ids::{AttemptId, Sha256, TaskId, TaskNumber, TurnId};
+use crate::environment::{CheckSpec, Environment};
+use crate::ids::{AttemptId, CommitId, Sha256, TaskId, TaskNumber, TurnId};
 use crate::time::Timestamp;
 
 /// What a turn may do, and what it ends in.
@@ -107,6 +107,28 @@ pub struct Request {
     /// What a review is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<ReviewTarget>,
+    /// Where all attempts of the turn start, once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<StartPoint>,
+    /// The recipe as it was when the turn was submitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
+}
+
+/// Where the attempts of a turn start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartPoint {
+    /// The commit they start on, and that their diffs are against.
+    pub base: CommitId,
+    /// The commit that was checked out or named; differs from `base` where uncommitted work was
+    /// put into a commit of Quire's own.
+    pub head: CommitId,
+    /// The branch that is checked out or named, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// Files of uncommitted work in `base`.
+    #[serde(default)]
+    pub uncommitted: u32,
 }
 
 /// A picture that is kept as a blob.

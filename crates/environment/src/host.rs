@@ -1,0 +1,305 @@
+//! The host's view: what of the person's machine is shown beside the repository.
+//!
+//! Without the person's toolchains and the checkout's ignored build directories, most real
+//! checkouts could not run a test with the network closed (DESIGN section 8). What was taken is
+//! told in notes that the log keeps.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use quire_domain::sandbox::{BindMount, Layer, LayerOwner, OverlayMount};
+
+use crate::build_dirs;
+use crate::toolchains::{Access, TOOLCHAIN_VARIABLES, TOOLCHAINS};
+
+/// What the composition root knows of the person's machine.
+#[derive(Debug, Clone, Default)]
+pub struct HostFacts {
+    /// The person's home directory, if there is one.
+    pub home: Option<PathBuf>,
+    /// The entries of `PATH`.
+    pub path: Vec<PathBuf>,
+    /// Variables of [`TOOLCHAIN_VARIABLES`] that are set, and language settings.
+    pub variables: BTreeMap<String, String>,
+    /// Further directories below the home directory that the configuration names.
+    pub more: Vec<PathBuf>,
+}
+
+/// The person's checkout, where there is one.
+#[derive(Debug, Clone)]
+pub struct CheckoutFacts {
+    /// Its top level on the host; the repository lies at the same path inside.
+    pub root: PathBuf,
+    /// Its ignored directories, relative, topmost only.
+    pub ignored: Vec<String>,
+}
+
+/// What is shown, and how commands find it.
+#[derive(Debug, Clone, Default)]
+pub struct HostView {
+    /// The home directory inside.
+    pub home: PathBuf,
+    /// Read-only.
+    pub binds: Vec<BindMount>,
+    /// Writable over the host's content.
+    pub overlays: Vec<OverlayMount>,
+    /// Variables of all commands, `PATH` included.
+    pub env: BTreeMap<String, String>,
+    /// What was taken, a line each.
+    pub notes: Vec<String>,
+    /// Whether ignored build directories of the checkout are shown.
+    pub build_dirs: bool,
+}
+
+/// Where programs are on every system.
+const SYSTEM_PATH: [&str; 6] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// The home directory of sandboxes that take nothing of the person's.
+const BARE_HOME: &str = "/home/quire";
+
+impl HostView {
+    /// The view that takes nothing of the person's: system directories alone.
+    pub fn bare() -> Self {
+        let mut view = Self { home: PathBuf::from(BARE_HOME), ..Self::default() };
+        view.env = base_variables(&view.home, &SYSTEM_PATH.map(PathBuf::from));
+        view
+    }
+
+    /// The view with the person's toolchains and, where there is a checkout, its build
+    /// directories. Reads the disk for what exists; a few dozen `stat` calls.
+    pub fn of(facts: &HostFacts, checkout: Option<&CheckoutFacts>) -> Self {
+        let Some(home) = facts.home.as_deref().filter(|home| usable_home(home)) else {
+            let mut view = Self::bare();
+            view.notes.push("no home directory: no toolchains of a person are shown".to_owned());
+            view.add_build_dirs(checkout);
+            return view;
+        };
+        let mut view = Self { home: home.to_owned(), ..Self::default() };
+        view.add_toolchains(facts, home);
+        let path = view.visible_path(facts, home);
+        view.env = base_variables(home, &path);
+        for (name, value) in &facts.variables {
+            let place = Path::new(value);
+            let carried = !TOOLCHAIN_VARIABLES.contains(&name.as_str())
+                || !place.is_absolute()
+                || !place.starts_with(home)
+                || view.shows_something_of(place);
+            if carried {
+                view.env.insert(name.clone(), value.clone());
+            }
+        }
+        view.add_build_dirs(checkout);
+        view
+    }
+
+    fn add_toolchains(&mut self, facts: &HostFacts, home: &Path) {
+        let mut taken = Vec::new();
+        for toolchain in TOOLCHAINS {
+            let source = home.join(toolchain.path);
+            if !source.exists() {
+                continue;
+            }
+            taken.push(toolchain.path.to_owned());
+            match toolchain.access {
+                Access::Read => self.bind(source),
+                Access::Scratch => self.overlay(source),
+            }
+        }
+        let named = facts.path.iter().chain(&facts.more);
+        for entry in named.filter(|entry| entry.starts_with(home) && entry.as_path() != home) {
+            // `~/bin` and the like; never a directory that holds one with credentials.
+            let depth = entry.strip_prefix(home).map_or(0, |rest| rest.components().count());
+            if depth > 0 && !self.shows(entry) && !holds_credentials(entry, home) && entry.is_dir()
+            {
+                if let Ok(rest) = entry.strip_prefix(home) {
+                    taken.push(rest.display().to_string());
+                }
+                self.bind(entry.clone());
+            }
+        }
+        if !taken.is_empty() {
+            taken.sort();
+            self.notes.push(format!("toolchains of ~: {}", taken.join(", ")));
+        }
+    }
+
+    fn add_build_dirs(&mut self, checkout: Option<&CheckoutFacts>) {
+        let Some(checkout) = checkout else { return };
+        let (chosen, left) = build_dirs::choose(&checkout.ignored);
+        for (index, relative) in chosen.iter().enumerate() {
+            let source = checkout.root.join(relative);
+            self.overlays.push(OverlayMount {
+                target: source.clone(),
+                lowers: vec![Layer { path: source, owner: LayerOwner::Host }],
+                name: format!("build-{index}"),
+            });
+        }
+        self.build_dirs = !chosen.is_empty();
+        if !chosen.is_empty() {
+            self.notes.push(format!("ignored directories shown: {}", chosen.join(", ")));
+        }
+        if !left.is_empty() {
+            let shown: Vec<&str> = left.iter().take(8).map(String::as_str).collect();
+            let more = if left.len() > 8 { ", …" } else { "" };
+            self.notes
+                .push(format!("ignored directories left outside: {}{more}", shown.join(", ")));
+        }
+    }
+
+    fn bind(&mut self, source: PathBuf) {
+        self.binds.push(BindMount { target: source.clone(), source, optional: true });
+    }
+
+    fn overlay(&mut self, source: PathBuf) {
+        let name = format!("cache-{}", self.overlays.len());
+        let lowers = vec![Layer { path: source.clone(), owner: LayerOwner::Host }];
+        self.overlays.push(OverlayMount { target: source, lowers, name });
+    }
+
+    /// Whether `path` is at or below something that is shown.
+    fn shows(&self, path: &Path) -> bool {
+        let binds = self.binds.iter().map(|bind| &bind.target);
+        let overlays = self.overlays.iter().map(|overlay| &overlay.target);
+        binds.chain(overlays).any(|target| path.starts_with(target))
+    }
+
+    /// Whether `path` is, holds, or is below something that is shown.
+    fn shows_something_of(&self, path: &Path) -> bool {
+        self.shows(path)
+            || self.binds.iter().any(|bind| bind.target.starts_with(path))
+            || self.overlays.iter().any(|overlay| overlay.target.starts_with(path))
+    }
+
+    fn visible_path(&self, facts: &HostFacts, home: &Path) -> Vec<PathBuf> {
+        let mut path: Vec<PathBuf> = Vec::new();
+        for entry in &facts.path {
+            let system = ["/usr", "/bin", "/sbin", "/opt", "/lib"]
+                .iter()
+                .any(|prefix| entry.starts_with(prefix));
+            let visible = system || (entry.starts_with(home) && self.shows(entry));
+            if visible && !path.contains(entry) {
+                path.push(entry.clone());
+            }
+        }
+        for entry in SYSTEM_PATH.map(PathBuf::from) {
+            if !path.contains(&entry) {
+                path.push(entry);
+            }
+        }
+        path
+    }
+}
+
+/// Variables that every command has.
+fn base_variables(home: &Path, path: &[PathBuf]) -> BTreeMap<String, String> {
+    let path: Vec<String> = path.iter().map(|entry| entry.display().to_string()).collect();
+    BTreeMap::from(
+        [
+            ("HOME", home.display().to_string()),
+            ("PATH", path.join(":")),
+            ("USER", "quire".to_owned()),
+            ("LOGNAME", "quire".to_owned()),
+            ("SHELL", "/bin/bash".to_owned()),
+            ("LANG", "C.UTF-8".to_owned()),
+            ("TERM", "dumb".to_owned()),
+            ("TMPDIR", "/tmp".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    )
+}
+
+/// A home that can be shown at its own path: absolute, and not a directory of the system.
+fn usable_home(home: &Path) -> bool {
+    home.is_absolute() && home.components().count() > 1 && home.is_dir() && {
+        let system = ["/usr", "/bin", "/etc", "/var", "/proc", "/dev", "/tmp", "/sys"];
+        !system.iter().any(|prefix| home.starts_with(prefix))
+    }
+}
+
+/// Directories of a home that hold credentials: nothing at or above them is shown, whatever
+/// `PATH` says.
+fn holds_credentials(entry: &Path, home: &Path) -> bool {
+    const CREDENTIALS: [&str; 12] = [
+        ".ssh",
+        ".gnupg",
+        ".aws",
+        ".azure",
+        ".kube",
+        ".docker",
+        ".config",
+        ".netrc",
+        ".npmrc",
+        ".password-store",
+        ".mozilla",
+        ".cargo/credentials.toml",
+    ];
+    CREDENTIALS.iter().any(|name| {
+        let place = home.join(name);
+        entry.starts_with(&place) || place.starts_with(entry)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home_with(paths: &[&str]) -> tempfile::TempDir {
+        let parent = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
+        std::fs::create_dir_all(&parent).unwrap();
+        let home = tempfile::Builder::new().prefix("home").tempdir_in(parent).unwrap();
+        for path in paths {
+            std::fs::create_dir_all(home.path().join(path)).unwrap();
+        }
+        home
+    }
+
+    #[test]
+    fn toolchains_are_taken_and_credentials_are_not() {
+        let home = home_with(&[".cargo/bin", ".cargo/registry", ".ssh", ".aws", "bin"]);
+        let facts = HostFacts {
+            home: Some(home.path().to_owned()),
+            path: vec![
+                home.path().join("bin"),
+                home.path().join(".ssh"),
+                home.path().to_owned(),
+                PathBuf::from("/usr/bin"),
+                PathBuf::from("/mnt/elsewhere"),
+            ],
+            ..HostFacts::default()
+        };
+        let view = HostView::of(&facts, None);
+        let binds: Vec<_> = view.binds.iter().map(|bind| bind.target.clone()).collect();
+        assert_eq!(binds, [home.path().join(".cargo/bin"), home.path().join("bin")]);
+        let overlays: Vec<_> = view.overlays.iter().map(|o| o.target.clone()).collect();
+        assert_eq!(overlays, [home.path().join(".cargo/registry")]);
+        let path = &view.env["PATH"];
+        assert!(path.starts_with(&format!("{}:/usr/bin:", home.path().join("bin").display())));
+        assert!(!path.contains(".ssh") && !path.contains("/mnt"), "{path}");
+    }
+
+    #[test]
+    fn a_variable_that_points_at_what_is_not_shown_is_left_out() {
+        let home = home_with(&[".cargo/bin", "private"]);
+        let set = |name: &str, value: String| (name.to_owned(), value);
+        let facts = HostFacts {
+            home: Some(home.path().to_owned()),
+            variables: BTreeMap::from([
+                set("CARGO_HOME", home.path().join(".cargo").display().to_string()),
+                set("GOPATH", home.path().join("private").display().to_string()),
+                set("JAVA_HOME", "/usr/lib/jvm/x".to_owned()),
+            ]),
+            ..HostFacts::default()
+        };
+        let env = HostView::of(&facts, None).env;
+        assert!(env.contains_key("CARGO_HOME") && env.contains_key("JAVA_HOME"));
+        assert!(!env.contains_key("GOPATH"));
+    }
+
+    #[test]
+    fn a_bare_view_takes_nothing() {
+        let view = HostView::bare();
+        assert!(view.binds.is_empty() && view.overlays.is_empty() && view.notes.is_empty());
+        assert_eq!(view.home, Path::new("/home/quire"));
+    }
+}

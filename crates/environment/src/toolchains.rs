@@ -1,0 +1,111 @@
+//! What of a person's home directory builds and tests need: toolchains and package caches, never
+//! the files beside them that hold credentials.
+//!
+//! Each entry is the narrowest directory that works, by the tool's documented layout; so
+//! `.cargo/credentials.toml`, `.npmrc`, `.netrc`, `.m2/settings.xml` and the like stay outside.
+
+/// How an entry is shown inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Read-only.
+    Read,
+    /// Writable over a layer: the tool unpacks into it while it works. What it writes stays in
+    /// the sandbox.
+    Scratch,
+}
+
+/// One directory or file below the home directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Toolchain {
+    /// Relative to the home directory.
+    pub path: &'static str,
+    /// How it is shown.
+    pub access: Access,
+}
+
+const fn read(path: &'static str) -> Toolchain {
+    Toolchain { path, access: Access::Read }
+}
+
+const fn scratch(path: &'static str) -> Toolchain {
+    Toolchain { path, access: Access::Scratch }
+}
+
+/// The list. Entries that a person does not have are left out silently.
+pub const TOOLCHAINS: &[Toolchain] = &[
+    // Rust. Cargo unpacks sources and locks the package cache below `registry` and `git`.
+    read(".cargo/bin"),
+    read(".cargo/env"),
+    scratch(".cargo/registry"),
+    scratch(".cargo/git"),
+    read(".rustup/toolchains"),
+    read(".rustup/settings.toml"),
+    // Python.
+    read(".pyenv"),
+    read(".local/bin"),
+    read(".local/lib"),
+    read(".local/share/uv"),
+    read(".local/share/pipx"),
+    read(".cache/uv"),
+    read(".cache/pypoetry/virtualenvs"),
+    read(".local/share/virtualenvs"),
+    // Node.
+    read(".nvm/versions"),
+    read(".nvm/alias"),
+    read(".nvm/nvm.sh"),
+    read(".volta/bin"),
+    read(".volta/tools"),
+    read(".fnm"),
+    read(".local/share/fnm"),
+    read(".local/share/pnpm"),
+    read(".bun/bin"),
+    read(".deno/bin"),
+    // Go. The module cache is locked while it is read.
+    read("go/bin"),
+    scratch("go/pkg/mod"),
+    read(".local/go"),
+    // The JVM.
+    read(".sdkman/candidates"),
+    scratch(".m2/repository"),
+    scratch(".gradle/caches"),
+    read(".gradle/wrapper"),
+    read(".jenv"),
+    // Ruby, and managers of many languages.
+    read(".rbenv"),
+    read(".rvm/rubies"),
+    read(".rvm/gems"),
+    read(".asdf"),
+    read(".local/share/mise"),
+    read(".dotnet"),
+    read(".nix-profile"),
+    read(".ghcup/bin"),
+    read(".ghcup/ghc"),
+    read(".elan"),
+    read(".opam"),
+];
+
+/// Variables that say where a toolchain lies. Carried inside where the place is shown there.
+pub const TOOLCHAIN_VARIABLES: &[&str] = &[
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+    "PYENV_ROOT",
+    "PYENV_VERSION",
+    "NVM_DIR",
+    "NVM_BIN",
+    "VOLTA_HOME",
+    "GOPATH",
+    "GOROOT",
+    "GOMODCACHE",
+    "JAVA_HOME",
+    "SDKMAN_DIR",
+    "M2_HOME",
+    "GRADLE_USER_HOME",
+    "RBENV_ROOT",
+    "ASDF_DIR",
+    "ASDF_DATA_DIR",
+    "MISE_DATA_DIR",
+    "DOTNET_ROOT",
+    "VIRTUAL_ENV",
+    "CONDA_PREFIX",
+];
