@@ -1,1 +1,14 @@
-//! placeholder
+//! The loop: asks a model, runs its tools in a sandbox, writes down what happened, and decides
+//! when it is done. It knows no HTTP, database, forge, git on the host, or which sandbox it has.
+//!
+//! [`run`] takes an [`AttemptRun`] and drives it to an [`End`]. What happens next is decided by
+//! [`next_step`] from the [`Transcript`], a fold of the log; the driver performs it and records it.
+
+mod contracts;
+mod run;
+
+pub use contracts::{
+    ContractError, Findings, Finish, Inputs, InstructionTree, OutsideFile, Purse, ReadText,
+    SandboxSource,
+};
+pub use run::{AgentError, AttemptRun, End, Settings, run};
