@@ -1,3 +1,45 @@
-//! The project's own chores.
+//! The project's own chores: `cargo xtask <command>`. Each command has its own file.
 
-fn main() {}
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a chore talks to the person who started it"
+)]
+
+mod cargo;
+mod check;
+mod needs;
+mod outcome;
+mod test;
+mod tidy;
+
+use clap::{Parser, Subcommand};
+
+use crate::outcome::Chore;
+
+/// The project's own chores.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything CI runs: formatting, lints, tidy, docs, licences, tests.
+    Check(check::Args),
+    /// All tests, or those that the arguments choose.
+    Test(test::Args),
+    /// The rules no compiler checks: crate edges, file sizes, lists, leftovers, access.
+    Tidy(tidy::Args),
+}
+
+fn main() -> std::process::ExitCode {
+    let chore: Chore = match Cli::parse().command {
+        Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Tidy(args) => tidy::run(&args),
+    };
+    outcome::report(chore)
+}
