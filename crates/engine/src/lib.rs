@@ -1,1 +1,25 @@
-//! placeholder
+#![allow(
+    clippy::todo,
+    clippy::unused_async,
+    unused_variables,
+    dead_code,
+    unused_imports,
+    unused_mut
+)]
+//! Event log, bus, blobs and chunks on one machine, behind contracts that a cluster can keep too.
+//!
+//! [`EventLog`], [`Bus`] and [`Blobs`] are contracts; [`LocalLog`], [`LocalBus`] and
+//! [`FolderBlobs`] keep them for one machine, [`MemoryLog`] and [`MemoryBlobs`] for tests.
+//! [`Chunks`] are files of the worker that made them.
+
+mod blobs;
+mod bus;
+mod chunks;
+mod log;
+mod spill;
+
+pub use blobs::{BlobError, Blobs, FolderBlobs, MAX_BLOB_BYTES, MemoryBlobs};
+pub use bus::{Bus, Heard, LiveFeed, LocalBus};
+pub use chunks::{AttemptChunks, Chunks, Piece, Redactor};
+pub use log::{EventLog, Head, LocalLog, LogError, MemoryLog, StoredEvent, Watch};
+pub use spill::{MAX_EVENT_BYTES, restore, spill};

@@ -1,0 +1,138 @@
+//! What can go wrong with the store, and what a person can do about it.
+
+use std::path::PathBuf;
+
+use quire_domain::ids::{AttemptId, TaskNumber};
+use quire_domain::time::Timestamp;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another worker holds the attempt now, or it has ended: stop at once, write nothing more.
+    #[error("attempt {attempt} was taken over by another worker")]
+    Fenced {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// There is no such task, turn or attempt.
+    #[error("there is no {what} `{name}`")]
+    NotFound {
+        /// `task`, `turn` or `attempt`.
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+    },
+    /// The newest turn of the task has not ended, so none can follow it.
+    #[error("task {task} is still at work")]
+    TurnOpen {
+        /// The task.
+        task: TaskNumber,
+    },
+    /// The turn has several attempts and none was chosen.
+    #[error("task {task} has {attempts} attempts, and none was chosen")]
+    NotChosen {
+        /// The task.
+        task: TaskNumber,
+        /// How many.
+        attempts: u8,
+    },
+    /// The attempt that was to be chosen or continued is not one of the task's.
+    #[error("attempt {attempt} does not belong there")]
+    WrongAttempt {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// The idempotency key was used before, for another request.
+    #[error("the idempotency key `{key}` was used before, for another request")]
+    KeyReused {
+        /// The key.
+        key: String,
+    },
+    /// An input was applied before, or a later one was.
+    #[error("input {number} was applied before")]
+    AlreadyApplied {
+        /// Its number.
+        number: u64,
+    },
+    /// A value is outside its bounds.
+    #[error("{what} is too large or empty: {found}, allowed are 1 to {allowed}")]
+    OutOfBounds {
+        /// Which value, with its unit.
+        what: &'static str,
+        /// Its size.
+        found: usize,
+        /// The largest allowed size.
+        allowed: usize,
+    },
+    /// Another process kept the database locked for longer than we wait.
+    #[error("the database is locked by another process")]
+    Busy,
+    /// The disk is full.
+    #[error("the disk is full")]
+    DiskFull,
+    /// A later version of Quire wrote the database.
+    #[error("the database has version {found}, this program knows {known}")]
+    Newer {
+        /// Its version.
+        found: i64,
+        /// The newest this program knows.
+        known: i64,
+    },
+    /// What was read is not what was written.
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
+    /// The file cannot be opened.
+    #[error("cannot open `{}`", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Reading or writing failed.
+    #[error("cannot reach the database")]
+    Io(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// What the person can do about it.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Fenced { .. } => "the other worker goes on with it; nothing has to be done",
+            Self::NotFound { .. } => "`quire task list` shows what there is",
+            Self::TurnOpen { .. } => "wait for it, or end it with `quire task cancel`",
+            Self::NotChosen { .. } => "name one, as in `42.3`",
+            Self::WrongAttempt { .. } => "`quire task show` lists the attempts of a task",
+            Self::KeyReused { .. } => "send another key with another request",
+            Self::AlreadyApplied { .. } => "nothing has to be done",
+            Self::OutOfBounds { .. } => "make it shorter",
+            Self::Busy => "see which process holds `quire.db` (`fuser quire.db`), then try again",
+            Self::DiskFull => "free some disk space, then try again",
+            Self::Newer { .. } => "use the newer version of quire, or another --data-dir",
+            Self::Damaged(_) => {
+                "keep a copy of the file, then restore a backup, or use another --data-dir"
+            }
+            Self::Open { .. } => "check that the data directory exists and belongs to you",
+            Self::Io(_) => "check the disk (`dmesg`), then try again",
+        }
+    }
+}
+
+/// Why an attempt could not be claimed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// A worker holds it.
+    #[error("worker `{worker}` is at work on it")]
+    Held {
+        /// Who.
+        worker: String,
+        /// Until when, unless renewed.
+        until: Timestamp,
+    },
+    /// It ended.
+    #[error("it has ended")]
+    Done,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
