@@ -378,6 +378,19 @@ pub enum SandboxError {
     /// The disk is full, or its share of it.
     #[error("the sandbox's disk is full")]
     DiskFull,
+    /// It was ended because its processes used more than they may.
+    #[error("the sandbox was ended: it used more than its limit of {what}")]
+    LimitExceeded {
+        /// Which limit and how much it is, e.g. `memory (512 MiB)`.
+        what: String,
+    },
+    /// The disk upper was in use when the machine went down, so that parts of it may never have
+    /// reached the disk. Take the checkpoint instead.
+    #[error("what was written in `{path}` before the machine restarted cannot be trusted")]
+    UpperStale {
+        /// The upper.
+        path: String,
+    },
 }
 
 /// Why a file could not be read or changed.
