@@ -105,6 +105,8 @@ pub enum CitationMark {
     Stale,
     /// The change deleted these lines; they were found at the base.
     Deleted,
+    /// The attempt made a change, and this file is no part of it.
+    Unchanged,
 }
 
 /// Why a citation was rejected.

@@ -1,1 +1,23 @@
-//! placeholder
+//! What an attempt can prove: a hash chain over its log, checked citations, and a signed
+//! statement that can be verified offline. No I/O.
+//!
+//! [`chain`] links and verifies events, [`citations`] reads citations from an answer and
+//! [`resolve()`] looks where they lead, [`statement`] sums an attempt up from its log, [`dsse`] and
+//! [`keys`] sign it, [`bundle`] holds all of it in one file, [`rerun`] compares repeated
+//! commands. What that proves and what not: `docs/design/evidence.md`.
+
+pub mod bundle;
+pub mod canonical;
+pub mod chain;
+pub mod citations;
+pub mod digest;
+pub mod dsse;
+pub mod keys;
+pub mod record;
+pub mod rerun;
+mod resolve;
+mod shown;
+pub mod statement;
+
+pub use resolve::{OpenedChunk, OpenedFile, Sources, resolve};
+pub use shown::ShownText;
