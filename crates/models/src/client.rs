@@ -1,0 +1,348 @@
+//! Asks a model: one try after another until there is a whole reply or a reason why not.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use quire_domain::budget::Usage;
+use quire_domain::model::{Model, ModelError, ModelInfo, ModelRequest, ReplyDelta};
+use quire_domain::transcript::{Reply, StopReason};
+use reqwest::Response;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+
+use crate::catalogue::Dialect;
+use crate::dialect::{self, Reader};
+use crate::fault::{self, Again, Fault};
+use crate::fold::{self, Fold};
+use crate::gateway::Gateway;
+use crate::http::HttpClients;
+use crate::images::Images;
+use crate::messages;
+use crate::resolve::ResolvedModel;
+use crate::retry_after::retry_after;
+use crate::settings::Settings;
+use crate::sse::SseReader;
+
+/// All bytes of one answer. Some dialects send a reply's text up to four times.
+const STREAM_LIMIT: usize = 160 * 1024 * 1024;
+/// One event of a stream.
+const EVENT_LIMIT: usize = 64 * 1024 * 1024;
+/// What is read of an answer that is an error.
+const ERROR_LIMIT: usize = 64 * 1024;
+/// How long an answer that is complete may take to close before it is left to the background.
+const DRAIN_AT_ONCE: Duration = Duration::from_millis(2);
+/// How long it may take there; its connection is thrown away then.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// What all models of a process share: connections, and one gateway for each provider's address.
+pub struct Client {
+    settings: Settings,
+    http: HttpClients,
+    gateways: Mutex<HashMap<String, Arc<Gateway>>>,
+}
+
+/// Connects to `model` with a client of its own. Where there are several models, share a
+/// [`Client`].
+pub fn connect(model: ResolvedModel, settings: &Settings) -> Arc<dyn Model> {
+    Arc::new(Client::new(settings.clone())).connect(model)
+}
+
+impl Client {
+    /// A client; nothing is opened or loaded yet.
+    pub fn new(settings: Settings) -> Self {
+        let http = HttpClients::new(settings.connect_timeout);
+        Self { settings, http, gateways: Mutex::default() }
+    }
+
+    /// A model that is asked through this client.
+    pub fn connect(self: &Arc<Self>, model: ResolvedModel) -> Arc<dyn Model> {
+        let gateway = self.gateway(&model);
+        let url = format!("{}{}", model.base_url, dialect::path(model.dialect));
+        Arc::new(RemoteModel { client: Arc::clone(self), gateway, url, model })
+    }
+
+    /// The gateway that all models at the same address share.
+    fn gateway(&self, model: &ResolvedModel) -> Arc<Gateway> {
+        let mut gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
+        let gateway = gateways.entry(model.base_url.clone()).or_insert_with(|| {
+            let limits = self.settings.limits.get(&model.provider).copied().unwrap_or_default();
+            Arc::new(Gateway::new(limits, Arc::clone(&self.settings.pace)))
+        });
+        Arc::clone(gateway)
+    }
+}
+
+struct RemoteModel {
+    client: Arc<Client>,
+    gateway: Arc<Gateway>,
+    url: String,
+    model: ResolvedModel,
+}
+
+#[async_trait]
+impl Model for RemoteModel {
+    fn info(&self) -> &ModelInfo {
+        &self.model.info
+    }
+
+    async fn reply(&self, request: ModelRequest<'_>) -> Result<Reply, ModelError> {
+        let images = Images::open(&request, self.model.info.images).await;
+        let body = dialect::body(self.model.dialect, &self.model, &request, &images);
+        drop(images);
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let fault = match self.one_try(&request, body.clone()).await {
+                Ok(reply) => return Ok(reply),
+                Err(fault) => fault,
+            };
+            let again = match fault {
+                Fault::Again(again) => again,
+                Fault::Fatal(error) => return Err(error),
+                Fault::Refused(words) => return Ok(self.refused(words)),
+                Fault::TooLarge(what) => return Err(self.unreadable(what.to_owned())),
+            };
+            let wait = self.wait(tries, &again);
+            if tries >= self.client.settings.tries || wait > self.client.settings.longest_wait {
+                return Err(self.gave_up(tries, again));
+            }
+            if again.everyone {
+                self.gateway.close_for(wait);
+            }
+            request.live.delta(ReplyDelta::Retry { why: &again.why, after: wait });
+            self.client.settings.pace.sleep(wait).await;
+        }
+    }
+}
+
+impl RemoteModel {
+    async fn one_try(&self, request: &ModelRequest<'_>, body: Bytes) -> Result<Reply, Fault> {
+        let settings = &self.client.settings;
+        let request_bytes = body.len();
+        let estimate = fold::tokens(request_bytes);
+        let _pass = self.gateway.enter(estimate).await;
+        let deadline = Instant::now() + settings.reply_timeout;
+
+        let response = self.send(body).await?;
+        let mut fold = Fold::new(request.live, request.items.len());
+        let mut reader = Reader::new(self.model.dialect);
+        self.read(response, deadline, &mut reader, &mut fold).await?;
+        let tag = dialect::tag(self.model.dialect, &self.model);
+        let reply = fold.finish(&self.model.model, tag, request_bytes)?;
+        self.gateway.correct(estimate, reply.usage.total_tokens());
+        Ok(reply)
+    }
+
+    /// Sends the request and gives the answer, if it is a success.
+    async fn send(&self, body: Bytes) -> Result<Response, Fault> {
+        let settings = &self.client.settings;
+        let http = self.client.http.for_url(&self.model.base_url).map_err(Fault::broken)?;
+        let sending = http.post(&self.url).headers(self.headers()?).body(body).send();
+        let response = tokio::time::timeout(settings.idle_timeout, sending)
+            .await
+            .map_err(|_| silent(settings.idle_timeout))?
+            .map_err(|error| Fault::broken(told(&error)))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let after = retry_after(response.headers(), settings.pace.wall());
+        let body = error_body(response, settings.idle_timeout).await;
+        Err(fault::from_status(&self.model, status.as_u16(), after, &body))
+    }
+
+    /// Reads an answer to its end, streamed or whole.
+    async fn read(
+        &self,
+        mut response: Response,
+        deadline: Instant,
+        reader: &mut Reader,
+        fold: &mut Fold<'_>,
+    ) -> Result<(), Fault> {
+        let mut events = SseReader::new(EVENT_LIMIT);
+        let mut whole: Option<Vec<u8>> = None;
+        let mut received = 0;
+        while !fold.has_ended() {
+            let piece = match self.piece(&mut response, deadline).await {
+                Ok(Some(piece)) => piece,
+                Ok(None) => break,
+                // Only the count of tokens can be missing.
+                Err(_) if fold.has_stopped() => break,
+                Err(fault) => return Err(fault),
+            };
+            if received == 0 {
+                // Never how a stream of events begins.
+                match piece.iter().find(|byte| !byte.is_ascii_whitespace()) {
+                    Some(b'{') => whole = Some(Vec::new()),
+                    Some(b'<') => {
+                        return Err(Fault::Fatal(
+                            self.unreadable("a web page instead of a reply".to_owned()),
+                        ));
+                    }
+                    _ => {}
+                }
+            }
+            received += piece.len();
+            if received > STREAM_LIMIT {
+                return Err(Fault::TooLarge("the answer is larger than 160 MiB"));
+            }
+            match &mut whole {
+                Some(whole) => whole.extend_from_slice(&piece),
+                None => events.take(&piece, |event| reader.event(&self.model, &event, fold))?,
+            }
+        }
+        if let Some(whole) = whole {
+            return reader.whole(&self.model, &String::from_utf8_lossy(&whole), fold);
+        }
+        if fold.has_ended() {
+            drain(response).await;
+            return Ok(());
+        }
+        if let Some(event) = events.rest() {
+            // Cut in the middle of an event: what it would have said is not known.
+            let _ = reader.event(&self.model, &event, fold);
+        }
+        reader.closed(fold);
+        Ok(())
+    }
+
+    async fn piece(
+        &self,
+        response: &mut Response,
+        deadline: Instant,
+    ) -> Result<Option<Bytes>, Fault> {
+        let settings = &self.client.settings;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let limit = settings.idle_timeout.min(left);
+        match tokio::time::timeout(limit, response.chunk()).await {
+            Ok(Ok(piece)) => Ok(piece),
+            Ok(Err(error)) => Err(Fault::broken(format!("the stream was cut: {}", told(&error)))),
+            Err(_) if limit == left => {
+                Err(Fault::broken(format!("no whole reply within {:?}", settings.reply_timeout)))
+            }
+            Err(_) => Err(silent(settings.idle_timeout)),
+        }
+    }
+
+    fn headers(&self) -> Result<HeaderMap, Fault> {
+        let bad = |what: &str| {
+            Fault::Fatal(ModelError::BadKey {
+                provider: self.model.provider_title.clone(),
+                message: format!("{what} holds characters that a header cannot"),
+            })
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        let (name, prefix) = match self.model.dialect {
+            Dialect::Messages => {
+                let (name, value) = messages::VERSION;
+                headers.insert(name, HeaderValue::from_static(value));
+                (HeaderName::from_static("x-api-key"), "")
+            }
+            Dialect::Responses | Dialect::Chat => (AUTHORIZATION, "Bearer "),
+        };
+        if let Some(key) = &self.model.key {
+            let mut value = HeaderValue::from_str(&format!("{prefix}{}", key.reveal()))
+                .map_err(|_| bad("the key"))?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        for (name, value) in &self.model.headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad(name))?;
+            headers.insert(name, HeaderValue::from_str(value).map_err(|_| bad("a header"))?);
+        }
+        Ok(headers)
+    }
+
+    /// How long to wait before the next try: what the provider asks for, else half a second
+    /// doubled each time up to 30 s, of which chance takes off up to a half.
+    fn wait(&self, tries: u32, again: &Again) -> Duration {
+        let chance = self.client.settings.pace.chance();
+        if let Some(after) = again.after {
+            // Not all at the same moment.
+            return after + Duration::from_millis(250).mul_f64(chance);
+        }
+        let doubled = Duration::from_millis(500) * 2_u32.saturating_pow(tries.min(10) - 1);
+        doubled.min(Duration::from_secs(30)).mul_f64(0.5 + chance / 2.0)
+    }
+
+    fn gave_up(&self, tries: u32, again: Again) -> ModelError {
+        if again.unreadable {
+            return self.unreadable(again.why);
+        }
+        let last = match again.after {
+            Some(after) if after > self.client.settings.longest_wait => {
+                format!("{}; it asks to wait {} s", again.why, after.as_secs())
+            }
+            _ => again.why,
+        };
+        ModelError::Unavailable { provider: self.model.provider_title.clone(), tries, last }
+    }
+
+    fn unreadable(&self, message: String) -> ModelError {
+        ModelError::Unreadable { provider: self.model.provider_title.clone(), message }
+    }
+
+    /// A refusal that came in place of a reply.
+    fn refused(&self, words: String) -> Reply {
+        Reply {
+            items: Vec::new(),
+            stop: StopReason::Refused { words },
+            usage: Usage::default(),
+            model: self.model.model.clone(),
+            dialect: dialect::tag(self.model.dialect, &self.model),
+            provider_id: None,
+        }
+    }
+}
+
+fn silent(limit: Duration) -> Fault {
+    Fault::broken(format!("nothing came for {limit:?}"))
+}
+
+/// The words of an error and of its causes, without the address, which may be long.
+fn told(error: &reqwest::Error) -> String {
+    let what = if error.is_connect() { "cannot connect" } else { "the connection failed" };
+    let mut text = what.to_owned();
+    let mut cause = std::error::Error::source(error);
+    let mut deepest = None;
+    while let Some(inner) = cause {
+        deepest = Some(inner.to_string());
+        cause = inner.source();
+    }
+    if let Some(deepest) = deepest {
+        text = format!("{text}: {deepest}");
+    }
+    text
+}
+
+async fn error_body(mut response: Response, limit: Duration) -> Vec<u8> {
+    let mut body = Vec::new();
+    let read = async {
+        while let Ok(Some(piece)) = response.chunk().await {
+            body.extend_from_slice(&piece);
+            if body.len() > ERROR_LIMIT {
+                body.truncate(ERROR_LIMIT);
+                break;
+            }
+        }
+    };
+    // What came until then has to do.
+    let _ = tokio::time::timeout(limit, read).await;
+    body
+}
+
+/// Reads an answer to its close, so that its connection can be used again.
+async fn drain(mut response: Response) {
+    async fn read(response: &mut Response) {
+        while let Ok(Some(_)) = response.chunk().await {}
+    }
+    if tokio::time::timeout(DRAIN_AT_ONCE, read(&mut response)).await.is_err() {
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(DRAIN, read(&mut response)).await;
+        });
+    }
+}
