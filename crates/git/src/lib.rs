@@ -1,1 +1,45 @@
-//! placeholder
+//! Mirrors, checkouts, packs in and out: the only place that starts git on the host.
+//!
+//! Host git never runs in a tree that an agent could write. Working trees for sandboxes are made
+//! from bare mirrors ([`Git::checkout_layer`]), what an agent did comes back as a pack that is
+//! checked before it is kept ([`Git::receive`]), and what people see is read from there.
+
+mod attempt;
+mod build_layer;
+mod capture;
+mod config;
+mod discover;
+mod error;
+mod hooks;
+mod index;
+mod inside;
+mod inspect;
+mod layer;
+mod lock;
+mod manifest;
+mod mirror;
+mod nearest;
+mod path;
+mod refs;
+mod repository;
+mod run;
+mod sha1;
+mod status;
+mod transfer;
+
+pub use attempt::{AttemptGit, AttemptGitDir};
+pub use build_layer::SANDBOX_UID;
+pub use capture::{Captured, SourceTimes};
+pub use config::{Git, GitConfig, PersonSettings};
+pub use error::GitError;
+pub use inside::{
+    OBJECTS_INSIDE, add_all_argv, branch_argv, brief_status_argv, commit_argv, export_argv,
+    head_argv, is_ancestor_argv, status_argv,
+};
+pub use inspect::Checkout;
+pub use layer::{CacheWord, CheckoutLayer, LayerTimes};
+pub use manifest::LayerManifest;
+pub use mirror::Mirror;
+pub use path::RepoPath;
+pub use repository::{ObjectFormat, Repository};
+pub use status::{ChangedEntry, Status, parse_status};

@@ -1,0 +1,254 @@
+//! Turns what is not committed in a checkout into one commit in its mirror.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quire_domain::ids::{CommitId, Sha256 as Digest256};
+use sha2::{Digest, Sha256};
+
+use crate::config::{Git, blocking};
+use crate::error::GitError;
+use crate::index::Index;
+use crate::inspect::Checkout;
+use crate::mirror::Mirror;
+use crate::path::RepoPath;
+use crate::run::Run;
+
+/// What a task starts from.
+#[derive(Debug, Clone)]
+pub struct Captured {
+    /// The commit to start on: HEAD, or one of ours on top of it.
+    pub base: CommitId,
+    /// The commit that is checked out.
+    pub head: CommitId,
+    /// The branch that is checked out; `None` if detached.
+    pub branch: Option<String>,
+    /// Files of uncommitted work in `base`; 0 if `base` is `head`.
+    pub uncommitted: u32,
+    /// Repositories inside the working tree that are not submodules: left out.
+    pub nested: Vec<RepoPath>,
+    private_index: Arc<tempfile::TempPath>,
+}
+
+/// When the files of a checkout were last modified, each with the content it has.
+#[derive(Debug, Clone)]
+pub struct SourceTimes {
+    /// By it two such are told apart.
+    pub digest: Digest256,
+    /// Path to blob and modification time.
+    pub(crate) files: HashMap<RepoPath, (Vec<u8>, (u32, u32))>,
+}
+
+/// The most files that may be uncommitted.
+const UNCOMMITTED_LIMIT: usize = 500_000;
+const CAPTURE_TIMEOUT: Duration = Duration::from_secs(900);
+const MESSAGE: &str =
+    "Uncommitted work\n\nTracked changes and new files as they were when the task began.\n";
+
+impl Git {
+    /// Makes what is not committed (tracked changes, and files that are neither tracked nor
+    /// ignored) into one commit on top of HEAD, in the mirror. Author and date are fixed, so the
+    /// same files on the same HEAD give the same commit. The checkout is not touched; submodules
+    /// stay at the commit that is recorded for them.
+    pub async fn capture(
+        &self,
+        checkout: &Checkout,
+        mirror: &Mirror,
+    ) -> Result<Captured, GitError> {
+        let mut nested = Vec::new();
+        let mut paths = Vec::new();
+        let mut staged = Vec::new();
+        for entry in checkout.status.changed.iter().filter(|e| !e.submodule) {
+            if entry.staged != b'.' && entry.unstaged == b'.' {
+                staged.push(&entry.path);
+            }
+            paths.push(&entry.path);
+        }
+        for path in &checkout.status.untracked {
+            if path.as_bytes().ends_with(b"/") {
+                nested.push(path.clone());
+            } else {
+                paths.push(path);
+            }
+        }
+        let mut captured = Captured {
+            base: checkout.head.clone(),
+            head: checkout.head.clone(),
+            branch: checkout.branch.clone(),
+            uncommitted: u32::try_from(paths.len()).unwrap_or(u32::MAX),
+            nested,
+            private_index: checkout.private_index.clone(),
+        };
+        if paths.is_empty() {
+            return Ok(captured);
+        }
+        if paths.len() > UNCOMMITTED_LIMIT {
+            return Err(GitError::OverLimit {
+                what: "the number of uncommitted files",
+                limit: UNCOMMITTED_LIMIT as u64,
+            });
+        }
+        // The index on disk may be shared with another capture of the same reading.
+        let private_index = Arc::new(own_copy(checkout, self).await?);
+        if !staged.is_empty() {
+            // What was staged lies in the checkout's objects alone: forgotten, it is read anew.
+            self.update_index(checkout, mirror, &private_index)
+                .args(["update-index", "--force-remove", "-z", "--stdin"])
+                .input(nul_terminated(&staged))
+                .success()
+                .await?;
+        }
+        let (added, date) = tokio::join!(
+            self.update_index(checkout, mirror, &private_index)
+                .args(["update-index", "--add", "--remove", "--replace", "-z", "--stdin"])
+                .input(nul_terminated(&paths))
+                .success(),
+            self.commit_date(mirror, &checkout.head),
+        );
+        added?;
+        let date = date?;
+        let tree = self.write_tree(checkout, mirror, &private_index).await?;
+        let commit = self.commit_tree(mirror, &tree, &checkout.head, date).await?;
+        mirror.remember(&commit)?;
+        captured.base = commit;
+        captured.private_index = private_index;
+        Ok(captured)
+    }
+
+    fn update_index<'a>(
+        &'a self,
+        checkout: &Checkout,
+        mirror: &Mirror,
+        index: &std::path::Path,
+    ) -> Run<'a> {
+        let mut run = self
+            .person("read the uncommitted files", &checkout.git_dir, &checkout.top_level)
+            .env("GIT_INDEX_FILE", index)
+            // Not with the checkout's as alternates: git would not write what it finds there.
+            .env("GIT_OBJECT_DIRECTORY", mirror.objects_dir())
+            .setting("core.compression=1")
+            .timeout(CAPTURE_TIMEOUT);
+        for setting in &checkout.disarm {
+            run = run.setting(setting.as_str());
+        }
+        run
+    }
+
+    async fn write_tree(
+        &self,
+        checkout: &Checkout,
+        mirror: &Mirror,
+        index: &std::path::Path,
+    ) -> Result<String, GitError> {
+        let mut run = self
+            .ours("write the uncommitted files as a tree", mirror.repository.git_dir())
+            .env("GIT_INDEX_FILE", index)
+            .timeout(CAPTURE_TIMEOUT)
+            .arg("write-tree");
+        if checkout.settings.contains_key("extensions.partialclone") {
+            run = run.arg("--missing-ok");
+        }
+        object_name(&run.output().await?)
+    }
+
+    /// A commit of ours: fixed author, the given date.
+    pub(crate) async fn commit_tree(
+        &self,
+        mirror: &Mirror,
+        tree: &str,
+        parent: &CommitId,
+        date: i64,
+    ) -> Result<CommitId, GitError> {
+        let date = format!("@{date} +0000");
+        let mut run = self.ours("commit the uncommitted files", mirror.repository.git_dir());
+        for role in ["AUTHOR", "COMMITTER"] {
+            run = run
+                .env(&format!("GIT_{role}_NAME"), "Quire")
+                .env(&format!("GIT_{role}_EMAIL"), "quire@localhost")
+                .env(&format!("GIT_{role}_DATE"), &date);
+        }
+        let output =
+            run.args(["commit-tree", tree, "-p", parent.as_str()]).input(MESSAGE).output().await?;
+        CommitId::parse(&object_name(&output)?)
+            .map_err(|e| GitError::malformed("the output of git commit-tree", e.to_string()))
+    }
+
+    /// The committer's date, in seconds since 1970.
+    pub(crate) async fn commit_date(
+        &self,
+        mirror: &Mirror,
+        commit: &CommitId,
+    ) -> Result<i64, GitError> {
+        let output = self
+            .ours("read a commit", mirror.repository.git_dir())
+            .args(["cat-file", "commit", commit.as_str()])
+            .output_limit(16 << 20)
+            .output()
+            .await?;
+        output
+            .split(|b| *b == b'\n')
+            .take_while(|line| !line.is_empty())
+            .find(|line| line.starts_with(b"committer "))
+            .and_then(|line| line.rsplit(|b| *b == b' ').nth(1))
+            .and_then(|date| std::str::from_utf8(date).ok()?.parse().ok())
+            .ok_or_else(|| GitError::malformed("a commit", "it has no date"))
+    }
+}
+
+impl Captured {
+    /// When the files of `base` were last modified in the checkout: what build tools compare
+    /// with their artefacts.
+    pub async fn source_times(&self) -> Result<SourceTimes, GitError> {
+        let path = self.private_index.clone();
+        blocking("read the index", move || {
+            let bytes = std::fs::read(&**path).map_err(GitError::io("read", &**path))?;
+            Ok(SourceTimes::of(&Index::parse(bytes)?))
+        })
+        .await
+    }
+}
+
+impl SourceTimes {
+    fn of(index: &Index) -> Self {
+        let mut hasher = Sha256::new();
+        let mut files = HashMap::with_capacity(index.entries().len());
+        for entry in index.entries() {
+            // A size of 0 also marks an entry whose file must be looked at; an empty file loses
+            // nothing by a newer time.
+            if entry.is_gitlink() || entry.stage != 0 || entry.size == 0 || index.is_partial() {
+                continue;
+            }
+            hasher.update(&entry.oid);
+            hasher.update(entry.mtime.0.to_be_bytes());
+            hasher.update(entry.mtime.1.to_be_bytes());
+            hasher.update(entry.path.as_bytes());
+            hasher.update([0]);
+            files.insert(entry.path.clone(), (entry.oid.clone(), entry.mtime));
+        }
+        Self { digest: Digest256::from_bytes(&hasher.finalize().into()), files }
+    }
+}
+
+async fn own_copy(checkout: &Checkout, git: &Git) -> Result<tempfile::TempPath, GitError> {
+    let (source, quarantine) = (checkout.private_index.clone(), git.quarantine_dir());
+    blocking("copy the index", move || crate::inspect::copy_index_file(&source, &quarantine)).await
+}
+
+fn nul_terminated(paths: &[&RepoPath]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for path in paths {
+        bytes.extend_from_slice(path.as_bytes());
+        bytes.push(0);
+    }
+    bytes
+}
+
+fn object_name(output: &[u8]) -> Result<String, GitError> {
+    let text = String::from_utf8_lossy(output).trim().to_owned();
+    if crate::refs::is_object_name(&text) {
+        Ok(text)
+    } else {
+        Err(GitError::malformed("git's output", "it is no object name"))
+    }
+}

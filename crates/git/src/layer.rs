@@ -1,0 +1,178 @@
+//! Checkout layers: the whole working tree of a commit, read-only and shared by all tasks on it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use quire_domain::ids::CommitId;
+use sha2::{Digest, Sha256};
+
+use crate::build_layer::{Times, build};
+use crate::capture::SourceTimes;
+use crate::config::{Git, blocking};
+use crate::error::GitError;
+use crate::lock::{Hold, Lock};
+use crate::manifest::{LayerManifest, boot_id};
+use crate::mirror::Mirror;
+
+/// Raised when layers are laid out anew: older ones are then never hit.
+const LAYOUT_VERSION: u32 = 1;
+const PATIENCE: Duration = Duration::from_secs(1800);
+/// After so long the kernel has written everything back.
+const SETTLED_AFTER: Duration = Duration::from_secs(120);
+
+/// Which modification times the files of a layer carry.
+#[derive(Debug, Clone, Copy)]
+pub enum LayerTimes<'a> {
+    /// That of the commit with which they came into the cache.
+    Commit,
+    /// Those of the person's checkout where the content is the same, the present elsewhere: for
+    /// when the checkout's build directories are shown inside, and build tools compare.
+    Checkout(&'a SourceTimes),
+}
+
+/// A layer that is ready, held for as long as this value or a clone of it lives.
+#[derive(Debug, Clone)]
+pub struct CheckoutLayer {
+    /// Its working tree with `.git/index`: a lower directory of an overlay. Never write in it.
+    pub path: PathBuf,
+    /// What it is found by: 64 hex digits.
+    pub key: String,
+    /// Whether it was there.
+    pub cache: CacheWord,
+    /// What is in it.
+    pub manifest: LayerManifest,
+    _held: Arc<Lock>,
+}
+
+/// What the cache says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CacheWord {
+    /// It was there.
+    Hit,
+    /// It was not.
+    Miss {
+        /// For the person, e.g. `commit 1a2b3c4 is new here; 12 of 50,000 files were written`.
+        why: String,
+    },
+}
+
+impl Git {
+    /// The layer of a commit that the mirror has; built if it is not there. Built by two at
+    /// once, one builds and the other waits. A process killed while building leaves nothing that
+    /// could be taken for a layer.
+    pub async fn checkout_layer(
+        &self,
+        mirror: &Mirror,
+        commit: &CommitId,
+        times: LayerTimes<'_>,
+    ) -> Result<CheckoutLayer, GitError> {
+        let key = layer_key(commit, times);
+        let dir = self.layers_dir().join(&key);
+        let hit = {
+            let (dir, key) = (dir.clone(), key.clone());
+            blocking("look for the layer", move || open_layer(&dir, &key)).await?
+        };
+        if let Some(layer) = hit {
+            return Ok(layer);
+        }
+        let building = self.layers_dir().join(format!("{key}.lock"));
+        let _building = Lock::wait("build the layer", building, PATIENCE).await?;
+        {
+            let (dir, key) = (dir.clone(), key.clone());
+            if let Some(layer) =
+                blocking("look for the layer", move || open_layer(&dir, &key)).await?
+            {
+                return Ok(layer);
+            }
+        }
+        let times = match times {
+            LayerTimes::Commit => Times::Fixed(self.commit_date(mirror, commit).await?),
+            LayerTimes::Checkout(times) => Times::Source(times.clone()),
+        };
+        let built = build(self, mirror, commit, times, &dir).await?;
+        let layer = blocking("look for the layer", move || open_layer(&dir, &key))
+            .await?
+            .ok_or_else(|| GitError::malformed("the new layer", "it was removed at once"))?;
+        Ok(CheckoutLayer { cache: CacheWord::Miss { why: built }, ..layer })
+    }
+
+    /// Notes that a layer is used now, for the order in which layers are evicted.
+    pub fn mark_used(&self, layer: &CheckoutLayer) {
+        if let Some(dir) = layer.path.parent() {
+            touch(dir);
+        }
+    }
+}
+
+fn layer_key(commit: &CommitId, times: LayerTimes<'_>) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(LAYOUT_VERSION.to_be_bytes());
+    hasher.update(commit.as_str());
+    match times {
+        LayerTimes::Commit => hasher.update(b" commit"),
+        LayerTimes::Checkout(times) => {
+            hasher.update(b" checkout ");
+            hasher.update(times.digest.as_str());
+        }
+    }
+    hasher.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Opens the layer in `dir` and holds it, if it is there and can be trusted.
+fn open_layer(dir: &Path, key: &str) -> Result<Option<CheckoutLayer>, GitError> {
+    if !dir.join("manifest.json").exists() {
+        return Ok(None);
+    }
+    let Some(held) = Lock::try_now(&dir.join("held"), Hold::Shared)? else {
+        // Someone is removing it.
+        return Ok(None);
+    };
+    let Some(manifest) = LayerManifest::read(&dir.join("manifest.json"))? else { return Ok(None) };
+    if !is_settled(dir, &manifest) {
+        // The machine went down soon after it was made: files may be empty.
+        return Ok(None);
+    }
+    touch(dir);
+    Ok(Some(CheckoutLayer {
+        path: dir.join("tree"),
+        key: key.to_owned(),
+        cache: CacheWord::Hit,
+        manifest,
+        _held: Arc::new(held),
+    }))
+}
+
+/// Whether all of it is on disk. A layer is not synced when it is made, which would cost more
+/// than making it; instead one met again in the same boot some minutes later is marked.
+fn is_settled(dir: &Path, manifest: &LayerManifest) -> bool {
+    let mark = dir.join("settled");
+    if mark.exists() {
+        return true;
+    }
+    if manifest.boot_id != boot_id() {
+        return false;
+    }
+    let age = std::fs::metadata(dir.join("manifest.json"))
+        .and_then(|m| m.modified())
+        .ok()
+        .and_then(|made| SystemTime::now().duration_since(made).ok());
+    if age.is_some_and(|age| age > SETTLED_AFTER) {
+        // Losing the mark only costs building the layer again.
+        let _ = std::fs::write(&mark, b"");
+    }
+    true
+}
+
+/// The directory's own time says when the layer was last used.
+fn touch(dir: &Path) {
+    let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+    let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
+    // Only the order of eviction hangs on it.
+    let _ = rustix::fs::utimensat(
+        rustix::fs::CWD,
+        dir.join("held"),
+        &times,
+        rustix::fs::AtFlags::empty(),
+    );
+}

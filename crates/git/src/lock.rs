@@ -1,0 +1,69 @@
+//! Locks between processes: a file that is held with `flock` while work is done.
+
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::FlockOperation;
+
+use crate::error::GitError;
+
+/// A held lock; given back when dropped, also by a process that dies.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+/// Alone, or together with others who only read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    Alone,
+    Shared,
+}
+
+impl Lock {
+    /// Waits for the lock at `path`, `patience` at most.
+    pub(crate) async fn wait(
+        doing: &'static str,
+        path: PathBuf,
+        patience: Duration,
+    ) -> Result<Self, GitError> {
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        loop {
+            if let Some(lock) = Self::try_now(&path, Hold::Alone)? {
+                return Ok(lock);
+            }
+            if start.elapsed() >= patience {
+                return Err(GitError::Locked { doing, lock: path, after: patience });
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+    }
+
+    /// Takes the lock at `path` if nobody else has it. The file is made if absent and stays.
+    pub(crate) fn try_now(path: &Path, hold: Hold) -> Result<Option<Self>, GitError> {
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(GitError::io("open the lock", path))?;
+        let operation = match hold {
+            Hold::Alone => FlockOperation::NonBlockingLockExclusive,
+            Hold::Shared => FlockOperation::NonBlockingLockShared,
+        };
+        match rustix::fs::flock(&file, operation) {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(errno) => Err(GitError::io("lock", path)(errno.into())),
+        }
+    }
+
+    /// The open file that carries the lock.
+    pub(crate) fn file(&self) -> &File {
+        &self.0
+    }
+}

@@ -1,0 +1,93 @@
+//! A bare repository of ours: a mirror, or the results of a task.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::GitError;
+
+/// A bare repository of ours, to read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    git_dir: PathBuf,
+    object_format: ObjectFormat,
+}
+
+/// How a repository names its objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectFormat {
+    /// By 40 hex digits.
+    Sha1,
+    /// By 64 hex digits.
+    Sha256,
+}
+
+impl ObjectFormat {
+    /// Of an object name.
+    pub(crate) fn of(oid: &str) -> Self {
+        if oid.len() == 64 { Self::Sha256 } else { Self::Sha1 }
+    }
+}
+
+impl Repository {
+    pub(crate) fn at(git_dir: PathBuf, object_format: ObjectFormat) -> Self {
+        Self { git_dir, object_format }
+    }
+
+    /// Its directory.
+    pub fn git_dir(&self) -> &Path {
+        &self.git_dir
+    }
+
+    /// Where its objects lie.
+    pub fn objects_dir(&self) -> PathBuf {
+        self.git_dir.join("objects")
+    }
+
+    /// How its objects are named.
+    pub fn object_format(&self) -> ObjectFormat {
+        self.object_format
+    }
+}
+
+/// The settings of every repository of ours; the same go into the working trees we make.
+pub(crate) fn base_settings(object_format: ObjectFormat, bare: bool) -> String {
+    let (version, extension) = match object_format {
+        ObjectFormat::Sha1 => (0, ""),
+        ObjectFormat::Sha256 => (1, "[extensions]\n\tobjectFormat = sha256\n"),
+    };
+    format!(
+        "[core]\n\trepositoryFormatVersion = {version}\n\tfileMode = true\n\tbare = {bare}\n\
+         {extension}[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"
+    )
+}
+
+/// Makes an empty bare repository in `dir`, which must not hold one: what `git init` would do,
+/// without its templates. `alternates` are other objects directories it may read.
+pub(crate) fn make_bare(
+    dir: &Path,
+    object_format: ObjectFormat,
+    alternates: &[PathBuf],
+) -> Result<(), GitError> {
+    use std::os::unix::ffi::OsStrExt;
+    for name in ["objects/info", "objects/pack", "refs/heads", "refs/tags"] {
+        let path = dir.join(name);
+        std::fs::create_dir_all(&path).map_err(GitError::io("make the directory", &path))?;
+    }
+    let write = |name: &str, bytes: &[u8]| {
+        let path = dir.join(name);
+        std::fs::write(&path, bytes).map_err(GitError::io("write", &path))
+    };
+    if !alternates.is_empty() {
+        let mut text = Vec::new();
+        for path in alternates {
+            if path.as_os_str().as_bytes().contains(&b'\n') {
+                return Err(GitError::malformed("the data directory's path", "it has a newline"));
+            }
+            text.extend_from_slice(path.as_os_str().as_bytes());
+            text.push(b'\n');
+        }
+        write("objects/info/alternates", &text)?;
+    }
+    write("config", base_settings(object_format, true).as_bytes())?;
+    // Last: without it git does not take the directory for a repository.
+    write("HEAD", b"ref: refs/heads/none\n")
+}

@@ -1,0 +1,442 @@
+//! Starts git, and is the only place that does: a bare environment, a limit on everything.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Resource, Rlimit, Signal};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+
+use crate::config::Git;
+use crate::error::GitError;
+use crate::transfer::read_pack_header;
+
+/// What git may believe of the place it runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A repository of ours: no configuration but its own and what is given here.
+    Ours,
+    /// A person's own checkout: their configuration counts (what is ignored, how lines end),
+    /// and nothing of it that starts a program but a filter of theirs.
+    Person,
+    /// As [`Place::Ours`], and may talk to a remote repository with the person's means.
+    Network,
+}
+
+/// One run of git.
+pub(crate) struct Run<'a> {
+    git: &'a Git,
+    place: Place,
+    /// Without our own settings, which would hide the person's.
+    as_they_are: bool,
+    doing: &'static str,
+    overrides: Vec<OsString>,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    cwd: PathBuf,
+    input: Vec<u8>,
+    output_limit: usize,
+    timeout: Duration,
+    cpu_seconds: Option<u64>,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// The exit code; `None` after a signal.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub output: Vec<u8>,
+    /// What it complained of, cut at 16 KiB.
+    pub complaint: Vec<u8>,
+}
+
+/// Settings that hold for every run. Nothing a repository configures may start a program.
+const OVERRIDES: &[&str] = &[
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.pager=cat",
+    "core.sshCommand=false",
+    "core.alternateRefsCommand=false",
+    "core.splitIndex=false",
+    "index.sparse=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "submodule.recurse=false",
+    "log.showSignature=false",
+    "commit.gpgSign=false",
+    "protocol.allow=never",
+    "safe.directory=*",
+    "credential.helper=",
+    "core.bigFileThreshold=8m",
+    "advice.detachedHead=false",
+];
+
+const COMPLAINT_LIMIT: usize = 16 * 1024;
+/// Private memory of a run that reads what is not trusted.
+const UNTRUSTED_MEMORY_BYTES: u64 = 2 << 30;
+
+impl Git {
+    /// A run of git in a repository of ours.
+    pub(crate) fn ours(&self, doing: &'static str, git_dir: &Path) -> Run<'_> {
+        Run::new(self, Place::Ours, doing, git_dir).env("GIT_DIR", git_dir)
+    }
+
+    /// A run of git in a person's checkout.
+    pub(crate) fn person(&self, doing: &'static str, git_dir: &Path, top_level: &Path) -> Run<'_> {
+        Run::new(self, Place::Person, doing, top_level)
+            .env("GIT_DIR", git_dir)
+            .env("GIT_WORK_TREE", top_level)
+    }
+
+    /// A run of git that reads a person's settings as they are, and starts nothing they name.
+    pub(crate) fn person_settings(
+        &self,
+        doing: &'static str,
+        git_dir: &Path,
+        top_level: &Path,
+    ) -> Run<'_> {
+        let mut run = self.person(doing, git_dir, top_level);
+        run.as_they_are = true;
+        run
+    }
+
+    /// A run of git that may talk to a remote repository.
+    pub(crate) fn network(&self, doing: &'static str, git_dir: &Path) -> Run<'_> {
+        Run::new(self, Place::Network, doing, git_dir).env("GIT_DIR", git_dir)
+    }
+}
+
+impl<'a> Run<'a> {
+    fn new(git: &'a Git, place: Place, doing: &'static str, cwd: &Path) -> Self {
+        Self {
+            git,
+            place,
+            as_they_are: false,
+            doing,
+            overrides: Vec::new(),
+            args: Vec::new(),
+            env: Vec::new(),
+            cwd: cwd.to_owned(),
+            input: Vec::new(),
+            output_limit: 64 << 20,
+            timeout: Duration::from_secs(120),
+            cpu_seconds: None,
+        }
+    }
+
+    /// Adds arguments.
+    pub(crate) fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args.extend(args.into_iter().map(|a| a.as_ref().to_owned()));
+        self
+    }
+
+    /// Adds one argument.
+    pub(crate) fn arg(self, arg: impl AsRef<OsStr>) -> Self {
+        self.args([arg])
+    }
+
+    /// Adds a variable.
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.env.push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Adds a setting, `name=value`; wins over every file.
+    pub(crate) fn setting(mut self, setting: impl Into<OsString>) -> Self {
+        self.overrides.push(setting.into());
+        self
+    }
+
+    /// What it is given on standard input.
+    pub(crate) fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
+        self.input = input.into();
+        self
+    }
+
+    /// How much it may print, in bytes.
+    pub(crate) fn output_limit(mut self, bytes: usize) -> Self {
+        self.output_limit = bytes;
+        self
+    }
+
+    /// How long it may take.
+    pub(crate) fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// For input that is not trusted: how much processor time it may take; memory is bounded too.
+    pub(crate) fn cpu_seconds(mut self, seconds: u64) -> Self {
+        self.cpu_seconds = Some(seconds);
+        self
+    }
+
+    fn command(&self) -> Command {
+        let config = &self.git.inner.config;
+        let mut command = Command::new(&config.git);
+        command.env_clear().env("PATH", &config.path_env).env("LC_ALL", "C").env("TZ", "UTC");
+        let null = "/dev/null";
+        match self.place {
+            Place::Ours => {
+                command.env("HOME", "/nonexistent");
+                command.envs([("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_GLOBAL", null)]);
+                command.envs([("GIT_ATTR_NOSYSTEM", "1"), ("GIT_ALLOW_PROTOCOL", "")]);
+            }
+            Place::Person => {
+                match &config.person.home {
+                    Some(home) => command.env("HOME", home),
+                    None => command.env("HOME", "/nonexistent").env("GIT_CONFIG_GLOBAL", null),
+                };
+                if let Some(xdg) = &config.person.config_home {
+                    command.env("XDG_CONFIG_HOME", xdg);
+                }
+                command.env("GIT_ALLOW_PROTOCOL", "");
+            }
+            Place::Network => {
+                command.env(
+                    "HOME",
+                    config.person.home.as_deref().unwrap_or(Path::new("/nonexistent")),
+                );
+                command.envs(config.person.network_env.iter().map(|(k, v)| (k, v)));
+                command.envs([("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_GLOBAL", null)]);
+                command.env("GIT_ALLOW_PROTOCOL", "https:http:ssh:git:file");
+                command.env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=20");
+            }
+        }
+        command.envs([
+            ("GIT_TERMINAL_PROMPT", "0"),
+            ("GIT_ASKPASS", "false"),
+            ("SSH_ASKPASS", "false"),
+            ("GIT_NO_LAZY_FETCH", "1"),
+            ("GIT_NO_REPLACE_OBJECTS", "1"),
+            ("GIT_OPTIONAL_LOCKS", "0"),
+            ("GIT_EDITOR", "false"),
+            ("GIT_ADVICE", "0"),
+            ("GIT_LITERAL_PATHSPECS", "1"),
+        ]);
+        command.envs(self.env.iter().map(|(k, v)| (k, v)));
+        for setting in OVERRIDES {
+            let skip = match self.place {
+                Place::Network => {
+                    matches!(*setting, "protocol.allow=never" | "core.sshCommand=false")
+                }
+                Place::Ours | Place::Person => false,
+            };
+            if !skip && (!self.as_they_are || *setting == "safe.directory=*") {
+                command.arg("-c").arg(setting);
+            }
+        }
+        if self.place == Place::Ours {
+            command.args([
+                "-c",
+                "core.attributesFile=/dev/null",
+                "-c",
+                "core.excludesFile=/dev/null",
+            ]);
+        }
+        for setting in &self.overrides {
+            command.arg("-c").arg(setting);
+        }
+        command.args(&self.args).current_dir(&self.cwd).kill_on_drop(true).process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn spawn(&self) -> Result<Group, GitError> {
+        let child = self.command().spawn().map_err(|source| {
+            if std::fs::metadata(&self.cwd).is_err() {
+                return GitError::io(self.doing, &self.cwd)(source);
+            }
+            GitError::NoGit { program: self.git.inner.config.git.clone(), source }
+        })?;
+        if let (Some(seconds), Some(pid)) = (
+            self.cpu_seconds,
+            child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw),
+        ) {
+            // Set from outside, so that the start stays a plain spawn: the first microseconds
+            // without a limit read nothing yet. Failure means that it ended already.
+            let limit = |n| Rlimit { current: Some(n), maximum: Some(n) };
+            let _ = rustix::process::prlimit(Some(pid), Resource::Cpu, limit(seconds));
+            let _ =
+                rustix::process::prlimit(Some(pid), Resource::Data, limit(UNTRUSTED_MEMORY_BYTES));
+        }
+        Ok(Group(child))
+    }
+
+    /// Runs it to its end, whatever its exit code.
+    pub(crate) async fn end(mut self) -> Result<Ended, GitError> {
+        let input = std::mem::take(&mut self.input);
+        self.end_with(&mut input.as_slice()).await
+    }
+
+    /// Runs it to its end with `input` streamed to it. An error of `input` itself is told.
+    pub(crate) async fn end_with<R>(self, input: &mut R) -> Result<Ended, GitError>
+    where
+        R: AsyncRead + Unpin + ?Sized,
+    {
+        let mut group = self.spawn()?;
+        let (doing, timeout, limit) = (self.doing, self.timeout, self.output_limit);
+        let work = async {
+            let child = &mut group.0;
+            let stdin = child.stdin.take();
+            let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+            let feed = async {
+                let Some(mut stdin) = stdin else { return Ok(()) };
+                let mut buffer = vec![0; 64 * 1024];
+                loop {
+                    let n =
+                        input.read(&mut buffer).await.map_err(GitError::io(doing, "<input>"))?;
+                    // A broken pipe is git giving up: its own words say why.
+                    if n == 0 || stdin.write_all(&buffer[..n]).await.is_err() {
+                        return Ok(());
+                    }
+                }
+            };
+            let (fed, output, complaint) = tokio::join!(
+                feed,
+                read_bounded(stdout, limit, true),
+                read_bounded(stderr, COMPLAINT_LIMIT, false)
+            );
+            fed?;
+            let output = output.map_err(GitError::io(doing, "<output of git>"))?;
+            let complaint = complaint.map_err(GitError::io(doing, "<output of git>"))?;
+            let Some(output) = output else {
+                return Err(GitError::OverLimit { what: "git's output", limit: limit as u64 });
+            };
+            let status = child.wait().await.map_err(GitError::io(doing, "<git>"))?;
+            Ok(Ended { code: status.code(), output, complaint: complaint.unwrap_or_default() })
+        };
+        let ended = tokio::time::timeout(timeout, work).await;
+        match ended {
+            Ok(result) => result,
+            Err(_) => Err(GitError::Timeout { doing, after: timeout }),
+        }
+    }
+
+    /// Runs it to its end and gives what it printed.
+    ///
+    /// # Errors
+    ///
+    /// [`GitError::Failed`] with git's first error line if it ends with another code than 0.
+    pub(crate) async fn output(self) -> Result<Vec<u8>, GitError> {
+        let doing = self.doing;
+        let ended = self.end().await?;
+        if ended.code == Some(0) { Ok(ended.output) } else { Err(ended.failed(doing)) }
+    }
+
+    /// Runs it to its end.
+    pub(crate) async fn success(self) -> Result<(), GitError> {
+        self.output().await.map(drop)
+    }
+
+    /// Starts it, reads how many objects the pack it prints will have, and pipes the pack into
+    /// the run that `next` chooses by that number.
+    pub(crate) async fn pipe_pack_into<'b>(
+        mut self,
+        next: impl FnOnce(u32) -> Run<'b>,
+    ) -> Result<(), GitError> {
+        let (doing, timeout) = (self.doing, self.timeout);
+        let input = std::mem::take(&mut self.input);
+        let mut group = self.spawn()?;
+        let (stdin, stdout, stderr) =
+            (group.0.stdin.take(), group.0.stdout.take(), group.0.stderr.take());
+        let Some(mut stdout) = stdout else { return Ok(()) };
+        let feed = async {
+            if let Some(mut stdin) = stdin {
+                let _ = stdin.write_all(&input).await;
+            }
+        };
+        let consume = async {
+            let Some((objects, header)) = read_pack_header(&mut stdout).await? else {
+                return Ok(None);
+            };
+            next(objects).end_with(&mut header.chain(&mut stdout)).await.map(Some)
+        };
+        let work = async {
+            let ((), complaint, ended) =
+                tokio::join!(feed, read_bounded(stderr, COMPLAINT_LIMIT, false), consume);
+            let ended = ended?;
+            let status = group.0.wait().await.map_err(GitError::io(doing, "<git>"))?;
+            if !status.success() {
+                let complaint = complaint.ok().flatten().unwrap_or_default();
+                return Err(
+                    Ended { code: status.code(), output: Vec::new(), complaint }.failed(doing)
+                );
+            }
+            match ended {
+                Some(ended) if ended.code == Some(0) => Ok(()),
+                Some(ended) => Err(ended.failed(doing)),
+                None => Err(GitError::malformed("the pack", "it has no header")),
+            }
+        };
+        tokio::time::timeout(timeout, work)
+            .await
+            .unwrap_or(Err(GitError::Timeout { doing, after: timeout }))
+    }
+}
+
+impl Ended {
+    /// The error for an end with another code than 0.
+    pub(crate) fn failed(&self, doing: &'static str) -> GitError {
+        let text = String::from_utf8_lossy(&self.complaint);
+        if text.contains("No space left on device") || text.contains("Disk quota exceeded") {
+            return GitError::DiskFull { doing };
+        }
+        GitError::Failed { doing, message: self.first_error_line() }
+    }
+
+    /// The line that says what was wrong: the first that begins with `fatal:` or `error:`, else
+    /// the first at all; at most 300 characters, control characters taken out.
+    pub(crate) fn first_error_line(&self) -> String {
+        let text = String::from_utf8_lossy(&self.complaint);
+        let lines = || text.lines().map(str::trim).filter(|l| !l.is_empty());
+        let marked =
+            lines().find_map(|l| l.strip_prefix("fatal: ").or_else(|| l.strip_prefix("error: ")));
+        match (marked.or_else(|| lines().next()), self.code) {
+            (Some(line), _) => line.chars().filter(|c| !c.is_control()).take(300).collect(),
+            (None, Some(code)) => format!("git ended with exit code {code}"),
+            (None, None) => "git was ended by a signal: out of its time or memory".to_owned(),
+        }
+    }
+}
+
+/// Ends the process and what it started when dropped before it was waited for.
+struct Group(Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // `id` is `None` once it was waited for; then the group may be someone else's.
+        let pid = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+        }
+    }
+}
+
+/// Reads to the end. Beyond `limit`: `None` if `strict`, else the rest is dropped.
+async fn read_bounded<R: AsyncRead + Unpin>(
+    from: Option<R>,
+    limit: usize,
+    strict: bool,
+) -> std::io::Result<Option<Vec<u8>>> {
+    let Some(mut from) = from else { return Ok(Some(Vec::new())) };
+    let mut kept = Vec::new();
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let n = from.read(&mut buffer).await?;
+        if n == 0 {
+            return Ok(Some(kept));
+        }
+        let room = limit - kept.len();
+        if n > room && strict {
+            return Ok(None);
+        }
+        kept.extend_from_slice(&buffer[..n.min(room)]);
+        if kept.len() > 64 * 1024 && buffer.len() < 256 * 1024 {
+            buffer.resize(256 * 1024, 0);
+        }
+    }
+}
