@@ -1,9 +1,18 @@
 //! What people say to an attempt while it works: numbered per task, each applied once, in order.
 
 use quire_domain::budget::Budget;
-use quire_domain::ids::{AttemptId, TaskId};
+use quire_domain::ids::{AttemptId, Epoch, TaskId};
 use quire_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::claim::refusal;
+use crate::connection::Promise;
+use crate::error::StoreError;
+use crate::read::{self, not_found};
+use crate::rows::{self, blob, to_json, to_sql};
+use crate::sqlite::failure;
+use crate::store::{Result, Store};
+use crate::submit::bounded;
 
 /// Something a person wants from the newest turn of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,4 +66,112 @@ pub struct Input {
     pub kind: InputKind,
     /// When it was put.
     pub at: Timestamp,
+}
+
+/// The longest text of an input, in bytes.
+const MAX_TEXT_BYTES: usize = 1024 * 1024;
+
+impl Store {
+    /// Puts an input for the newest turn of a task, seen by every process; gives its number. On
+    /// disk when it returns.
+    pub async fn put_input(&self, new: NewInput) -> Result<u64> {
+        if let InputKind::Steer { text }
+        | InputKind::Message { text }
+        | InputKind::Answer { text } = &new.kind
+        {
+            bounded("bytes of what was said", text.len(), MAX_TEXT_BYTES)?;
+        }
+        let mut transaction = self.database.begin(Promise::Durable).await?;
+        let connection = transaction.connection()?;
+        let turn = read::newest_turn(&mut *connection, new.task).await?;
+        if let Some(id) = new.attempt {
+            let attempt = read::attempt_by_id(&mut *connection, id).await?;
+            if attempt.turn != turn.id {
+                return Err(StoreError::WrongAttempt { attempt: id });
+            }
+        }
+        let row = sqlx::query("UPDATE tasks SET inputs = inputs + 1 WHERE id = ? RETURNING inputs")
+            .bind(blob(&new.task.0))
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(failure)?;
+        let number: u64 = rows::number(&row, "inputs")?;
+        sqlx::query(
+            "INSERT INTO inputs (task, number, turn, attempt, kind, at) VALUES (?, ?, ?, ?, ?, ?)",
+        )
+        .bind(blob(&new.task.0))
+        .bind(to_sql(number))
+        .bind(blob(&turn.id.0))
+        .bind(new.attempt.map(|attempt| attempt.0.as_bytes().to_vec()))
+        .bind(to_json(&new.kind)?)
+        .bind(to_sql(new.now.0))
+        .execute(&mut *connection)
+        .await
+        .map_err(failure)?;
+        transaction.commit().await?;
+        Ok(number)
+    }
+
+    /// The inputs for an attempt with a number above `after`, in order, at most 256.
+    pub async fn inputs_after(&self, attempt: AttemptId, after: u64) -> Result<Vec<Input>> {
+        let rows = sqlx::query(
+            "SELECT i.number, i.kind, i.at FROM attempts a JOIN inputs i ON i.turn = a.turn
+             WHERE a.id = ?1 AND i.number > ?2 AND (i.attempt IS NULL OR i.attempt = a.id)
+             ORDER BY i.number LIMIT 256",
+        )
+        .bind(blob(&attempt.0))
+        .bind(to_sql(after))
+        .fetch_all(self.database.readers())
+        .await
+        .map_err(failure)?;
+        rows.iter()
+            .map(|row| {
+                Ok(Input {
+                    number: rows::number(row, "number")?,
+                    kind: rows::json(row, "kind")?,
+                    at: Timestamp(rows::number(row, "at")?),
+                })
+            })
+            .collect()
+    }
+
+    /// Notes that the inputs up to `number` were applied, so that none is applied again. On disk
+    /// when it returns.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::AlreadyApplied`] if this one or a later one was, [`StoreError::Fenced`].
+    pub async fn set_applied(&self, attempt: AttemptId, epoch: Epoch, number: u64) -> Result<()> {
+        let mut transaction = self.database.begin(Promise::Durable).await?;
+        let connection = transaction.connection()?;
+        let row = sqlx::query(
+            "SELECT applied FROM attempts WHERE id = ? AND epoch = ? AND lease_until IS NOT NULL",
+        )
+        .bind(blob(&attempt.0))
+        .bind(i64::from(epoch.0))
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(failure)?;
+        let Some(row) = row else { return Err(refusal(connection, attempt).await) };
+        if rows::number::<u64>(&row, "applied")? >= number {
+            return Err(StoreError::AlreadyApplied { number });
+        }
+        sqlx::query("UPDATE attempts SET applied = ?2 WHERE id = ?1")
+            .bind(blob(&attempt.0))
+            .bind(to_sql(number))
+            .execute(&mut *connection)
+            .await
+            .map_err(failure)?;
+        transaction.commit().await
+    }
+
+    /// The number of the newest input that was applied; 0 for none.
+    pub async fn applied(&self, attempt: AttemptId) -> Result<u64> {
+        let row = sqlx::query("SELECT applied FROM attempts WHERE id = ?")
+            .bind(blob(&attempt.0))
+            .fetch_optional(self.database.readers())
+            .await
+            .map_err(failure)?;
+        rows::number(&row.ok_or_else(|| not_found("attempt", attempt))?, "applied")
+    }
 }

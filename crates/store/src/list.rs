@@ -1,14 +1,24 @@
 //! Lists of tasks, newest first.
 
 use quire_domain::attempt::{Attempt, AttemptState};
-use quire_domain::ids::TaskNumber;
+use quire_domain::ids::{AttemptId, TaskId, TaskNumber, TurnId};
 use quire_domain::task::{Mode, Task};
 use quire_domain::time::Timestamp;
+use sqlx::{QueryBuilder, Sqlite};
+
+use crate::connection::Promise;
+use crate::error::StoreError;
+use crate::fold::refold;
+use crate::read::{self, not_found};
+use crate::rows::{self, blob, to_sql};
+use crate::sqlite::failure;
+use crate::store::{Result, Store};
 
 /// Which tasks to list. The default is the newest 50 that are not archived.
 #[derive(Debug, Clone, Default)]
 pub struct ListFilter {
-    /// Only tasks in one of these states, by the words of [`AttemptState::word`]; empty is all.
+    /// Only tasks in one of these states, by the words of [`AttemptState::word`], or `done` for
+    /// all that ended and `waiting` for all that wait for a person; empty is all.
     pub states: Vec<String>,
     /// Only tasks of this repository.
     pub repository: Option<String>,
@@ -46,4 +56,131 @@ pub struct Listed {
     pub attempts: Vec<Attempt>,
     /// When its state last changed.
     pub updated_at: Timestamp,
+}
+
+/// The page's size where none is asked for, and the largest.
+const PAGE: (u32, u32) = (50, 500);
+
+impl Store {
+    /// A page of tasks, newest first.
+    pub async fn list(&self, filter: &ListFilter) -> Result<Page> {
+        let limit = if filter.limit == 0 { PAGE.0 } else { filter.limit.min(PAGE.1) } as usize;
+        let rows = query(filter, limit)
+            .build()
+            .fetch_all(self.database.readers())
+            .await
+            .map_err(failure)?;
+        let mut tasks = Vec::with_capacity(rows.len().min(limit));
+        for row in rows.iter().take(limit) {
+            let task = rows::task(row)?;
+            tasks.push(Listed {
+                state: rows::json(row, "state")?,
+                mode: mode(&rows::text(row, "mode")?)?,
+                turns: rows::number(row, "turns")?,
+                attempts: self.newest_attempts(task.id).await?,
+                updated_at: Timestamp(rows::number(row, "updated_at")?),
+                task,
+            });
+        }
+        let next = tasks.last().map(|listed| listed.task.number).filter(|_| rows.len() > limit);
+        Ok(Page { tasks, next })
+    }
+
+    async fn newest_attempts(&self, task: TaskId) -> Result<Vec<Attempt>> {
+        let rows = sqlx::query(
+            "SELECT * FROM attempts WHERE turn =
+                 (SELECT id FROM turns WHERE task = ? ORDER BY ordinal DESC LIMIT 1)
+             ORDER BY ordinal",
+        )
+        .bind(blob(&task.0))
+        .fetch_all(self.database.readers())
+        .await
+        .map_err(failure)?;
+        rows.iter().map(rows::attempt).collect()
+    }
+
+    /// Chooses the attempt of a turn that is applied and followed up.
+    pub async fn choose(&self, turn: TurnId, attempt: AttemptId) -> Result<()> {
+        let mut transaction = self.database.begin(Promise::Durable).await?;
+        let connection = transaction.connection()?;
+        let (found, _) = read::turn(&mut *connection, turn).await?;
+        if read::attempt_by_id(&mut *connection, attempt).await?.turn != turn {
+            return Err(StoreError::WrongAttempt { attempt });
+        }
+        sqlx::query("UPDATE turns SET chosen = ?2 WHERE id = ?1")
+            .bind(blob(&turn.0))
+            .bind(blob(&attempt.0))
+            .execute(&mut *connection)
+            .await
+            .map_err(failure)?;
+        refold(connection, found.task, None).await?;
+        transaction.commit().await
+    }
+
+    /// Puts a task away. Lists leave it out; nothing is deleted.
+    pub async fn archive(&self, task: TaskId, now: Timestamp) -> Result<()> {
+        self.set_archived(task, Some(now)).await
+    }
+
+    /// Takes a task out of the archive.
+    pub async fn unarchive(&self, task: TaskId) -> Result<()> {
+        self.set_archived(task, None).await
+    }
+
+    async fn set_archived(&self, task: TaskId, at: Option<Timestamp>) -> Result<()> {
+        let mut transaction = self.database.begin(Promise::Durable).await?;
+        let changed = sqlx::query("UPDATE tasks SET archived_at = ?2 WHERE id = ?1")
+            .bind(blob(&task.0))
+            .bind(at.map(|at| to_sql(at.0)))
+            .execute(transaction.connection()?)
+            .await
+            .map_err(failure)?;
+        if changed.rows_affected() == 0 {
+            return Err(not_found("task", task));
+        }
+        transaction.commit().await
+    }
+}
+
+/// One row more than the page holds, to know whether there is another page.
+fn query(filter: &ListFilter, limit: usize) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("SELECT * FROM tasks WHERE archived_at IS ");
+    query.push(if filter.archived == Some(true) { "NOT NULL" } else { "NULL" });
+    if let Some(before) = filter.before {
+        query.push(" AND number < ").push_bind(to_sql(before.0));
+    }
+    if let Some(repository) = &filter.repository {
+        query.push(" AND repository = ").push_bind(repository.clone());
+    }
+    if !filter.states.is_empty() {
+        query.push(" AND state_word IN (");
+        let mut words = query.separated(", ");
+        for word in filter.states.iter().flat_map(|state| meant_by(state)) {
+            words.push_bind(word);
+        }
+        query.push(")");
+    }
+    if let Some(text) = &filter.text {
+        // `instr` knows no wildcards, so what a person types stands for itself.
+        query.push(" AND instr(lower(title), lower(").push_bind(text.clone()).push(")) > 0");
+    }
+    query.push(" ORDER BY number DESC LIMIT ").push_bind(to_sql(limit as u64 + 1));
+    query
+}
+
+/// The words that a word of a filter stands for.
+fn meant_by(state: &str) -> Vec<String> {
+    let words: &[&str] = match state {
+        "done" => &["answered", "changed", "no change", "refused", "cancelled", "failed"],
+        "waiting" => &["waiting for you", "waiting for approval"],
+        one => return vec![one.to_owned()],
+    };
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn mode(text: &str) -> Result<Mode> {
+    [Mode::Code, Mode::Ask, Mode::Plan, Mode::Review]
+        .into_iter()
+        .find(|mode| mode.as_str() == text)
+        .ok_or_else(|| StoreError::Damaged(format!("there is no mode `{text}`")))
 }

@@ -1,9 +1,19 @@
 //! What comes in: new tasks and follow-ups.
 
-use quire_domain::attempt::Attempt;
-use quire_domain::ids::{AttemptId, TaskId};
-use quire_domain::task::{Request, Task, Turn};
+use quire_domain::attempt::{Attempt, AttemptState};
+use quire_domain::budget::Spent;
+use quire_domain::ids::{AttemptId, TaskId, TurnId};
+use quire_domain::task::{Request, StartPoint, Task, Turn};
 use quire_domain::time::Timestamp;
+use sqlx::SqliteConnection;
+
+use crate::connection::Promise;
+use crate::error::StoreError;
+use crate::fold::refold;
+use crate::read;
+use crate::rows::{self, blob, to_json, to_sql};
+use crate::sqlite::failure;
+use crate::store::{Result, Store};
 
 /// A task to submit, with its first turn.
 #[derive(Debug, Clone)]
@@ -53,4 +63,270 @@ pub struct Submission {
     pub continues: Option<AttemptId>,
     /// Whether the key had been used and nothing was written.
     pub repeated: bool,
+}
+
+/// The longest prompt, in bytes.
+const MAX_PROMPT_BYTES: usize = 1024 * 1024;
+
+/// The longest `origin`, in bytes.
+const MAX_ORIGIN_BYTES: usize = 64 * 1024;
+
+/// The longest repository, in bytes: a path.
+const MAX_REPOSITORY_BYTES: usize = 4096;
+
+/// The longest idempotency key, in bytes.
+const MAX_KEY_BYTES: usize = 256;
+
+/// The longest title, in characters.
+const MAX_TITLE_CHARS: usize = 120;
+
+impl Store {
+    /// Writes a task, its first turn and the turn's attempts. On disk when it returns.
+    pub async fn submit(&self, new: NewTask) -> Result<Submission> {
+        bounded("bytes of the repository's place", new.repository.len(), MAX_REPOSITORY_BYTES)?;
+        check(&new.request, new.origin.as_deref(), new.idempotency_key.as_deref())?;
+        let request = to_json(&new.request)?;
+        let mut transaction = self.database.begin(Promise::Durable).await?;
+        let connection = transaction.connection()?;
+        if let Some(key) = &new.idempotency_key
+            && let Some(first) = submitted_with(connection, key).await?
+        {
+            let same = first.task.repository == new.repository && first.turn.ordinal == 1;
+            return repeated(first, same, &new.request, key);
+        }
+        let task = TaskId(self.ids.uuid(new.now));
+        sqlx::query(
+            "INSERT INTO tasks
+                (id, title, repository, created_at, turns, mode, state, state_word, updated_at)
+             VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?4)",
+        )
+        .bind(blob(&task.0))
+        .bind(new.title.chars().take(MAX_TITLE_CHARS).collect::<String>())
+        .bind(&new.repository)
+        .bind(to_sql(new.now.0))
+        .bind(new.request.mode.as_str())
+        .bind(to_json(&AttemptState::Queued)?)
+        .bind(AttemptState::Queued.word())
+        .execute(&mut *connection)
+        .await
+        .map_err(failure)?;
+        let turn = NewTurn {
+            task,
+            ordinal: 1,
+            request: &new.request,
+            json: &request,
+            origin: new.origin.as_deref(),
+            continues: None,
+            key: new.idempotency_key.as_deref(),
+            now: new.now,
+        };
+        let id = self.insert_turn(connection, &turn).await?;
+        let submission = read_back(connection, id).await?;
+        transaction.commit().await?;
+        Ok(submission)
+    }
+
+    /// Adds a turn to a task whose newest turn has ended. Takes the task out of the archive.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::TurnOpen`], and [`StoreError::NotChosen`] where the turn before has several
+    /// attempts of which none was chosen or named.
+    pub async fn follow_up(&self, follow: FollowUp) -> Result<Submission> {
+        check(&follow.request, follow.origin.as_deref(), follow.idempotency_key.as_deref())?;
+        let request = to_json(&follow.request)?;
+        let mut transaction = self.database.begin(Promise::Durable).await?;
+        let connection = transaction.connection()?;
+        if let Some(key) = &follow.idempotency_key
+            && let Some(first) = submitted_with(connection, key).await?
+        {
+            let same = first.task.id == follow.task && first.turn.ordinal > 1;
+            return repeated(first, same, &follow.request, key);
+        }
+        let task = read::task_by_id(&mut *connection, follow.task).await?;
+        let before = read::newest_turn(&mut *connection, follow.task).await?;
+        let attempts = read::attempts(&mut *connection, before.id).await?;
+        if attempts.iter().any(|attempt| !matches!(attempt.state, AttemptState::Done { .. })) {
+            return Err(StoreError::TurnOpen { task: task.number });
+        }
+        let continues = continued_by(&task, &before, &attempts, follow.continues)?;
+        let turn = NewTurn {
+            task: follow.task,
+            ordinal: before.ordinal + 1,
+            request: &follow.request,
+            json: &request,
+            origin: follow.origin.as_deref(),
+            continues: Some(continues),
+            key: follow.idempotency_key.as_deref(),
+            now: follow.now,
+        };
+        let id = self.insert_turn(connection, &turn).await?;
+        let submission = read_back(connection, id).await?;
+        transaction.commit().await?;
+        Ok(submission)
+    }
+
+    /// Writes where the attempts of a turn start, unless that was written before; gives the one
+    /// that stands. Of several attempts that begin at once the first decides.
+    pub async fn set_start(&self, turn: TurnId, start: StartPoint) -> Result<StartPoint> {
+        let mut transaction = self.database.begin(Promise::Durable).await?;
+        let connection = transaction.connection()?;
+        let (found, _) = read::turn(&mut *connection, turn).await?;
+        if let Some(standing) = found.request.start {
+            return Ok(standing);
+        }
+        let request = Request { start: Some(start.clone()), ..found.request };
+        sqlx::query("UPDATE turns SET request = ?2 WHERE id = ?1")
+            .bind(blob(&turn.0))
+            .bind(to_json(&request)?)
+            .execute(connection)
+            .await
+            .map_err(failure)?;
+        transaction.commit().await?;
+        Ok(start)
+    }
+
+    async fn insert_turn(
+        &self,
+        connection: &mut SqliteConnection,
+        new: &NewTurn<'_>,
+    ) -> Result<TurnId> {
+        let turn = TurnId(self.ids.uuid(new.now));
+        let attempts: Vec<AttemptId> =
+            (0..new.request.attempts).map(|_| AttemptId(self.ids.uuid(new.now))).collect();
+        // A single attempt is chosen by itself.
+        let chosen = match attempts.as_slice() {
+            [only] => Some(only.0),
+            _ => None,
+        };
+        sqlx::query(
+            "INSERT INTO turns
+                (id, task, ordinal, request, origin, continues, chosen, idempotency_key, created_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(blob(&turn.0))
+        .bind(blob(&new.task.0))
+        .bind(i64::from(new.ordinal))
+        .bind(new.json)
+        .bind(new.origin)
+        .bind(new.continues.map(|attempt| attempt.0.as_bytes().to_vec()))
+        .bind(chosen.map(|attempt| attempt.as_bytes().to_vec()))
+        .bind(new.key)
+        .bind(to_sql(new.now.0))
+        .execute(&mut *connection)
+        .await
+        .map_err(failure)?;
+        for (attempt, ordinal) in attempts.iter().zip(1_i64..) {
+            sqlx::query(
+                "INSERT INTO attempts (id, turn, task, ordinal, state, epoch, losses, applied, open,
+                                       spent, created_at, updated_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 0, 1, ?6, ?7, ?7)",
+            )
+            .bind(blob(&attempt.0))
+            .bind(blob(&turn.0))
+            .bind(blob(&new.task.0))
+            .bind(ordinal)
+            .bind(to_json(&AttemptState::Queued)?)
+            .bind(to_json(&Spent::default())?)
+            .bind(to_sql(new.now.0))
+            .execute(&mut *connection)
+            .await
+            .map_err(failure)?;
+        }
+        sqlx::query("UPDATE tasks SET turns = ?2, mode = ?3, archived_at = NULL WHERE id = ?1")
+            .bind(blob(&new.task.0))
+            .bind(i64::from(new.ordinal))
+            .bind(new.request.mode.as_str())
+            .execute(&mut *connection)
+            .await
+            .map_err(failure)?;
+        refold(connection, new.task, Some(new.now)).await?;
+        Ok(turn)
+    }
+}
+
+/// A turn to insert.
+struct NewTurn<'a> {
+    task: TaskId,
+    ordinal: u32,
+    request: &'a Request,
+    json: &'a str,
+    origin: Option<&'a str>,
+    continues: Option<AttemptId>,
+    key: Option<&'a str>,
+    now: Timestamp,
+}
+
+fn check(request: &Request, origin: Option<&str>, key: Option<&str>) -> Result<()> {
+    bounded("bytes of the prompt", request.prompt.len(), MAX_PROMPT_BYTES)?;
+    bounded("attempts", usize::from(request.attempts), 4)?;
+    if let Some(origin) = origin {
+        bounded("bytes of the origin", origin.len(), MAX_ORIGIN_BYTES)?;
+    }
+    if let Some(key) = key {
+        bounded("bytes of the idempotency key", key.len(), MAX_KEY_BYTES)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn bounded(what: &'static str, found: usize, allowed: usize) -> Result<()> {
+    if (1..=allowed).contains(&found) {
+        Ok(())
+    } else {
+        Err(StoreError::OutOfBounds { what, found, allowed })
+    }
+}
+
+/// The attempt that a follow-up goes on from.
+fn continued_by(
+    task: &Task,
+    before: &Turn,
+    attempts: &[Attempt],
+    named: Option<AttemptId>,
+) -> Result<AttemptId> {
+    let Some(id) = named.or(before.chosen) else {
+        let attempts = before.request.attempts;
+        return Err(StoreError::NotChosen { task: task.number, attempts });
+    };
+    if attempts.iter().any(|attempt| attempt.id == id) {
+        Ok(id)
+    } else {
+        Err(StoreError::WrongAttempt { attempt: id })
+    }
+}
+
+async fn submitted_with(
+    connection: &mut SqliteConnection,
+    key: &str,
+) -> Result<Option<Submission>> {
+    let row = sqlx::query("SELECT id FROM turns WHERE idempotency_key = ?")
+        .bind(key)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(failure)?;
+    match row {
+        None => Ok(None),
+        Some(row) => read_back(connection, TurnId(rows::id(&row, "id")?)).await.map(Some),
+    }
+}
+
+fn repeated(first: Submission, same: bool, request: &Request, key: &str) -> Result<Submission> {
+    // The start may have been written since.
+    let start = request.start.clone().or_else(|| first.turn.request.start.clone());
+    if same && first.turn.request == (Request { start, ..request.clone() }) {
+        Ok(Submission { repeated: true, ..first })
+    } else {
+        Err(StoreError::KeyReused { key: key.to_owned() })
+    }
+}
+
+async fn read_back(connection: &mut SqliteConnection, turn: TurnId) -> Result<Submission> {
+    let (turn, continues) = read::turn(&mut *connection, turn).await?;
+    Ok(Submission {
+        task: read::task_by_id(&mut *connection, turn.task).await?,
+        attempts: read::attempts(&mut *connection, turn.id).await?,
+        turn,
+        continues,
+        repeated: false,
+    })
 }

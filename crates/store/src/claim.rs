@@ -1,0 +1,257 @@
+//! Who may write: claims, leases, and writes that carry an epoch.
+
+use quire_domain::attempt::{Attempt, AttemptResult, AttemptState};
+use quire_domain::budget::Spent;
+use quire_domain::ids::{AttemptId, Epoch, TaskId, TurnId};
+use quire_domain::time::Timestamp;
+use sqlx::{Row, SqliteConnection};
+
+use crate::connection::Promise;
+use crate::error::{ClaimError, StoreError};
+use crate::fold::refold;
+use crate::read::{self, not_found};
+use crate::rows::{self, blob, to_json, to_sql};
+use crate::sqlite::failure;
+use crate::store::{Result, Store};
+
+/// A claim that was granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// What every later write has to carry.
+    pub epoch: Epoch,
+    /// How often a worker was lost over this attempt, this time included.
+    pub losses: u32,
+}
+
+/// Who holds an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The worker, as it named itself.
+    pub worker: String,
+    /// Under which epoch.
+    pub epoch: Epoch,
+    /// Until when, unless renewed.
+    pub until: Timestamp,
+}
+
+/// What a worker writes about its attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// Where it stands now. `Suspended` and `Done` give the lease back.
+    pub state: AttemptState,
+    /// What it has cost in all.
+    pub spent: Spent,
+    /// What it left; `None` keeps what was written before.
+    pub result: Option<AttemptResult>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// On what ground an attempt is claimed.
+#[derive(Clone, Copy)]
+enum Ground {
+    /// Nobody holds it.
+    Free,
+    /// The holder under this epoch is known to be gone.
+    Dead(Epoch),
+}
+
+impl Store {
+    /// Claims an attempt for `lease_ms`: raises its epoch, its state is then `preparing`.
+    ///
+    /// Granted where it has not ended and nobody holds it, or the holder's lease ran out at `now`.
+    pub async fn claim(
+        &self,
+        attempt: AttemptId,
+        worker: &str,
+        now: Timestamp,
+        lease_ms: u64,
+    ) -> std::result::Result<Claim, ClaimError> {
+        self.claim_on(Ground::Free, attempt, worker, now, lease_ms).await
+    }
+
+    /// As [`Store::claim`], although the lease of `dead` still runs: for a caller who knows that
+    /// its holder is gone. Refused as held if somebody claimed it since.
+    pub async fn take_over(
+        &self,
+        attempt: AttemptId,
+        dead: Epoch,
+        worker: &str,
+        now: Timestamp,
+        lease_ms: u64,
+    ) -> std::result::Result<Claim, ClaimError> {
+        self.claim_on(Ground::Dead(dead), attempt, worker, now, lease_ms).await
+    }
+
+    async fn claim_on(
+        &self,
+        ground: Ground,
+        attempt: AttemptId,
+        worker: &str,
+        now: Timestamp,
+        lease_ms: u64,
+    ) -> std::result::Result<Claim, ClaimError> {
+        let mut transaction = self.database.begin(Promise::Durable).await?;
+        let connection = transaction.connection()?;
+        let (found, lease) = held(connection, attempt).await?;
+        if matches!(found.state, AttemptState::Done { .. }) {
+            return Err(ClaimError::Done);
+        }
+        if let Some(lease) = &lease
+            && lease.until > now
+            && !matches!(ground, Ground::Dead(epoch) if epoch == lease.epoch)
+        {
+            return Err(ClaimError::Held { worker: lease.worker.clone(), until: lease.until });
+        }
+        let epoch = Epoch(found.epoch.0.saturating_add(1));
+        let row = sqlx::query(
+            "UPDATE attempts
+             SET epoch = ?2, worker = ?3, lease_until = ?4, state = ?5, updated_at = ?6,
+                 losses = losses + ?7
+             WHERE id = ?1 RETURNING losses",
+        )
+        .bind(blob(&attempt.0))
+        .bind(i64::from(epoch.0))
+        .bind(worker)
+        .bind(to_sql(now.plus_millis(lease_ms).0))
+        .bind(to_json(&AttemptState::Preparing)?)
+        .bind(to_sql(now.0))
+        .bind(i64::from(lease.is_some()))
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failure)?;
+        let losses = rows::number(&row, "losses")?;
+        refold(connection, found.task, Some(now)).await?;
+        transaction.commit().await?;
+        Ok(Claim { epoch, losses })
+    }
+
+    /// Who holds the attempt, whether or not the lease ran out.
+    pub async fn lease(&self, attempt: AttemptId) -> Result<Option<Lease>> {
+        let row = sqlx::query("SELECT epoch, worker, lease_until FROM attempts WHERE id = ?")
+            .bind(blob(&attempt.0))
+            .fetch_optional(self.database.readers())
+            .await
+            .map_err(failure)?;
+        lease_of(&row.ok_or_else(|| not_found("attempt", attempt))?)
+    }
+
+    /// Extends the lease of `epoch` to `until`. Survives the process, not a crash of the machine.
+    pub async fn renew(&self, attempt: AttemptId, epoch: Epoch, until: Timestamp) -> Result<()> {
+        let mut transaction = self.database.begin(Promise::Lasting).await?;
+        let renewed = sqlx::query(
+            "UPDATE attempts SET lease_until = ?3
+             WHERE id = ?1 AND epoch = ?2 AND lease_until IS NOT NULL",
+        )
+        .bind(blob(&attempt.0))
+        .bind(i64::from(epoch.0))
+        .bind(to_sql(until.0))
+        .execute(transaction.connection()?)
+        .await
+        .map_err(failure)?;
+        if renewed.rows_affected() == 0 {
+            return Err(refusal(transaction.connection()?, attempt).await);
+        }
+        transaction.commit().await
+    }
+
+    /// Writes where an attempt stands. Refused for a stale epoch and after it ended or was
+    /// suspended: to go on it has to be claimed.
+    pub async fn set_state(&self, attempt: AttemptId, epoch: Epoch, write: Write) -> Result<()> {
+        let mut transaction = self.database.begin(Promise::Durable).await?;
+        let connection = transaction.connection()?;
+        let ended = matches!(write.state, AttemptState::Done { .. });
+        let given_back = ended || matches!(write.state, AttemptState::Suspended { .. });
+        let result = write.result.as_ref().map(to_json).transpose()?;
+        let row = sqlx::query(
+            "UPDATE attempts
+             SET state = ?3, spent = ?4, result = coalesce(?5, result), updated_at = ?6,
+                 open = ?7, lease_until = CASE WHEN ?8 THEN NULL ELSE lease_until END
+             WHERE id = ?1 AND epoch = ?2 AND lease_until IS NOT NULL RETURNING task",
+        )
+        .bind(blob(&attempt.0))
+        .bind(i64::from(epoch.0))
+        .bind(to_json(&write.state)?)
+        .bind(to_json(&write.spent)?)
+        .bind(result)
+        .bind(to_sql(write.now.0))
+        .bind(i64::from(!ended))
+        .bind(given_back)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(failure)?;
+        let Some(row) = row else { return Err(refusal(connection, attempt).await) };
+        let task = TaskId(rows::id(&row, "task")?);
+        refold(connection, task, Some(write.now)).await?;
+        transaction.commit().await
+    }
+
+    /// Writes what an attempt has cost and gives what its turn has ([`Store::spent`]). Survives
+    /// the process, not a crash of the machine: the log has the truth.
+    pub async fn set_spent(&self, attempt: AttemptId, epoch: Epoch, spent: Spent) -> Result<Spent> {
+        let mut transaction = self.database.begin(Promise::Lasting).await?;
+        let connection = transaction.connection()?;
+        let row = sqlx::query(
+            "UPDATE attempts SET spent = ?3
+             WHERE id = ?1 AND epoch = ?2 AND lease_until IS NOT NULL RETURNING turn",
+        )
+        .bind(blob(&attempt.0))
+        .bind(i64::from(epoch.0))
+        .bind(to_json(&spent)?)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(failure)?;
+        let Some(row) = row else { return Err(refusal(connection, attempt).await) };
+        let turn = TurnId(rows::id(&row, "turn")?);
+        let all = read::spent(connection, turn).await?;
+        transaction.commit().await?;
+        Ok(all)
+    }
+
+    /// Attempts that anybody may claim at `now`, oldest first, at most `limit`: queued ones, and
+    /// those at work whose lease ran out.
+    pub async fn claimable(&self, now: Timestamp, limit: u32) -> Result<Vec<Attempt>> {
+        let rows = sqlx::query(
+            "SELECT * FROM attempts
+             WHERE open = 1 AND (state = ?1 OR lease_until <= ?2)
+             ORDER BY created_at, ordinal LIMIT ?3",
+        )
+        .bind(to_json(&AttemptState::Queued)?)
+        .bind(to_sql(now.0))
+        .bind(i64::from(limit))
+        .fetch_all(self.database.readers())
+        .await
+        .map_err(failure)?;
+        rows.iter().map(rows::attempt).collect()
+    }
+}
+
+async fn held(
+    connection: &mut SqliteConnection,
+    attempt: AttemptId,
+) -> Result<(Attempt, Option<Lease>)> {
+    let row = sqlx::query("SELECT * FROM attempts WHERE id = ?")
+        .bind(blob(&attempt.0))
+        .fetch_optional(connection)
+        .await
+        .map_err(failure)?;
+    let row = row.ok_or_else(|| not_found("attempt", attempt))?;
+    Ok((rows::attempt(&row)?, lease_of(&row)?))
+}
+
+fn lease_of(row: &sqlx::sqlite::SqliteRow) -> Result<Option<Lease>> {
+    let Some(until) = rows::optional_number(row, "lease_until")? else { return Ok(None) };
+    Ok(Some(Lease {
+        worker: row.try_get::<Option<String>, _>("worker").map_err(failure)?.unwrap_or_default(),
+        epoch: Epoch(rows::number(row, "epoch")?),
+        until: Timestamp(until),
+    }))
+}
+
+/// Why a write under an epoch met no row.
+pub(crate) async fn refusal(connection: &mut SqliteConnection, attempt: AttemptId) -> StoreError {
+    match read::attempt_by_id(connection, attempt).await {
+        Ok(_) => StoreError::Fenced { attempt },
+        Err(error) => error,
+    }
+}

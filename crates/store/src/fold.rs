@@ -1,0 +1,57 @@
+//! The state of a task: that of the attempt of its newest turn that most needs a person.
+
+use quire_domain::attempt::{Attempt, AttemptState};
+use quire_domain::ids::{AttemptId, TaskId};
+use quire_domain::time::Timestamp;
+use sqlx::{Row, SqliteConnection};
+
+use crate::error::StoreError;
+use crate::rows::{self, blob, to_json, to_sql};
+use crate::sqlite::failure;
+
+/// The state to show of a turn's attempts; where all ended, that of the chosen one, else of the
+/// first.
+pub(crate) fn folded(attempts: &[Attempt], chosen: Option<AttemptId>) -> Option<&AttemptState> {
+    attempts
+        .iter()
+        .min_by_key(|attempt| {
+            (attempt.state.urgency(), Some(attempt.id) != chosen, attempt.ordinal)
+        })
+        .map(|attempt| &attempt.state)
+}
+
+/// Writes the state of a task anew, inside the transaction that changed one of its attempts.
+/// `now` is when that was; `None` leaves the time as it is.
+pub(crate) async fn refold(
+    connection: &mut SqliteConnection,
+    task: TaskId,
+    now: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query(
+        "SELECT a.*, t.chosen FROM attempts a JOIN turns t ON t.id = a.turn
+         WHERE t.task = ?1 AND t.ordinal = (SELECT turns FROM tasks WHERE id = ?1)
+         ORDER BY a.ordinal",
+    )
+    .bind(blob(&task.0))
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(failure)?;
+    let attempts = rows.iter().map(rows::attempt).collect::<Result<Vec<_>, _>>()?;
+    let chosen = match rows.first() {
+        Some(row) if !row.is_empty() => rows::optional_id(row, "chosen")?.map(AttemptId),
+        _ => None,
+    };
+    let Some(state) = folded(&attempts, chosen) else { return Ok(()) };
+    sqlx::query(
+        "UPDATE tasks SET state = ?2, state_word = ?3, updated_at = coalesce(?4, updated_at)
+         WHERE id = ?1",
+    )
+    .bind(blob(&task.0))
+    .bind(to_json(state)?)
+    .bind(state.word())
+    .bind(now.map(|now| to_sql(now.0)))
+    .execute(connection)
+    .await
+    .map(|_| ())
+    .map_err(failure)
+}

@@ -1,0 +1,181 @@
+//! Reading tasks, turns and attempts, inside a transaction or outside.
+
+use quire_domain::attempt::Attempt;
+use quire_domain::budget::Spent;
+use quire_domain::ids::{AttemptId, AttemptRef, TaskId, TaskNumber, TurnId};
+use quire_domain::task::{Task, Turn};
+use sqlx::SqliteExecutor;
+
+use crate::error::StoreError;
+use crate::rows::{self, blob, to_sql};
+use crate::sqlite::failure;
+use crate::store::{Result, Store};
+
+impl Store {
+    /// The task with this number.
+    pub async fn task(&self, number: TaskNumber) -> Result<Task> {
+        let row = sqlx::query("SELECT * FROM tasks WHERE number = ?")
+            .bind(to_sql(number.0))
+            .fetch_optional(self.database.readers())
+            .await
+            .map_err(failure)?;
+        rows::task(&row.ok_or_else(|| not_found("task", number))?)
+    }
+
+    /// The task with this id.
+    pub async fn task_by_id(&self, task: TaskId) -> Result<Task> {
+        task_by_id(self.database.readers(), task).await
+    }
+
+    /// The turns of a task, oldest first.
+    pub async fn turns(&self, task: TaskId) -> Result<Vec<Turn>> {
+        let rows = sqlx::query("SELECT * FROM turns WHERE task = ? ORDER BY ordinal")
+            .bind(blob(&task.0))
+            .fetch_all(self.database.readers())
+            .await
+            .map_err(failure)?;
+        rows.iter().map(rows::turn).collect()
+    }
+
+    /// One turn.
+    pub async fn turn(&self, turn: TurnId) -> Result<Turn> {
+        Ok(self::turn(self.database.readers(), turn).await?.0)
+    }
+
+    /// The attempts of a turn, in their order.
+    pub async fn attempts(&self, turn: TurnId) -> Result<Vec<Attempt>> {
+        attempts(self.database.readers(), turn).await
+    }
+
+    /// The attempt that a person means: of the newest turn, the one named, else the chosen one.
+    pub async fn attempt(&self, name: AttemptRef) -> Result<Attempt> {
+        let task = self.task(name.task).await?;
+        let turn = newest_turn(self.database.readers(), task.id).await?;
+        let attempts = self.attempts(turn.id).await?;
+        if name.ordinal.is_none() && turn.chosen.is_none() {
+            let attempts = turn.request.attempts;
+            return Err(StoreError::NotChosen { task: task.number, attempts });
+        }
+        attempts
+            .into_iter()
+            .find(|attempt| match name.ordinal {
+                Some(ordinal) => attempt.ordinal == ordinal,
+                None => Some(attempt.id) == turn.chosen,
+            })
+            .ok_or_else(|| not_found("attempt", name))
+    }
+
+    /// The attempt with this id.
+    pub async fn attempt_by_id(&self, attempt: AttemptId) -> Result<Attempt> {
+        attempt_by_id(self.database.readers(), attempt).await
+    }
+
+    /// The attempts that an attempt continues, nearest first: those whose chunks it may cite.
+    pub async fn continued(&self, attempt: AttemptId) -> Result<Vec<AttemptId>> {
+        let rows = sqlx::query(
+            "WITH RECURSIVE chain (id, depth) AS (
+                 SELECT t.continues, 1 FROM attempts a JOIN turns t ON t.id = a.turn
+                 WHERE a.id = ?
+                 UNION ALL
+                 SELECT t.continues, depth + 1
+                 FROM chain JOIN attempts a ON a.id = chain.id JOIN turns t ON t.id = a.turn
+             )
+             SELECT id FROM chain WHERE id IS NOT NULL ORDER BY depth",
+        )
+        .bind(blob(&attempt.0))
+        .fetch_all(self.database.readers())
+        .await
+        .map_err(failure)?;
+        rows.iter().map(|row| rows::id(row, "id").map(AttemptId)).collect()
+    }
+
+    /// What preparing a turn needs beside its request, as it was submitted.
+    pub async fn origin(&self, turn: TurnId) -> Result<Option<String>> {
+        let row = sqlx::query("SELECT origin FROM turns WHERE id = ?")
+            .bind(blob(&turn.0))
+            .fetch_optional(self.database.readers())
+            .await
+            .map_err(failure)?;
+        rows::optional_text(&row.ok_or_else(|| not_found("turn", turn))?, "origin")
+    }
+
+    /// What all attempts of a turn have cost together: sums, but of the time at work the longest.
+    pub async fn spent(&self, turn: TurnId) -> Result<Spent> {
+        spent(self.database.readers(), turn).await
+    }
+}
+
+pub(crate) async fn task_by_id(at: impl SqliteExecutor<'_>, task: TaskId) -> Result<Task> {
+    let row = sqlx::query("SELECT * FROM tasks WHERE id = ?")
+        .bind(blob(&task.0))
+        .fetch_optional(at)
+        .await
+        .map_err(failure)?;
+    rows::task(&row.ok_or_else(|| not_found("task", task))?)
+}
+
+/// A turn, and the attempt it continues.
+pub(crate) async fn turn(
+    at: impl SqliteExecutor<'_>,
+    turn: TurnId,
+) -> Result<(Turn, Option<AttemptId>)> {
+    let row = sqlx::query("SELECT * FROM turns WHERE id = ?")
+        .bind(blob(&turn.0))
+        .fetch_optional(at)
+        .await
+        .map_err(failure)?;
+    let row = row.ok_or_else(|| not_found("turn", turn))?;
+    Ok((rows::turn(&row)?, rows::optional_id(&row, "continues")?.map(AttemptId)))
+}
+
+pub(crate) async fn newest_turn(at: impl SqliteExecutor<'_>, task: TaskId) -> Result<Turn> {
+    let row = sqlx::query("SELECT * FROM turns WHERE task = ? ORDER BY ordinal DESC LIMIT 1")
+        .bind(blob(&task.0))
+        .fetch_optional(at)
+        .await
+        .map_err(failure)?;
+    rows::turn(&row.ok_or_else(|| not_found("task", task))?)
+}
+
+pub(crate) async fn attempts(at: impl SqliteExecutor<'_>, turn: TurnId) -> Result<Vec<Attempt>> {
+    let rows = sqlx::query("SELECT * FROM attempts WHERE turn = ? ORDER BY ordinal")
+        .bind(blob(&turn.0))
+        .fetch_all(at)
+        .await
+        .map_err(failure)?;
+    rows.iter().map(rows::attempt).collect()
+}
+
+pub(crate) async fn attempt_by_id(
+    at: impl SqliteExecutor<'_>,
+    attempt: AttemptId,
+) -> Result<Attempt> {
+    let row = sqlx::query("SELECT * FROM attempts WHERE id = ?")
+        .bind(blob(&attempt.0))
+        .fetch_optional(at)
+        .await
+        .map_err(failure)?;
+    rows::attempt(&row.ok_or_else(|| not_found("attempt", attempt))?)
+}
+
+pub(crate) async fn spent(at: impl SqliteExecutor<'_>, turn: TurnId) -> Result<Spent> {
+    let rows = sqlx::query("SELECT spent FROM attempts WHERE turn = ?")
+        .bind(blob(&turn.0))
+        .fetch_all(at)
+        .await
+        .map_err(failure)?;
+    let mut all = Spent::default();
+    for row in &rows {
+        let one: Spent = rows::json(row, "spent")?;
+        all.usage = all.usage.plus(one.usage);
+        all.cost.0 = all.cost.0.saturating_add(one.cost.0);
+        all.model_calls = all.model_calls.saturating_add(one.model_calls);
+        // They work side by side: the person waits for the longest.
+        all.wall_ms = all.wall_ms.max(one.wall_ms);
+    }
+    Ok(all)
+}
+
+pub(crate) fn not_found(what: &'static str, name: impl std::fmt::Display) -> StoreError {
+    StoreError::NotFound { what, name: name.to_string() }
+}

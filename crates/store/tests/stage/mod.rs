@@ -1,0 +1,66 @@
+//! What the store's tests stand on: a store in a fresh directory, and short words for its values.
+#![allow(dead_code, clippy::unwrap_used, reason = "for tests; each file uses its part")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use quire_domain::attempt::{AttemptState, Outcome};
+use quire_domain::budget::Spent;
+use quire_domain::ids::AttemptId;
+use quire_domain::task::Request;
+use quire_domain::time::Timestamp;
+use quire_store::{CountedIds, NewTask, Store, Write};
+
+pub struct Stage {
+    pub store: Store,
+    pub path: PathBuf,
+    pub directory: tempfile::TempDir,
+}
+
+impl Stage {
+    pub async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("quire.db");
+        let store = Store::open(&path).await.unwrap().with_ids(Arc::new(CountedIds::default()));
+        Self { store, path, directory }
+    }
+
+    pub async fn submit_one(&self) -> AttemptId {
+        self.store.submit(new_task("fix", 1)).await.unwrap().attempts[0].id
+    }
+
+    /// Claims an attempt, whoever holds it, and ends it.
+    pub async fn end(&self, attempt: AttemptId, outcome: Outcome) {
+        let later = Timestamp(1_000_000);
+        let epoch = self.store.claim(attempt, "end", later, 1).await.unwrap().epoch;
+        let done = state(AttemptState::Done { outcome }, later.0);
+        self.store.set_state(attempt, epoch, done).await.unwrap();
+    }
+}
+
+pub fn at(millis: u64) -> Timestamp {
+    Timestamp(millis)
+}
+
+pub fn state(state: AttemptState, now: u64) -> Write {
+    Write { state, spent: Spent::default(), result: None, now: at(now) }
+}
+
+pub fn request(prompt: &str, attempts: u8) -> Request {
+    // By way of JSON, so that a new field with a default concerns nobody here.
+    let json = serde_json::json!({
+        "mode": "code", "prompt": prompt, "model": "scripted", "attempts": attempts,
+    });
+    serde_json::from_value(json).unwrap()
+}
+
+pub fn new_task(prompt: &str, attempts: u8) -> NewTask {
+    NewTask {
+        repository: "/src/shop".to_owned(),
+        title: prompt.to_owned(),
+        request: request(prompt, attempts),
+        origin: Some("{\"ref\":1}".to_owned()),
+        idempotency_key: None,
+        now: at(0),
+    }
+}
