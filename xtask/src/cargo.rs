@@ -1,9 +1,9 @@
 //! Where the workspace lies, and cargo run in it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use crate::outcome::Verdict;
 
@@ -48,4 +48,39 @@ pub fn step(name: &str, command: &mut Command) -> anyhow::Result<Verdict> {
 /// Whether `cargo <subcommand>` is installed, asked by its `--version`.
 pub fn has(subcommand: &str) -> bool {
     command(&[subcommand, "--version"]).output().is_ok_and(|output| output.status.success())
+}
+
+/// Where cargo puts what it builds.
+pub fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root().join("target"), |dir| root().join(dir))
+}
+
+/// How `quire` is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// Soonest there: what the tests are built with.
+    Dev,
+    /// What people install, and what is measured.
+    Release,
+}
+
+/// Builds `quire` and gives its path.
+///
+/// # Errors
+///
+/// If it does not build; cargo has said why.
+pub fn build_quire(profile: Profile) -> anyhow::Result<PathBuf> {
+    let mut build = command(&["build", "--package", "quire"]);
+    let folder = match profile {
+        Profile::Dev => "debug",
+        Profile::Release => {
+            build.arg("--release");
+            "release"
+        }
+    };
+    if step("build quire", &mut build)? == Verdict::Bad {
+        bail!("quire does not build");
+    }
+    Ok(target_dir().join(folder).join("quire"))
 }

@@ -6,8 +6,10 @@
     reason = "a chore talks to the person who started it"
 )]
 
+mod bench;
 mod cargo;
 mod check;
+mod demo;
 mod needs;
 mod outcome;
 mod test;
@@ -27,18 +29,24 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Builds Quire and runs three real tasks at once, with a scripted model where there is no key.
+    Demo(demo::Args),
     /// Everything CI runs: formatting, lints, tidy, docs, licences, tests.
     Check(check::Args),
     /// All tests, or those that the arguments choose.
     Test(test::Args),
+    /// Our figures against the budgets, and against other agents.
+    Bench(bench::Args),
     /// The rules no compiler checks: crate edges, file sizes, lists, leftovers, access.
     Tidy(tidy::Args),
 }
 
 fn main() -> std::process::ExitCode {
     let chore: Chore = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Tidy(args) => tidy::run(&args),
     };
     outcome::report(chore)

@@ -113,11 +113,10 @@ fn shown(pipe: impl Read, mut to: impl Write) -> std::io::Result<Count> {
 
 /// What a closing line of cargo's or nextest's test runner says; `None` for any other line.
 fn summary(line: &str) -> Option<Count> {
-    let line = line.trim();
-    let words = match line.split_once("test result: ") {
-        Some(("", rest)) => rest,
-        _ if line.starts_with("Summary [") => line.split_once("run:")?.1,
-        _ => return None,
+    // nextest indents what a failed test printed, and with it that test's own closing line.
+    let words = match line.strip_prefix("test result: ") {
+        Some(rest) => rest,
+        None => line.trim_start().strip_prefix("Summary [")?.split_once("run:")?.1,
     };
     let mut count = Count::default();
     let mut number = 0;
@@ -144,5 +143,6 @@ mod tests {
         let next = "     Summary [   0.812s] 40 tests run: 38 passed (1 slow), 1 failed, 1 timed out, 5 skipped";
         assert_eq!(summary(next), Some(Count { passed: 38, failed: 2, skipped: 5 }));
         assert_eq!(summary("test tests::a_thing ... ok"), None);
+        assert_eq!(summary("    test result: FAILED. 0 passed; 1 failed; 0 ignored"), None);
     }
 }

@@ -6,7 +6,8 @@ use super::sources::Source;
 /// Folders whose every file is named by one list: `<folder>.rs`, or `mod.rs` in it.
 const FOLDERS: &[&str] = &["crates/agent/src/tools", "crates/cli/src/commands"];
 
-/// A finding for each file of such a folder that its list does not both declare and use.
+/// A finding for each file of such a folder that its list does not declare. That a declared one is
+/// used the compiler sees.
 pub fn findings(sources: &[Source]) -> Vec<Finding> {
     FOLDERS.iter().flat_map(|folder| in_folder(folder, sources)).collect()
 }
@@ -28,13 +29,10 @@ fn in_folder(folder: &str, sources: &[Source]) -> Vec<Finding> {
         .collect()
 }
 
-/// Whether `list` declares the module and uses something of it.
+/// Whether `list` declares the module.
 fn names(list: &str, module: &str) -> bool {
-    let declared = list.lines().any(|line| {
-        let line = line.trim();
-        line.ends_with(&format!("mod {module};")) && !line.starts_with("//")
-    });
-    declared && list.contains(&format!("{module}::"))
+    let declaration = format!("mod {module};");
+    list.lines().any(|line| line.ends_with(&declaration) && !line.trim_start().starts_with("//"))
 }
 
 #[cfg(test)]
@@ -45,10 +43,7 @@ mod tests {
     fn a_tool_in_no_list_is_found() {
         let source = |path: &str, text: &str| Source { path: path.into(), text: text.into() };
         let sources = [
-            source(
-                "crates/agent/src/tools.rs",
-                "mod shell;\nmod idle;\nfn all() { shell::Shell }\n",
-            ),
+            source("crates/agent/src/tools.rs", "mod shell;\n// mod idle;\n"),
             source("crates/agent/src/tools/shell.rs", ""),
             source("crates/agent/src/tools/idle.rs", ""),
             source("crates/agent/src/tools/lost.rs", ""),

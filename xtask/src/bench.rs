@@ -1,0 +1,129 @@
+//! `cargo xtask bench`: our release binary against its budgets, and against other agents where a
+//! person has installed them.
+//!
+//! All are driven by the same played model, over loopback, in one go: figures of different
+//! machines or minutes cannot be compared, ratios of one run can.
+
+mod dialect;
+mod measure;
+mod process;
+mod report;
+mod script;
+mod server;
+mod subject;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+
+use self::measure::Bench;
+use self::report::{Conditions, Measured};
+use self::subject::Subject;
+use crate::cargo;
+use crate::outcome::{Chore, Verdict};
+
+/// What `bench` takes.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Where other agents are installed, by `npm install --prefix DIR …` and a venv in DIR/venv.
+    #[arg(long, value_name = "DIR")]
+    peers: Option<PathBuf>,
+    /// Single runs of each, beside one that warms it up.
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    runs: usize,
+    /// Model calls in a run.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    calls: usize,
+    /// Runs at once.
+    #[arg(long, default_value_t = 16, value_name = "N")]
+    jobs: usize,
+    /// Measure this binary of ours instead of building one.
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+    /// Fail where a budget is missed.
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Builds, measures, prints the table.
+pub fn run(args: &Args) -> Chore {
+    if args.calls < 3 || args.runs == 0 || args.jobs == 0 {
+        bail!("at least 3 calls, 1 run and 1 job are needed");
+    }
+    let binary = match &args.binary {
+        Some(binary) => {
+            binary.canonicalize().with_context(|| format!("no {}", binary.display()))?
+        }
+        None => cargo::build_quire(cargo::Profile::Release)?,
+    };
+    let mut subjects = vec![subject::quire(binary)];
+    if let Some(dir) = &args.peers {
+        let dir = dir.canonicalize().with_context(|| format!("no {}", dir.display()))?;
+        let peers = subject::peers(&dir);
+        if peers.is_empty() {
+            bail!("nothing is installed in {}; install with\n{}", dir.display(), subject::INSTALL);
+        }
+        subjects.extend(peers);
+    }
+    let work = cargo::target_dir().join("bench");
+    if work.exists() {
+        std::fs::remove_dir_all(&work).context("cannot empty the bench's directory")?;
+    }
+    std::fs::create_dir_all(&work)?;
+    process::adopt_orphans();
+    let bench = Bench { server: server::Server::start()?, work, calls: args.calls };
+    let commands = bench.commands_alone()?;
+    let measured = all(&bench, &subjects, args);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let conditions = Conditions { jobs: args.jobs, calls: args.calls, commands, cores };
+    let missed = report::print(&measured, &conditions);
+    if args.peers.is_none() {
+        println!(
+            "\nOther agents beside ours: install them and add --peers DIR\n{}",
+            subject::INSTALL
+        );
+    }
+    if missed.is_empty() {
+        return Ok(Verdict::Good);
+    }
+    println!("\nmissed: {}", missed.join("; "));
+    Ok(if args.strict { Verdict::Bad } else { Verdict::Good })
+}
+
+/// Single runs of all, taking turns so that a busy minute meets everyone; then the crowds.
+fn all(bench: &Bench, subjects: &[Subject], args: &Args) -> Vec<Measured> {
+    let mut runs: Vec<Result<Vec<_>, String>> = subjects.iter().map(|_| Ok(Vec::new())).collect();
+    for number in 0..=args.runs {
+        for (index, subject) in subjects.iter().enumerate() {
+            let Ok(done) = &mut runs[index] else { continue };
+            let calls = if number == 0 { 3 } else { args.calls };
+            match bench.one(subject, &format!("s{index}-{number}"), calls) {
+                Ok(_) if number == 0 => {}
+                Ok(run) => done.push(run),
+                Err(error) => runs[index] = Err(format!("{error:#}")),
+            }
+        }
+    }
+    let measured = subjects.iter().zip(runs).enumerate().map(|(index, (subject, runs))| {
+        let crowd = if runs.is_ok() {
+            crowds(bench, subject, index, args.jobs).map_err(|error| format!("{error:#}"))
+        } else {
+            Err("its single runs failed".to_owned())
+        };
+        Measured { name: subject.name, runs, crowd }
+    });
+    measured.collect()
+}
+
+fn crowds(
+    bench: &Bench,
+    subject: &Subject,
+    index: usize,
+    jobs: usize,
+) -> anyhow::Result<(measure::Crowd, measure::Crowd)> {
+    // The first warms up homes and caches.
+    bench.crowd(subject, &format!("w{index}"), jobs, false)?;
+    let timed = bench.crowd(subject, &format!("t{index}"), jobs, false)?;
+    let watched = bench.crowd(subject, &format!("m{index}"), jobs, true)?;
+    Ok((timed, watched))
+}
