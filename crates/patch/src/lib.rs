@@ -17,6 +17,7 @@ mod patch;
 mod place;
 mod print;
 mod seek;
+mod update;
 
 pub use apply::{FileEdit, MAX_FILE_BYTES, Source, apply};
 pub use fault::{ApplyError, Fault, FaultKind, Nearest};
