@@ -378,6 +378,9 @@ pub enum SandboxError {
     /// The disk is full, or its share of it.
     #[error("the sandbox's disk is full")]
     DiskFull,
+    /// A command no longer reads its input.
+    #[error("the command does not read its input any more")]
+    InputClosed,
     /// It was ended because its processes used more than they may.
     #[error("the sandbox was ended: it used more than its limit of {what}")]
     LimitExceeded {

@@ -6,8 +6,13 @@
 //!
 //! `docs/design/sandbox.md` has the reasons and the figures.
 
+mod build;
+mod frames;
+mod guest;
 pub mod native;
 pub mod null;
+mod plan;
+mod sys;
 mod wire;
 pub mod zygote;
 

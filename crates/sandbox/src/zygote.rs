@@ -4,7 +4,14 @@
 //! never held, no sandbox can leak.
 
 mod handle;
+mod idmap;
+mod own;
+mod remove;
 mod serve;
+mod spawn;
+
+pub(crate) use idmap::RANGE;
+pub(crate) use spawn::FIRST_ID;
 
 pub use handle::Zygote;
 

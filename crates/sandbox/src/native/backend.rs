@@ -1,12 +1,27 @@
 //! The maker of native sandboxes.
 
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use quire_domain::sandbox::{IsolationReport, Sandbox, SandboxBackend, SandboxError, SandboxSpec};
+use quire_domain::sandbox::{
+    IsolationReport, Sandbox, SandboxBackend, SandboxBase, SandboxError, SandboxSpec, Upper,
+};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Mutex;
 
-use crate::Zygote;
+use super::guest::{Guest, PATIENCE, creating, next_answer};
+use super::planning::{self, Ids};
+use super::sandbox::NativeSandbox;
+use super::slots::{Slot, Slots};
+use super::{etc, upper};
+use crate::plan::{Abilities, Answer, Request};
+use crate::zygote::FIRST_ID;
+use crate::{Zygote, wire};
 
 /// Where the backend keeps what is its own.
 #[derive(Debug, Clone)]
@@ -17,38 +32,151 @@ pub struct NativeConfig {
 }
 
 /// Makes native sandboxes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct NativeBackend {
+    maker: Arc<Maker>,
+}
+
+/// What every sandbox needs to be made, and to be made anew after folding.
+#[derive(Debug)]
+pub struct Maker {
     zygote: Zygote,
-    config: NativeConfig,
+    state_dir: PathBuf,
+    abilities: Abilities,
+    slots: Arc<Slots>,
+    /// The copy of `/etc` by home; checked once in the life of this process.
+    etc: Mutex<HashMap<PathBuf, PathBuf>>,
+}
+
+/// A guest and what it holds of the machine's.
+#[derive(Debug)]
+pub struct Made {
+    /// Its guest.
+    pub guest: Arc<Guest>,
+    /// Its range of ids.
+    pub slot: Option<Slot>,
+    /// First host uid of its range; `None` where that is our own.
+    pub owner: Option<u32>,
+    /// What is weaker in it than it should be.
+    pub degraded: Vec<String>,
 }
 
 impl NativeBackend {
     /// Prepares the state directory and asks the zygote what it can do. Call it inside a Tokio
     /// runtime.
     pub async fn new(zygote: Zygote, config: NativeConfig) -> Result<Self, SandboxError> {
-        Ok(Self { zygote, config })
+        let state_dir = config.state_dir;
+        std::fs::create_dir_all(&state_dir).map_err(creating("make the state directory"))?;
+        let slots = Slots::open(&state_dir).map_err(creating("open the table of id ranges"))?;
+        let abilities = match ask(&zygote, &Request::Probe).await? {
+            Answer::Abilities(abilities) => abilities,
+            _ => return Err(SandboxError::Gone("the zygote gave an answer out of place".into())),
+        };
+        let maker =
+            Maker { zygote, state_dir, abilities, slots: Arc::new(slots), etc: Mutex::default() };
+        Ok(Self { maker: Arc::new(maker) })
     }
 
     /// Removes an upper or a frozen layer in the background: moved to the trash at once, so that
     /// the name is free again. An ordinary user cannot remove all of it without this.
     pub async fn discard(&self, path: &Path) -> Result<(), SandboxError> {
-        let _ = (&self.zygote, &self.config, path);
-        Ok(())
+        upper::forget(path);
+        match ask(&self.maker.zygote, &Request::Remove(path.to_owned())).await? {
+            Answer::Failed { step, errno } => {
+                Err(creating(&step)(io::Error::from_raw_os_error(errno)))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
 #[async_trait]
 impl SandboxBackend for NativeBackend {
-    async fn create(&self, _spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError> {
-        Err(SandboxError::Gone("not built yet".to_owned()))
+    async fn create(&self, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError> {
+        let made = self.maker.make(&spec).await?;
+        Ok(Arc::new(NativeSandbox::new(Arc::clone(&self.maker), spec, made)))
     }
 
     async fn report(&self) -> IsolationReport {
-        IsolationReport { usable: false, findings: Vec::new() }
+        IsolationReport {
+            usable: self.maker.abilities.userns_error.is_none(),
+            findings: Vec::new(),
+        }
     }
 
     async fn sweep(&self) -> Result<(), SandboxError> {
         Ok(())
     }
+}
+
+impl Maker {
+    /// Makes a guest for the specification.
+    pub async fn make(&self, spec: &SandboxSpec) -> Result<Made, SandboxError> {
+        if let Some(errno) = self.abilities.userns_error {
+            return Err(SandboxError::Unsupported {
+                what: format!("no user namespace: {}", io::Error::from_raw_os_error(errno)),
+                remedy: "see `quire doctor`".to_owned(),
+            });
+        }
+        let slot = if self.abilities.root && self.abilities.idmap {
+            Some(self.slots.take().map_err(creating("take a range of ids"))?)
+        } else {
+            None
+        };
+        let range = match &slot {
+            Some(slot) => Some(slot.first_id()),
+            None => self.abilities.root.then_some(FIRST_ID),
+        };
+        let etc = match spec.base {
+            SandboxBase::Host => Some(self.etc(&spec.home).await?),
+            SandboxBase::Layers(_) => None,
+        };
+        if let Upper::Disk(path) = &spec.upper {
+            // What is written is stored in the first range, whichever range wrote it.
+            upper::prepare(path, self.abilities.root.then_some(FIRST_ID))?;
+        }
+        let plan = planning::plan(spec, Ids { range, idmapped: slot.is_some() }, etc)?;
+        let socket = request(&self.zygote, &Request::Create(Box::new(plan)), &[]).await?;
+        let (guest, degraded) = Guest::meet(socket).await?;
+        Ok(Made { guest, slot, owner: range, degraded })
+    }
+
+    async fn etc(&self, home: &Path) -> Result<PathBuf, SandboxError> {
+        let mut copies = self.etc.lock().await;
+        if let Some(copy) = copies.get(home) {
+            return Ok(copy.clone());
+        }
+        let (holder, for_home) = (self.state_dir.join("etc"), home.to_owned());
+        let copy = tokio::task::spawn_blocking(move || etc::copy(&holder, &for_home))
+            .await
+            .map_err(|error| creating("copy /etc")(io::Error::other(error)))?
+            .map_err(creating("copy /etc"))?;
+        copies.insert(home.to_owned(), copy.clone());
+        Ok(copy)
+    }
+}
+
+/// Hands a request to the zygote; answers come on the socket.
+async fn request(
+    zygote: &Zygote,
+    request: &Request,
+    groups: &[OwnedFd],
+) -> Result<OwnedFd, SandboxError> {
+    let plan =
+        serde_json::to_vec(request).map_err(|error| creating("write the plan")(error.into()))?;
+    let (ours, theirs) = wire::socket_pair().map_err(creating("make a socket"))?;
+    let mut fds = vec![theirs.as_fd()];
+    fds.extend(groups.iter().map(AsFd::as_fd));
+    zygote.request(&plan, &fds).await.map_err(creating("reach the zygote"))?;
+    Ok(ours)
+}
+
+/// Asks for something that the zygote answers at once.
+async fn ask(zygote: &Zygote, what: &Request) -> Result<Answer, SandboxError> {
+    let socket = request(zygote, what, &[]).await?;
+    wire::set_nonblocking(&socket).map_err(creating("hear from the zygote"))?;
+    let socket = AsyncFd::with_interest(socket, Interest::READABLE)
+        .map_err(creating("hear from the zygote"))?;
+    let answer = tokio::time::timeout(PATIENCE, next_answer(&socket)).await;
+    Ok(answer.map_err(|_| SandboxError::Timeout(PATIENCE))??.0)
 }

@@ -1,0 +1,129 @@
+//! From a fresh fork to a locked sandbox: what the new process 1 does before it serves.
+
+mod base;
+mod devices;
+mod landlock;
+mod lock;
+mod overlay;
+mod proc;
+pub mod seccomp;
+mod tree;
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use rustix::net::SendFlags;
+
+use crate::plan::{Answer, Plan};
+use crate::{guest, sys, wire};
+
+/// Mounts of the host's that the zygote opened, attached nowhere yet.
+pub struct Opened {
+    /// The disk upper.
+    pub upper: Option<OwnedFd>,
+    /// The layers of the root, topmost first.
+    pub root: Vec<OwnedFd>,
+    /// System directories by their name in the root.
+    pub system: Vec<(String, System)>,
+    /// What each mount of the plan needs.
+    pub mounts: Vec<OpenedMount>,
+}
+
+/// A system directory of the host.
+pub enum System {
+    /// Shown read-only.
+    Mount(OwnedFd),
+    /// Made again as the link it is.
+    Link(std::path::PathBuf),
+}
+
+/// What one mount of the plan needs.
+pub enum OpenedMount {
+    /// The layers of an overlay, topmost first.
+    Overlay(Vec<OwnedFd>),
+    /// A bind, and whether it is a directory; `None` where it is absent and may be.
+    Bind(Option<(OwnedFd, bool)>),
+}
+
+/// What the new process is handed.
+pub struct Seed<'a> {
+    /// How it is to be made.
+    pub plan: Plan,
+    /// What it is made from.
+    pub opened: Opened,
+    /// The guest's socket.
+    pub socket: OwnedFd,
+    /// Reads a byte when the ids are mapped and the limits set.
+    pub go: OwnedFd,
+    /// Never readable; closed when the zygote is gone.
+    pub life: OwnedFd,
+    /// The system-call filter.
+    pub filter: &'a [libc::sock_filter],
+}
+
+/// A step that failed.
+pub struct StepError {
+    /// What was being done.
+    pub step: String,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+/// Names what was being done when it fails.
+pub trait Step<T> {
+    /// Adds the name.
+    fn step(self, step: &str) -> Result<T, StepError>;
+}
+
+impl<T, E: Into<io::Error>> Step<T> for Result<T, E> {
+    fn step(self, step: &str) -> Result<T, StepError> {
+        self.map_err(|source| StepError { step: step.to_owned(), source: source.into() })
+    }
+}
+
+/// Becomes process 1 of a sandbox; reports what fails and ends.
+pub fn run(seed: Seed<'_>) -> ! {
+    match build(&seed) {
+        Ok(degraded) => {
+            answer(&seed.socket, &Answer::Ready { degraded });
+            let (socket, life) = (seed.socket.as_raw_fd(), seed.life.as_raw_fd());
+            // What follows never returns, so nothing of this is dropped; only pages matter now.
+            std::mem::forget(seed);
+            guest::run(socket, life)
+        }
+        Err(StepError { step, source }) => {
+            let errno = source.raw_os_error().unwrap_or(libc::EIO);
+            answer(&seed.socket, &Answer::Failed { step, errno });
+            sys::exit_now(71)
+        }
+    }
+}
+
+fn answer(socket: &OwnedFd, answer: &Answer) {
+    if let Ok(bytes) = serde_json::to_vec(answer) {
+        let _ = wire::send(socket, &bytes, &[], SendFlags::empty());
+    }
+}
+
+/// All steps in order.
+fn build(seed: &Seed<'_>) -> Result<Vec<String>, StepError> {
+    let mut degraded = Vec::new();
+    wait_for_go(&seed.go).step("wait for the id maps")?;
+    lock::become_root_inside().step("switch to the mapped ids")?;
+    let root = base::make_root(&seed.plan, &seed.opened)?;
+    proc::mount(&root, &mut degraded)?;
+    overlay::mount_all(&seed.plan, &seed.opened, &root)?;
+    base::finish(&seed.plan, &root)?;
+    base::enter(root.as_fd())?;
+    lock::network_and_name().step("raise the loopback device")?;
+    lock::lock(&seed.plan, seed.filter, &mut degraded)?;
+    Ok(degraded)
+}
+
+fn wait_for_go(go: &OwnedFd) -> io::Result<()> {
+    let mut byte = [0];
+    match rustix::io::read(go, &mut byte)? {
+        1 => Ok(()),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}

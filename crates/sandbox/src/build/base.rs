@@ -1,0 +1,139 @@
+//! The new root: a small file system of our own, and what of the host is shown in it.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags};
+
+use super::tree::{self, Kind};
+use super::{Opened, Step, StepError, System, devices, overlay};
+use crate::plan::{MountPlan, Plan, RootPlan, UpperPlan};
+use crate::sys;
+
+/// Where mounts wait for their place, below the new root.
+pub const STAGE: &str = ".stage";
+
+/// Makes the root with the system directories, `/dev`, `/tmp` and the staged upper, and makes it
+/// the current directory.
+pub fn make_root(plan: &Plan, opened: &Opened) -> Result<OwnedFd, StepError> {
+    rustix::mount::mount_change(
+        c"/",
+        rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC,
+    )
+    .step("make mounts private")?;
+    let small = tmpfs(&[("size", "1m"), ("nr_inodes", "4096"), ("mode", "755")])
+        .step("make the root file system")?;
+    // `/tmp` is only a place to hang it from until the pivot.
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    rustix::mount::move_mount(&small, c"", CWD, c"/tmp", flags).step("attach the root")?;
+    rustix::process::fchdir(&small).step("enter the root")?;
+    directory(&small, STAGE, 0o700)?;
+    overlay::stage_upper(plan, opened, &small)?;
+    let root = match &plan.root {
+        RootPlan::Host { .. } => small,
+        RootPlan::Layers(_) => overlay::mount_root(plan, opened, &small)?,
+    };
+    for (name, system) in &opened.system {
+        let step = format!("show /{name}");
+        match system {
+            System::Link(target) => {
+                rustix::fs::symlinkat(target, &root, name.as_str()).step(&step)?
+            }
+            System::Mount(mount) => {
+                let place = tree::place(&root, Path::new(name), Kind::Directory).step(&step)?;
+                sys::attach(mount, place).step(&step)?;
+            }
+        }
+    }
+    devices::mount(plan, &root)?;
+    let size = plan.tmp_bytes.to_string();
+    let inodes = plan.inodes.to_string();
+    let tmp =
+        tmpfs(&[("size", &size), ("nr_inodes", &inodes), ("mode", "1777")]).step("make /tmp")?;
+    let place = tree::place(&root, Path::new("tmp"), Kind::Directory).step("make /tmp")?;
+    sys::attach(&tmp, place).step("mount /tmp")?;
+    Ok(root)
+}
+
+/// Makes a directory that may exist.
+pub fn directory(root: impl AsFd, path: &str, mode: u32) -> Result<(), StepError> {
+    match rustix::fs::mkdirat(&root, path, Mode::from_raw_mode(mode)) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+        Err(error) => return Err(error).step(&format!("make the directory {path}")),
+    }
+    // The mask of the process does not apply to a mode that is set.
+    rustix::fs::chmodat(root, path, Mode::from_raw_mode(mode), rustix::fs::AtFlags::empty())
+        .step(&format!("set the mode of {path}"))
+}
+
+/// A file system in memory, attached nowhere; set-user-id bits and devices do nothing.
+pub fn tmpfs(options: &[(&str, &str)]) -> std::io::Result<OwnedFd> {
+    let context = rustix::mount::fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (key, value) in options {
+        rustix::mount::fsconfig_set_string(context.as_fd(), *key, *value)?;
+    }
+    rustix::mount::fsconfig_create(context.as_fd())?;
+    Ok(rustix::mount::fsmount(
+        context.as_fd(),
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV,
+    )?)
+}
+
+/// Makes the directories that programs expect, and takes the stage down.
+pub fn finish(plan: &Plan, root: &OwnedFd) -> Result<(), StepError> {
+    if matches!(plan.root, RootPlan::Host { .. }) {
+        for (path, mode) in [
+            ("run", 0o755),
+            ("var/tmp", 0o1777),
+            ("var/log", 0o755),
+            ("var/cache", 0o755),
+            ("var/lib", 0o755),
+        ] {
+            directory(root, path, mode)?;
+        }
+        for (target, link) in [("/run", "var/run"), ("/run/lock", "var/lock")] {
+            match rustix::fs::symlinkat(target, root, link) {
+                Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+                Err(error) => return Err(error).step(&format!("make /{link}")),
+            }
+        }
+    } else {
+        tree::place(root, Path::new("var/lib"), Kind::Directory).step("make /var/lib")?;
+    }
+    match rustix::fs::mkdirat(root, guest_journal(), Mode::from_raw_mode(0o700)) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+        Err(error) => return Err(error).step("make the journal's directory"),
+    }
+    for path in [&plan.home, &plan.workdir] {
+        tree::place(root, path, Kind::Directory)
+            .step(&format!("make the directory {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The journal's directory, relative to the root.
+fn guest_journal() -> &'static str {
+    crate::guest::JOURNAL.trim_start_matches('/')
+}
+
+/// Makes `root` the root of this process and lets go of the host's tree.
+pub fn enter(root: BorrowedFd<'_>) -> Result<(), StepError> {
+    rustix::process::fchdir(root).step("enter the root")?;
+    rustix::process::pivot_root(c".", c".").step("pivot the root")?;
+    rustix::mount::unmount(c".", UnmountFlags::DETACH).step("let go of the host's tree")?;
+    rustix::process::chdir(c"/").step("enter the root")
+}
+
+/// Whether the plan mounts an overlay of its own at `target`.
+pub fn overlaid(plan: &Plan, target: &str) -> bool {
+    plan.mounts.iter().any(|mount| {
+        matches!(mount, MountPlan::Overlay { .. }) && mount.target() == Path::new(target)
+    })
+}
+
+/// Whether the upper lies in memory.
+pub fn in_memory(plan: &Plan) -> bool {
+    matches!(plan.upper, UpperPlan::Memory(_))
+}

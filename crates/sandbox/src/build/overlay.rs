@@ -1,0 +1,189 @@
+//! Overlays: read-only layers below, what is written above, in the order of the plan.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, UnmountFlags};
+
+use super::base::{STAGE, directory, tmpfs};
+use super::tree::{self, Kind};
+use super::{Opened, OpenedMount, Step, StepError};
+use crate::plan::{MountPlan, Plan, UpperPlan};
+use crate::sys;
+
+/// Where the upper waits, relative to the stage's root, which is the current directory.
+const UPPER: &str = ".stage/upper";
+
+/// The name of the root's own overlay in the upper.
+const ROOT_NAME: &str = "root";
+
+/// Attaches the upper on the stage.
+pub fn stage_upper(plan: &Plan, opened: &Opened, small: &OwnedFd) -> Result<(), StepError> {
+    directory(small, UPPER, 0o755)?;
+    let on = tree::open(small, Path::new(UPPER)).step("stage the upper")?;
+    match (&plan.upper, &opened.upper) {
+        (UpperPlan::Memory(bytes), _) => {
+            let inodes = plan.inodes.to_string();
+            let memory =
+                tmpfs(&[("size", &bytes.to_string()), ("nr_inodes", &inodes), ("mode", "755")])
+                    .step("make the upper in memory")?;
+            sys::attach(&memory, on).step("stage the upper")
+        }
+        (UpperPlan::Disk(_), Some(upper)) => sys::attach(upper, on).step("stage the upper"),
+        (UpperPlan::Disk(_), None) => {
+            Err(io::Error::from(io::ErrorKind::NotFound)).step("stage the upper")
+        }
+    }
+}
+
+/// Makes the overlay that is the root, attached on the stage.
+pub fn mount_root(plan: &Plan, opened: &Opened, small: &OwnedFd) -> Result<OwnedFd, StepError> {
+    let root = writable(plan, ROOT_NAME, &opened.root).step("make the root overlay")?;
+    directory(small, ".stage/root", 0o755)?;
+    let on = tree::open(small, Path::new(".stage/root")).step("stage the root")?;
+    sys::attach(&root, on).step("stage the root")?;
+    Ok(root)
+}
+
+/// Makes and attaches everything the plan names, then takes the stage down.
+pub fn mount_all(plan: &Plan, opened: &Opened, root: &OwnedFd) -> Result<(), StepError> {
+    for (mount, opened) in plan.mounts.iter().zip(&opened.mounts) {
+        let step = format!("mount {}", mount.target().display());
+        match (mount, opened) {
+            (MountPlan::Overlay { target, name, .. }, OpenedMount::Overlay(layers)) => {
+                let overlay = writable(plan, name, layers).step(&step)?;
+                let on = tree::place(root, target, Kind::Directory).step(&step)?;
+                sys::attach(&overlay, on).step(&step)?;
+            }
+            (
+                MountPlan::Bind { target, optional, .. },
+                OpenedMount::Bind(Some((bound, is_dir))),
+            ) => {
+                let kind = if *is_dir { Kind::Directory } else { Kind::File };
+                let placed = tree::place(root, target, kind).and_then(|on| sys::attach(bound, on));
+                match placed {
+                    Err(error) if !*optional => return Err(error).step(&step),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+    rustix::mount::unmount(UPPER, UnmountFlags::DETACH).step("take the stage down")?;
+    for path in [UPPER, ".stage/layers", STAGE] {
+        let _ = rustix::fs::unlinkat(rustix::fs::CWD, path, AtFlags::REMOVEDIR);
+    }
+    Ok(())
+}
+
+/// A writable view of `layers` whose writes go to the upper's directory `name`.
+fn writable(plan: &Plan, name: &str, layers: &[OwnedFd]) -> io::Result<OwnedFd> {
+    let holder = format!("{UPPER}/{name}");
+    let (upper, work) = (format!("{holder}/upper"), format!("{holder}/work"));
+    for path in [&holder, &upper] {
+        match rustix::fs::mkdir(path.as_str(), Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if layers.is_empty() {
+        let flags = sys::ATTR_NOSUID | sys::ATTR_NODEV;
+        return sys::detached(rustix::fs::CWD, Path::new(&upper), false, flags, None);
+    }
+    // What a volatile mount left there forbids another.
+    remove_work(Path::new(&work))?;
+    rustix::fs::mkdir(work.as_str(), Mode::from_raw_mode(0o700))?;
+    let volatile = !super::base::in_memory(plan);
+    // By path: told of a layer by its descriptor, the kernel refuses one from outside.
+    let staged = stage_layers(layers)?;
+    let made = mount_over(&staged, &upper, &work, volatile);
+    for path in &staged {
+        let _ = rustix::mount::unmount(path.as_str(), UnmountFlags::DETACH);
+        let _ = rustix::fs::unlinkat(rustix::fs::CWD, path.as_str(), AtFlags::REMOVEDIR);
+    }
+    made
+}
+
+fn mount_over(lowers: &[String], upper: &str, work: &str, volatile: bool) -> io::Result<OwnedFd> {
+    let context = rustix::mount::fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let context = context.as_fd();
+    rustix::mount::fsconfig_set_string(context, c"source", c"quire")?;
+    set_lowers(context, lowers)?;
+    rustix::mount::fsconfig_set_string(context, c"upperdir", upper)?;
+    rustix::mount::fsconfig_set_string(context, c"workdir", work)?;
+    rustix::mount::fsconfig_set_flag(context, c"userxattr")?;
+    if volatile {
+        rustix::mount::fsconfig_set_flag(context, c"volatile")?;
+    }
+    rustix::mount::fsconfig_create(context)?;
+    Ok(rustix::mount::fsmount(
+        context,
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV,
+    )?)
+}
+
+/// One by one where the kernel knows `lowerdir+` (6.5), else all in one option.
+fn set_lowers(context: BorrowedFd<'_>, paths: &[String]) -> io::Result<()> {
+    for (index, path) in paths.iter().enumerate() {
+        match rustix::mount::fsconfig_set_string(context, c"lowerdir+", path.as_str()) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::INVAL) if index == 0 => {
+                let all = paths.join(":");
+                return Ok(rustix::mount::fsconfig_set_string(context, c"lowerdir", all.as_str())?);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Attaches each layer on the stage and gives the paths.
+fn stage_layers(layers: &[OwnedFd]) -> io::Result<Vec<String>> {
+    let holder = format!("{STAGE}/layers");
+    let mode = Mode::from_raw_mode(0o755);
+    let mut paths = Vec::with_capacity(layers.len());
+    let made = rustix::fs::mkdir(holder.as_str(), mode);
+    if !matches!(made, Ok(()) | Err(rustix::io::Errno::EXIST)) {
+        made?;
+    }
+    for (index, layer) in layers.iter().enumerate() {
+        let path = format!("{holder}/{index}");
+        let made = rustix::fs::mkdir(path.as_str(), mode);
+        if !matches!(made, Ok(()) | Err(rustix::io::Errno::EXIST)) {
+            made?;
+        }
+        let on = tree::open(rustix::fs::CWD, Path::new(&path))?;
+        sys::attach(layer, on)?;
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
+/// Removes a work directory; what overlayfs keeps there may have no mode bits at all.
+fn remove_work(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+        Ok(_) => {}
+    }
+    let inner = path.join("work");
+    if let Ok(open) = rustix::fs::open(
+        &inner,
+        OFlags::PATH | OFlags::NOFOLLOW | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    ) {
+        let own = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&open));
+        if rustix::fs::chmod(own.as_str(), Mode::from_raw_mode(0o700)).is_err() {
+            let _ = rustix::fs::chmodat(
+                rustix::fs::CWD,
+                &inner,
+                Mode::from_raw_mode(0o700),
+                AtFlags::empty(),
+            );
+        }
+    }
+    std::fs::remove_dir_all(path)
+}

@@ -1,0 +1,302 @@
+//! The host's end of a guest: a hostile peer, whose packets are short and checked.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use quire_domain::sandbox::{ExitStatus, SandboxError};
+use rustix::net::{RecvFlags, SendFlags};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
+
+use crate::frames::{PACKET, pack, tell};
+use crate::plan::Answer;
+use crate::wire::{self, u32_at};
+
+/// How long a guest may take to become ready, or to answer a request.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest answer of the zygote or of a guest in the making.
+const ANSWER_LIMIT: usize = 8 * 1024;
+
+/// A running guest.
+#[derive(Debug)]
+pub struct Guest {
+    socket: AsyncFd<OwnedFd>,
+    pidfd: AsyncFd<OwnedFd>,
+    /// Its process id on the host.
+    pub pid: i32,
+    next_id: AtomicU32,
+    shared: Mutex<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    commands: HashMap<u32, Waiting>,
+    /// Why it was ended, where that is known.
+    reason: Option<Reason>,
+    gone: bool,
+}
+
+/// Why a guest was ended.
+#[derive(Debug, Clone)]
+pub enum Reason {
+    /// In these words.
+    Said(String),
+    /// More than its share of something.
+    Limit(String),
+    /// More than its share of the disk.
+    Disk,
+}
+
+/// What waits for news of one command.
+#[derive(Debug)]
+struct Waiting {
+    started: Option<oneshot::Sender<Result<i32, i32>>>,
+    exited: Option<oneshot::Sender<ExitStatus>>,
+}
+
+/// News of a command.
+pub struct News {
+    /// Its number.
+    pub id: u32,
+    /// Its process id inside, or the error number.
+    pub started: oneshot::Receiver<Result<i32, i32>>,
+    /// How it ended; dropped when the guest is gone.
+    pub exited: oneshot::Receiver<ExitStatus>,
+}
+
+impl Guest {
+    /// Waits until a guest that the zygote was asked for is ready. Gives what is weaker in it
+    /// than it should be, too.
+    pub async fn meet(socket: OwnedFd) -> Result<(Arc<Self>, Vec<String>), SandboxError> {
+        wire::set_nonblocking(&socket).map_err(creating("open the guest's socket"))?;
+        let socket = AsyncFd::with_interest(socket, Interest::READABLE | Interest::WRITABLE)
+            .map_err(creating("open the guest's socket"))?;
+        let met = tokio::time::timeout(PATIENCE, both_answers(&socket)).await;
+        let (pid, pidfd, degraded) = met.map_err(|_| SandboxError::Timeout(PATIENCE))??;
+        let pidfd = AsyncFd::with_interest(pidfd, Interest::READABLE)
+            .map_err(creating("watch the guest"))?;
+        let guest = Arc::new(Self {
+            socket,
+            pidfd,
+            pid,
+            next_id: AtomicU32::new(1),
+            shared: Mutex::default(),
+        });
+        tokio::spawn(listen(Arc::clone(&guest)));
+        Ok((guest, degraded))
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        // Nothing panics while it is held; the state is whole in any case.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number for a new command, and news of it.
+    pub fn expect_command(&self) -> Result<News, SandboxError> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (say_started, started) = oneshot::channel();
+        let (say_exited, exited) = oneshot::channel();
+        let mut shared = self.shared();
+        if shared.gone {
+            drop(shared);
+            return Err(self.gone());
+        }
+        let waiting = Waiting { started: Some(say_started), exited: Some(say_exited) };
+        shared.commands.insert(id, waiting);
+        Ok(News { id, started, exited })
+    }
+
+    /// Forgets a command that was not started.
+    pub fn forget(&self, id: u32) {
+        self.shared().commands.remove(&id);
+    }
+
+    /// Whether a command runs.
+    pub fn is_busy(&self) -> bool {
+        !self.shared().commands.is_empty()
+    }
+
+    /// Whether it has ended.
+    pub fn is_gone(&self) -> bool {
+        self.shared().gone
+    }
+
+    /// Sends a packet with descriptors.
+    pub async fn send<const N: usize>(
+        &self,
+        numbers: [u32; N],
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<(), SandboxError> {
+        let (packet, length) = pack(numbers);
+        let sending = self.socket.async_io(Interest::WRITABLE, |socket| {
+            wire::send(socket, &packet[..length], fds, SendFlags::DONTWAIT)
+        });
+        match tokio::time::timeout(PATIENCE, sending).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(self.gone()),
+            Err(_) => Err(SandboxError::Timeout(PATIENCE)),
+        }
+    }
+
+    /// Kills everything in the sandbox; `reason` is told to whoever waits. The first one stays.
+    pub fn kill(&self, reason: Reason) {
+        let mut shared = self.shared();
+        shared.reason.get_or_insert(reason);
+        drop(shared);
+        let _ =
+            rustix::process::pidfd_send_signal(self.pidfd.get_ref(), rustix::process::Signal::KILL);
+    }
+
+    /// Waits until no process of it is left.
+    pub async fn ended(&self) -> Result<(), SandboxError> {
+        match tokio::time::timeout(PATIENCE, self.pidfd.readable()).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(SandboxError::Gone(error.to_string())),
+            Err(_) => Err(SandboxError::Timeout(PATIENCE)),
+        }
+    }
+
+    /// Why it is gone.
+    pub fn gone(&self) -> SandboxError {
+        match &self.shared().reason {
+            Some(Reason::Said(words)) => SandboxError::Gone(words.clone()),
+            Some(Reason::Limit(what)) => SandboxError::LimitExceeded { what: what.clone() },
+            Some(Reason::Disk) => SandboxError::DiskFull,
+            None => SandboxError::Gone("its supervisor ended".to_owned()),
+        }
+    }
+
+    /// Takes one packet of the guest's; `false` when it broke the rules.
+    fn take(&self, packet: &[u8]) -> bool {
+        let number = |index: usize| u32_at(packet, index * 4);
+        if packet.len() != 16 {
+            return false;
+        }
+        let mut shared = self.shared();
+        // What it says of commands that nobody asked for is ignored.
+        match number(0) {
+            tell::STARTED => {
+                let result = match number(3).cast_signed() {
+                    0 => Ok(number(2).cast_signed()),
+                    errno => Err(errno),
+                };
+                if let Some(waiting) = shared.commands.get_mut(&number(1))
+                    && let Some(started) = waiting.started.take()
+                {
+                    if result.is_err() {
+                        shared.commands.remove(&number(1));
+                    }
+                    let _ = started.send(result);
+                }
+                true
+            }
+            tell::EXITED => {
+                let value = number(3).cast_signed();
+                let status = match number(2) {
+                    0 => ExitStatus::Code(value & 0xff),
+                    _ => ExitStatus::Signal(value & 0x7f),
+                };
+                if let Some(waiting) = shared.commands.remove(&number(1))
+                    && let Some(exited) = waiting.exited
+                {
+                    let _ = exited.send(status);
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Everybody who waits is told.
+    fn mark_gone(&self) {
+        let mut shared = self.shared();
+        shared.gone = true;
+        shared.commands.clear();
+    }
+}
+
+/// Listens until the guest is gone or breaks the rules.
+async fn listen(guest: Arc<Guest>) {
+    let mut packet = [0; PACKET];
+    loop {
+        let received = guest
+            .socket
+            .async_io(Interest::READABLE, |socket| {
+                // Without room for them, descriptors that it sends are closed by the kernel.
+                Ok(rustix::net::recv(socket, &mut packet, RecvFlags::DONTWAIT)?.0)
+            })
+            .await;
+        match received {
+            Ok(0) | Err(_) => break,
+            Ok(length) => {
+                if !guest.take(&packet[..length]) {
+                    guest.kill(Reason::Said("its supervisor broke the protocol".to_owned()));
+                    break;
+                }
+            }
+        }
+    }
+    // Its socket closes when it dies; should it have closed it while alive, it dies now.
+    guest.kill(Reason::Said("its supervisor ended".to_owned()));
+    guest.mark_gone();
+}
+
+/// The zygote's answer and the guest's, in either order.
+async fn both_answers(
+    socket: &AsyncFd<OwnedFd>,
+) -> Result<(i32, OwnedFd, Vec<String>), SandboxError> {
+    let (mut spawned, mut ready) = (None, None);
+    loop {
+        match next_answer(socket).await? {
+            (Answer::Spawned { pid }, fd) => {
+                spawned = fd.map(|pidfd| (pid, pidfd));
+            }
+            (Answer::Ready { degraded }, _) => ready = Some(degraded),
+            (Answer::Failed { step, errno }, _) => {
+                let source = io::Error::from_raw_os_error(errno);
+                return Err(SandboxError::Create { step, source });
+            }
+            _ => return Err(SandboxError::Gone("an answer out of place".to_owned())),
+        }
+        match (spawned, ready) {
+            (Some((pid, pidfd)), Some(degraded)) => return Ok((pid, pidfd, degraded)),
+            (one, other) => (spawned, ready) = (one, other),
+        }
+    }
+}
+
+/// One answer and the descriptor that came with it.
+pub async fn next_answer(
+    socket: &AsyncFd<OwnedFd>,
+) -> Result<(Answer, Option<OwnedFd>), SandboxError> {
+    let mut buffer = vec![0; ANSWER_LIMIT];
+    let (length, fds) = socket
+        .async_io(Interest::READABLE, |socket| {
+            wire::receive(socket, &mut buffer, RecvFlags::DONTWAIT)
+        })
+        .await
+        .map_err(creating("hear from the zygote"))?;
+    if length == 0 {
+        return Err(SandboxError::Gone("it ended while it was made".to_owned()));
+    }
+    let answer = serde_json::from_slice(&buffer[..length])
+        .map_err(|error| creating("read the zygote's answer")(error.into()))?;
+    Ok((answer, fds.into_iter().next()))
+}
+
+/// Names the step that failed.
+pub fn creating(step: &str) -> impl FnOnce(io::Error) -> SandboxError + use<> {
+    let step = step.to_owned();
+    move |source| SandboxError::Create { step, source }
+}
+
+/// The descriptor of an `AsyncFd` for a system call.
+pub fn descriptor(fd: &AsyncFd<OwnedFd>) -> BorrowedFd<'_> {
+    fd.get_ref().as_fd()
+}

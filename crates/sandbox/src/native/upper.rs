@@ -1,0 +1,65 @@
+//! Uppers on disk: their directory, their owner, and whether they survived a restart.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+
+use quire_domain::sandbox::SandboxError;
+
+use super::guest::creating;
+
+/// The file that names the boot during which an upper was last written.
+const BOOT_MARK: &str = "boot";
+
+/// Makes the upper's directory, or checks the one that is there. `owner` is who has to own it
+/// where that is not us.
+pub fn prepare(upper: &Path, owner: Option<u32>) -> Result<(), SandboxError> {
+    let step = format!("make the upper {}", upper.display());
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_err(creating("read the boot id"))?;
+    let mark = mark_of(upper);
+    match fs::read_to_string(&mark) {
+        Ok(last) if last == boot => return Ok(()),
+        Ok(last) if !last.is_empty() => {
+            return Err(SandboxError::UpperStale { path: upper.display().to_string() });
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(creating(&step)(error)),
+    }
+    make(upper, owner).map_err(creating(&step))?;
+    fs::write(mark, boot).map_err(creating(&step))
+}
+
+/// Beside the upper, not in it: what is in it belongs to the sandbox.
+fn mark_of(upper: &Path) -> std::path::PathBuf {
+    let mut name = upper.file_name().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(BOOT_MARK);
+    upper.with_file_name(name)
+}
+
+/// Everything of it is on disk: the mark is emptied, and a restart does no harm.
+pub fn mark_synced(upper: &Path) -> io::Result<()> {
+    fs::write(mark_of(upper), "")
+}
+
+/// Removes the mark of an upper that is gone.
+pub fn forget(upper: &Path) {
+    let _ = fs::remove_file(mark_of(upper));
+}
+
+fn make(upper: &Path, owner: Option<u32>) -> io::Result<()> {
+    if let Some(parent) = upper.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    match fs::DirBuilder::new().mode(0o755).create(upper) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    if let Some(owner) = owner {
+        std::os::unix::fs::chown(upper, Some(owner), Some(owner))?;
+    }
+    Ok(())
+}
