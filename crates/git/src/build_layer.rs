@@ -26,7 +26,7 @@ use crate::repository::base_settings;
 /// for that, so that git there need not read a single file.
 pub const SANDBOX_UID: u32 = 1000;
 
-const BUILD_TIMEOUT: Duration = Duration::from_secs(1800);
+const BUILD_TIMEOUT: Duration = Duration::from_mins(30);
 
 /// Modification times for a new layer.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ pub(crate) async fn build(
         let bytes = std::fs::read(&index_file).map_err(GitError::io("read", &index_file))?;
         let index = Index::parse(bytes)?;
         let nearest = find_nearest(&layers, &mirror_key, &index, &times)?;
-        let plan = Plan::link(index, nearest, &tree)?;
+        let plan = Plan::link(index, nearest.as_ref(), &tree)?;
         Ok((plan, times))
     })
     .await?;
@@ -162,7 +162,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn link(index: Index, nearest: Option<Nearest>, tree: &Path) -> Result<Self, GitError> {
+    fn link(index: Index, nearest: Option<&Nearest>, tree: &Path) -> Result<Self, GitError> {
         let mut directories: HashSet<Vec<u8>> = HashSet::new();
         for entry in index.entries() {
             if !entry.path.is_safe() {
@@ -195,12 +195,12 @@ impl Plan {
         let mut plan = Self {
             linked: vec![None; index.entries().len()],
             to_write: Vec::new(),
-            from_commit: nearest.as_ref().map(|n| n.commit.clone()),
+            from_commit: nearest.map(|n| n.commit.clone()),
             has_attributes: false,
             index,
         };
         for position in 0..plan.index.entries().len() {
-            plan.link_one(position, nearest.as_ref(), tree)?;
+            plan.link_one(position, nearest, tree)?;
         }
         Ok(plan)
     }
@@ -300,7 +300,9 @@ fn finish(
         .map_err(|e| GitError::malformed("the manifest", e.to_string()))?;
     write("manifest.json", &json)?;
     if dir.exists() {
-        // One that cannot be trusted after a crash of the machine.
+        // One that cannot be trusted after a crash of the machine, unless someone uses it: then
+        // it is as good as ours.
+        let Some(_old) = Lock::try_now(&dir.join("held"), Hold::Alone)? else { return Ok(why) };
         let old = dir.with_extension("old");
         std::fs::rename(dir, &old).map_err(GitError::io("move away", dir))?;
         let _ = std::fs::remove_dir_all(&old);

@@ -42,7 +42,7 @@ pub struct SourceTimes {
 
 /// The most files that may be uncommitted.
 const UNCOMMITTED_LIMIT: usize = 500_000;
-const CAPTURE_TIMEOUT: Duration = Duration::from_secs(900);
+const CAPTURE_TIMEOUT: Duration = Duration::from_mins(15);
 const MESSAGE: &str =
     "Uncommitted work\n\nTracked changes and new files as they were when the task began.\n";
 

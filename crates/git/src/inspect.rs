@@ -123,7 +123,7 @@ impl Git {
             .env("GIT_INDEX_FILE", index)
             // The copy may be written: it then holds what was learnt of the files.
             .env("GIT_OPTIONAL_LOCKS", "1")
-            .timeout(Duration::from_secs(300))
+            .timeout(Duration::from_mins(5))
             .output_limit(256 << 20);
         for setting in disarm {
             run = run.setting(setting.as_str());

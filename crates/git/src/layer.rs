@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use quire_domain::ids::CommitId;
+use quire_domain::ids::{CommitId, Sha256 as Digest256};
 use sha2::{Digest, Sha256};
 
 use crate::build_layer::{Times, build};
@@ -17,9 +17,9 @@ use crate::mirror::Mirror;
 
 /// Raised when layers are laid out anew: older ones are then never hit.
 const LAYOUT_VERSION: u32 = 1;
-const PATIENCE: Duration = Duration::from_secs(1800);
+const PATIENCE: Duration = Duration::from_mins(30);
 /// After so long the kernel has written everything back.
-const SETTLED_AFTER: Duration = Duration::from_secs(120);
+const SETTLED_AFTER: Duration = Duration::from_mins(2);
 
 /// Which modification times the files of a layer carry.
 #[derive(Debug, Clone, Copy)]
@@ -116,7 +116,7 @@ fn layer_key(commit: &CommitId, times: LayerTimes<'_>) -> String {
             hasher.update(times.digest.as_str());
         }
     }
-    hasher.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    Digest256::from_bytes(&hasher.finalize().into()).into()
 }
 
 /// Opens the layer in `dir` and holds it, if it is there and can be trusted.

@@ -11,7 +11,9 @@ use crate::error::GitError;
 
 /// A held lock; given back when dropped, also by a process that dies.
 #[derive(Debug)]
-pub(crate) struct Lock(File);
+pub(crate) struct Lock {
+    _file: File,
+}
 
 /// Alone, or together with others who only read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,14 +58,9 @@ impl Lock {
             Hold::Shared => FlockOperation::NonBlockingLockShared,
         };
         match rustix::fs::flock(&file, operation) {
-            Ok(()) => Ok(Some(Self(file))),
+            Ok(()) => Ok(Some(Self { _file: file })),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(errno) => Err(GitError::io("lock", path)(errno.into())),
         }
-    }
-
-    /// The open file that carries the lock.
-    pub(crate) fn file(&self) -> &File {
-        &self.0
     }
 }

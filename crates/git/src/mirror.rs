@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use quire_domain::ids::CommitId;
+use quire_domain::ids::{CommitId, Sha256 as Digest256};
 use sha2::{Digest, Sha256};
 
 use crate::config::{Git, blocking};
@@ -70,7 +70,7 @@ impl Mirror {
     }
 }
 
-const PATIENCE: Duration = Duration::from_secs(1800);
+const PATIENCE: Duration = Duration::from_mins(30);
 
 impl Git {
     /// The mirror of a person's checkout, brought up to what the checkout holds now: its HEAD and
@@ -118,7 +118,8 @@ impl Git {
 
     pub(crate) fn mirror_of(&self, source: &Path, object_format: ObjectFormat) -> Mirror {
         let digest = Sha256::digest(source.as_os_str().as_bytes());
-        let key: String = digest.iter().take(16).map(|b| format!("{b:02x}")).collect();
+        let mut key = String::from(Digest256::from_bytes(&digest.into()));
+        key.truncate(32);
         let git_dir = self.mirrors_dir().join(format!("{key}.git"));
         Mirror { repository: Repository::at(git_dir, object_format), key }
     }
@@ -229,7 +230,8 @@ fn copy_shallow(source: &Path, mirror: &Path) -> Result<(), GitError> {
     let target = mirror.join("shallow");
     let old = std::fs::read_to_string(&target).unwrap_or_default();
     let all: BTreeSet<&str> = text.lines().chain(old.lines()).collect();
-    let joined: String = all.into_iter().map(|line| format!("{line}\n")).collect();
+    let mut joined = all.into_iter().collect::<Vec<_>>().join("\n");
+    joined.push('\n');
     if joined == old { Ok(()) } else { write_whole(&target, joined.as_bytes()) }
 }
 

@@ -38,6 +38,7 @@ pub(crate) struct Run<'a> {
     cwd: PathBuf,
     input: Vec<u8>,
     output_limit: usize,
+    cut_output: bool,
     timeout: Duration,
     cpu_seconds: Option<u64>,
 }
@@ -49,6 +50,8 @@ pub(crate) struct Ended {
     pub code: Option<i32>,
     /// What it printed.
     pub output: Vec<u8>,
+    /// Whether there was more: it was ended at the limit.
+    pub cut: bool,
     /// What it complained of, cut at 16 KiB.
     pub complaint: Vec<u8>,
 }
@@ -122,7 +125,8 @@ impl<'a> Run<'a> {
             cwd: cwd.to_owned(),
             input: Vec::new(),
             output_limit: 64 << 20,
-            timeout: Duration::from_secs(120),
+            cut_output: false,
+            timeout: Duration::from_mins(2),
             cpu_seconds: None,
         }
     }
@@ -159,6 +163,12 @@ impl<'a> Run<'a> {
     /// How much it may print, in bytes.
     pub(crate) fn output_limit(mut self, bytes: usize) -> Self {
         self.output_limit = bytes;
+        self
+    }
+
+    /// Beyond its limit its output is cut instead of being an error.
+    pub(crate) fn cut_output(mut self) -> Self {
+        self.cut_output = true;
         self
     }
 
@@ -279,6 +289,7 @@ impl<'a> Run<'a> {
     {
         let mut group = self.spawn()?;
         let (doing, timeout, limit) = (self.doing, self.timeout, self.output_limit);
+        let cut_output = self.cut_output;
         let work = async {
             let child = &mut group.0;
             let stdin = child.stdin.take();
@@ -295,19 +306,34 @@ impl<'a> Run<'a> {
                     }
                 }
             };
-            let (fed, output, complaint) = tokio::join!(
-                feed,
-                read_bounded(stdout, limit, true),
-                read_bounded(stderr, COMPLAINT_LIMIT, false)
-            );
-            fed?;
-            let output = output.map_err(GitError::io(doing, "<output of git>"))?;
-            let complaint = complaint.map_err(GitError::io(doing, "<output of git>"))?;
-            let Some(output) = output else {
-                return Err(GitError::OverLimit { what: "git's output", limit: limit as u64 });
+            let read = async {
+                tokio::join!(
+                    read_bounded(stdout, limit, true),
+                    read_bounded(stderr, COMPLAINT_LIMIT, false)
+                )
             };
+            tokio::pin!(feed, read);
+            let mut fed = false;
+            let (output, complaint) = loop {
+                tokio::select! {
+                    // Its output has ended, and so has it: what is left of the input is of no use.
+                    both = &mut read => break both,
+                    result = &mut feed, if !fed => {
+                        result?;
+                        fed = true;
+                    }
+                }
+            };
+            let output = output.map_err(GitError::io(doing, "<output of git>"))?;
+            let complaint = complaint.map_err(GitError::io(doing, "<output of git>"))?.bytes;
+            if output.more {
+                if cut_output {
+                    return Ok(Ended { code: None, output: output.bytes, cut: true, complaint });
+                }
+                return Err(GitError::OverLimit { what: "git's output", limit: limit as u64 });
+            }
             let status = child.wait().await.map_err(GitError::io(doing, "<git>"))?;
-            Ok(Ended { code: status.code(), output, complaint: complaint.unwrap_or_default() })
+            Ok(Ended { code: status.code(), output: output.bytes, cut: false, complaint })
         };
         let ended = tokio::time::timeout(timeout, work).await;
         match ended {
@@ -344,27 +370,33 @@ impl<'a> Run<'a> {
         let (stdin, stdout, stderr) =
             (group.0.stdin.take(), group.0.stdout.take(), group.0.stderr.take());
         let Some(mut stdout) = stdout else { return Ok(()) };
-        let feed = async {
+        let feed = async move {
             if let Some(mut stdin) = stdin {
                 let _ = stdin.write_all(&input).await;
             }
         };
-        let consume = async {
+        // Owns the pipe: when the second ends early, the first is not left writing into it.
+        let consume = async move {
             let Some((objects, header)) = read_pack_header(&mut stdout).await? else {
                 return Ok(None);
             };
-            next(objects).end_with(&mut header.chain(&mut stdout)).await.map(Some)
+            next(objects).end_with(&mut header.chain(stdout)).await.map(Some)
         };
         let work = async {
             let ((), complaint, ended) =
                 tokio::join!(feed, read_bounded(stderr, COMPLAINT_LIMIT, false), consume);
             let ended = ended?;
             let status = group.0.wait().await.map_err(GitError::io(doing, "<git>"))?;
-            if !status.success() {
-                let complaint = complaint.ok().flatten().unwrap_or_default();
-                return Err(
-                    Ended { code: status.code(), output: Vec::new(), complaint }.failed(doing)
-                );
+            // Ended by a signal means that the second ended first, and knows why.
+            if status.code().is_some_and(|code| code != 0) {
+                let complaint = complaint.unwrap_or_default().bytes;
+                return Err(Ended {
+                    code: status.code(),
+                    output: Vec::new(),
+                    cut: false,
+                    complaint,
+                }
+                .failed(doing));
             }
             match ended {
                 Some(ended) if ended.code == Some(0) => Ok(()),
@@ -416,26 +448,37 @@ impl Drop for Group {
     }
 }
 
-/// Reads to the end. Beyond `limit`: `None` if `strict`, else the rest is dropped.
+/// What was read from a stream.
+#[derive(Default)]
+struct Read {
+    bytes: Vec<u8>,
+    /// Whether the limit was reached with more to come.
+    more: bool,
+}
+
+/// Reads to the end, or to `limit`: then it stops if `strict`, else the rest is read and dropped.
 async fn read_bounded<R: AsyncRead + Unpin>(
     from: Option<R>,
     limit: usize,
     strict: bool,
-) -> std::io::Result<Option<Vec<u8>>> {
-    let Some(mut from) = from else { return Ok(Some(Vec::new())) };
-    let mut kept = Vec::new();
+) -> std::io::Result<Read> {
+    let mut read = Read::default();
+    let Some(mut from) = from else { return Ok(read) };
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let n = from.read(&mut buffer).await?;
         if n == 0 {
-            return Ok(Some(kept));
+            return Ok(read);
         }
-        let room = limit - kept.len();
-        if n > room && strict {
-            return Ok(None);
+        let room = limit - read.bytes.len();
+        read.bytes.extend_from_slice(&buffer[..n.min(room)]);
+        if n > room {
+            read.more = true;
+            if strict {
+                return Ok(read);
+            }
         }
-        kept.extend_from_slice(&buffer[..n.min(room)]);
-        if kept.len() > 64 * 1024 && buffer.len() < 256 * 1024 {
+        if read.bytes.len() > 64 * 1024 && buffer.len() < 256 * 1024 {
             buffer.resize(256 * 1024, 0);
         }
     }

@@ -22,6 +22,7 @@ pub(crate) fn sha1(bytes: &[u8]) -> [u8; 20] {
     digest
 }
 
+#[expect(clippy::many_single_char_names, reason = "the standard's own names")]
 fn compress(state: &mut [u32; 5], block: &[u8; 64]) {
     let mut w = [0u32; 80];
     for (word, bytes) in w.iter_mut().zip(block.as_chunks::<4>().0) {

@@ -14,7 +14,7 @@ use crate::config::Git;
 use crate::error::GitError;
 use crate::refs::is_object_name;
 
-const TRANSFER_TIMEOUT: Duration = Duration::from_secs(1800);
+const TRANSFER_TIMEOUT: Duration = Duration::from_mins(30);
 /// Up to so many objects are kept loose, as git does on fetch: a pack for each small commit
 /// would slow every later look-up.
 const LOOSE_LIMIT: u32 = 100;
@@ -80,7 +80,7 @@ fn link_once(source: &Path, target: &Path) -> Result<bool, GitError> {
             && [".pack", ".rev", ".promisor", ".idx"].iter().any(|end| name.ends_with(end))
     });
     // git takes a pack for whole once its `.idx` is there.
-    packs.sort_by_key(|(name, _)| name.ends_with(".idx"));
+    packs.sort_by_key(|(name, _)| name.strip_suffix(".idx").is_some());
     for (name, from) in packs {
         whole &= link(&from, &target.join("pack").join(name))?;
     }

@@ -1,0 +1,79 @@
+//! Where the results of a task are kept: a bare repository of its own, never the mirror.
+
+use std::path::{Path, PathBuf};
+
+use quire_domain::ids::{CommitId, TaskId};
+
+use crate::config::{Git, blocking};
+use crate::error::GitError;
+use crate::lock::Lock;
+use crate::mirror::Mirror;
+use crate::refs::is_ref_name;
+use crate::repository::{Repository, make_bare};
+
+/// The results of one task. Reads what the mirror has through it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultStore {
+    pub(crate) repository: Repository,
+}
+
+impl ResultStore {
+    /// The repository, to read from.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+}
+
+impl Git {
+    /// The results of `task`; made if there are none yet.
+    pub async fn results(&self, task: TaskId, mirror: &Mirror) -> Result<ResultStore, GitError> {
+        let dir = self.results_dir().join(format!("{task}.git"));
+        let repository = Repository::at(dir.clone(), mirror.repository.object_format());
+        if !dir.join("HEAD").exists() {
+            let lock = self.results_dir().join(format!("{task}.lock"));
+            let _lock =
+                Lock::wait("make the results", lock.clone(), std::time::Duration::from_mins(1))
+                    .await?;
+            let (format, alternate) = (repository.object_format(), mirror.objects_dir());
+            blocking("make the results", move || {
+                if dir.join("HEAD").exists() {
+                    return Ok(());
+                }
+                make_bare(&dir, format, &[alternate])?;
+                // Only making it needs the lock.
+                let _ = std::fs::remove_file(&lock);
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(ResultStore { repository })
+    }
+
+    /// The commit that was received under `label`, if one was.
+    pub async fn received(
+        &self,
+        store: &ResultStore,
+        label: &str,
+    ) -> Result<Option<CommitId>, GitError> {
+        let path = store.repository.git_dir().join(attempt_ref(label)?);
+        blocking("read the result", move || read_ref(&path)).await
+    }
+}
+
+fn read_ref(path: &Path) -> Result<Option<CommitId>, GitError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(CommitId::parse(text.trim()).ok()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(GitError::io("read", path)(error)),
+    }
+}
+
+/// The ref that keeps an attempt's commits.
+pub(crate) fn attempt_ref(label: &str) -> Result<PathBuf, GitError> {
+    let name = format!("refs/quire/attempts/{label}");
+    if is_ref_name(&name) && !label.contains('/') {
+        Ok(PathBuf::from(name))
+    } else {
+        Err(GitError::BadRef { text: label.to_owned() })
+    }
+}
