@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use bytes::Bytes;
 use quire_domain::ids::Sha256;
+use quire_domain::journal::JournalError;
 
 pub use folder::FolderBlobs;
 pub use memory::MemoryBlobs;
@@ -61,4 +62,31 @@ pub enum BlobError {
         /// Why.
         source: io::Error,
     },
+}
+
+fn check_size(bytes: u64) -> Result<(), BlobError> {
+    if bytes > MAX_BLOB_BYTES { Err(BlobError::TooLarge { bytes }) } else { Ok(()) }
+}
+
+fn digest_of(bytes: &[u8]) -> Sha256 {
+    crate::digest::finish(ring::digest::digest(&ring::digest::SHA256, bytes))
+}
+
+fn io_failure(path: &Path, error: io::Error) -> BlobError {
+    if crate::disk::is_full(&error) {
+        BlobError::DiskFull
+    } else {
+        BlobError::Io { path: path.to_owned(), source: error }
+    }
+}
+
+impl From<BlobError> for JournalError {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::Missing(id) => Self::Missing { what: "blob", id: id.to_string() },
+            BlobError::Damaged(_) => Self::Damaged(error.to_string()),
+            BlobError::DiskFull => Self::DiskFull,
+            BlobError::TooLarge { .. } | BlobError::Io { .. } => Self::Io(Box::new(error)),
+        }
+    }
 }

@@ -1,11 +1,3 @@
-#![allow(
-    clippy::todo,
-    clippy::unused_async,
-    unused_variables,
-    dead_code,
-    unused_imports,
-    unused_mut
-)]
 //! Event log, bus, blobs and chunks on one machine, behind contracts that a cluster can keep too.
 //!
 //! [`EventLog`], [`Bus`] and [`Blobs`] are contracts; [`LocalLog`], [`LocalBus`] and
@@ -15,7 +7,10 @@
 mod blobs;
 mod bus;
 mod chunks;
+mod digest;
+mod disk;
 mod log;
+mod random;
 mod spill;
 
 pub use blobs::{BlobError, Blobs, FolderBlobs, MAX_BLOB_BYTES, MemoryBlobs};

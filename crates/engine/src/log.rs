@@ -1,13 +1,17 @@
 //! The contract of the event log: rows that only grow, one writer per epoch.
 
+mod announce;
 mod local;
 mod memory;
+mod sqlite;
 mod watch;
+mod writer;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use quire_domain::ids::{AttemptId, Epoch, Seq, Sha256};
+use quire_domain::journal::JournalError;
 use quire_domain::time::Timestamp;
 use tokio::sync::broadcast;
 
@@ -167,4 +171,16 @@ fn check_batch(epoch: Epoch, after: Seq, events: &[StoredEvent]) -> Result<(), L
         return Err(LogError::Malformed(format!("{bytes} bytes at once")));
     }
     Ok(())
+}
+
+impl From<LogError> for JournalError {
+    fn from(error: LogError) -> Self {
+        match error {
+            // Two writers under one epoch cannot be: whoever finds the log elsewhere lost it.
+            LogError::Fenced { .. } | LogError::WrongSeq { .. } => Self::Fenced,
+            LogError::DiskFull => Self::DiskFull,
+            LogError::Damaged(what) => Self::Damaged(what),
+            other => Self::Io(Box::new(other)),
+        }
+    }
 }
