@@ -307,6 +307,8 @@ fn finish(
         std::fs::rename(dir, &old).map_err(GitError::io("move away", dir))?;
         let _ = std::fs::remove_dir_all(&old);
     }
+    // Not given back and taken again: no one may come between.
+    half.held.share(dir)?;
     let half_path = half.dir.keep();
     if let Err(error) = std::fs::rename(&half_path, dir) {
         let _ = std::fs::remove_dir_all(&half_path);

@@ -11,7 +11,7 @@ use crate::build_layer::{Times, build};
 use crate::capture::SourceTimes;
 use crate::config::{Git, blocking};
 use crate::error::GitError;
-use crate::lock::{Hold, Lock};
+use crate::lock::Lock;
 use crate::manifest::{LayerManifest, boot_id};
 use crate::mirror::Mirror;
 
@@ -120,11 +120,11 @@ fn layer_key(commit: &CommitId, times: LayerTimes<'_>) -> String {
 }
 
 /// Opens the layer in `dir` and holds it, if it is there and can be trusted.
-fn open_layer(dir: &Path, key: &str) -> Result<Option<CheckoutLayer>, GitError> {
+pub(crate) fn open_layer(dir: &Path, key: &str) -> Result<Option<CheckoutLayer>, GitError> {
     if !dir.join("manifest.json").exists() {
         return Ok(None);
     }
-    let Some(held) = Lock::try_now(&dir.join("held"), Hold::Shared)? else {
+    let Some(held) = Lock::share_soon(&dir.join("held"))? else {
         // Someone is removing it.
         return Ok(None);
     };

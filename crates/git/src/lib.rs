@@ -25,6 +25,7 @@ mod readings;
 mod receive;
 mod refs;
 mod remote;
+mod reopen;
 mod repository;
 mod resolve;
 mod results;

@@ -1,7 +1,8 @@
 //! Locks between processes: a file that is held with `flock` while work is done.
 
 use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use crate::error::GitError;
 /// A held lock; given back when dropped, also by a process that dies.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
 }
 
 /// Alone, or together with others who only read.
@@ -43,6 +44,37 @@ impl Lock {
         }
     }
 
+    /// Whether the path still names the file that is locked.
+    fn is_at(&self, path: &Path) -> bool {
+        match (self.file.metadata(), std::fs::metadata(path)) {
+            (Ok(held), Ok(named)) => (held.dev(), held.ino()) == (named.dev(), named.ino()),
+            _ => false,
+        }
+    }
+
+    /// Lets others in who only read.
+    pub(crate) fn share(&self, path: &Path) -> Result<(), GitError> {
+        rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockShared)
+            .map_err(|errno| GitError::io("share the lock", path)(errno.into()))
+    }
+
+    /// As [`Lock::try_now`] to read, trying for a moment: a lock that was just given back may for
+    /// some microseconds live on in a process that was being started meanwhile.
+    pub(crate) fn share_soon(path: &Path) -> Result<Option<Self>, GitError> {
+        for _ in 0..100 {
+            match Self::try_now(path, Hold::Shared) {
+                Ok(None) => std::thread::sleep(Duration::from_millis(2)),
+                Ok(Some(held)) => return Ok(held.is_at(path).then_some(held)),
+                // What it is in was moved away.
+                Err(GitError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
     /// Takes the lock at `path` if nobody else has it. The file is made if absent and stays.
     pub(crate) fn try_now(path: &Path, hold: Hold) -> Result<Option<Self>, GitError> {
         let file = File::options()
@@ -58,7 +90,7 @@ impl Lock {
             Hold::Shared => FlockOperation::NonBlockingLockShared,
         };
         match rustix::fs::flock(&file, operation) {
-            Ok(()) => Ok(Some(Self { _file: file })),
+            Ok(()) => Ok(Some(Self { file })),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(errno) => Err(GitError::io("lock", path)(errno.into())),
         }

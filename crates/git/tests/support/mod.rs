@@ -1,6 +1,6 @@
 //! A stage for scenarios: a data directory, a person's repository, and a stand-in for the
 //! sandbox, which is a directory that git runs in by itself.
-#![allow(dead_code, reason = "each test file uses some of it")]
+#![allow(dead_code, clippy::unwrap_used, reason = "tests; each file uses some of it")]
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
