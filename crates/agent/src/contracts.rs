@@ -49,7 +49,7 @@ pub trait InstructionTree: Send + Sync {
 }
 
 /// The beginning of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReadText {
     /// As much as was asked for.
     pub text: Bytes,

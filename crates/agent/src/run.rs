@@ -15,6 +15,7 @@ use quire_domain::time::Clock;
 use tokio_util::sync::CancellationToken;
 
 use crate::contracts::{Finish, Inputs, InstructionTree, Purse, SandboxSource};
+use crate::driver::Driver;
 
 /// One attempt, to be driven on from where its log stands.
 pub struct AttemptRun {
@@ -74,7 +75,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             observation_bytes: 16 * 1024,
-            default_wait: Duration::from_secs(60),
+            default_wait: Duration::from_mins(1),
             instruction_fallbacks: default_instruction_fallbacks(),
             model_calls: 1_000,
             fold_after: Some(Duration::from_secs(20)),
@@ -130,9 +131,5 @@ pub enum AgentError {
 /// [`AgentError::Journal`] with [`JournalError::Fenced`] when another worker has taken over:
 /// write nothing more.
 pub async fn run(attempt: AttemptRun) -> Result<End, AgentError> {
-    let events = attempt.journal.events().await?;
-    if events.is_empty() {
-        return Err(AgentError::NoRequest);
-    }
-    Ok(End::Cancelled)
+    Driver::drive(attempt).await
 }

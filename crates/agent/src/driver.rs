@@ -1,0 +1,285 @@
+//! The driver: asks what is next, performs it, records it, and asks again.
+//!
+//! What happened is noted at once in the transcript and in an outbox; the outbox goes to the
+//! journal in one append before the next thing begins that cannot be taken back. That is twice
+//! per model turn: the reply with the commands it starts, and their results with the next
+//! request.
+
+mod answer;
+mod ask;
+mod calls;
+mod compact;
+mod resume;
+
+use std::sync::Arc;
+
+use quire_domain::attempt::FailureKind;
+use quire_domain::budget::Spent;
+use quire_domain::event::{EventBody, Interrupted, InterruptedWhat, Suspended};
+use quire_domain::ids::Sha256;
+use quire_domain::journal::{ChunkWriter, JournalError};
+use quire_domain::model::ToolSpec;
+use quire_domain::sandbox::{Sandbox, SandboxError};
+use quire_domain::time::Timestamp;
+use sha2::Digest;
+
+use crate::changes::ChangeWatch;
+use crate::contracts::ContractError;
+use crate::instructions::Instructions;
+use crate::next_step::{Limits, Step, next_step};
+use crate::prompts;
+use crate::run::{AgentError, AttemptRun, End};
+use crate::session::Sessions;
+use crate::tools::{Declined, Place, PreparedCall, Toolbox};
+use crate::transcript::Transcript;
+
+/// Why a step was not carried through.
+enum Halt {
+    /// The attempt ends this way.
+    End(End),
+    /// Nothing more can be recorded.
+    Agent(AgentError),
+}
+
+impl From<JournalError> for Halt {
+    fn from(error: JournalError) -> Self {
+        Self::Agent(error.into())
+    }
+}
+
+impl From<SandboxError> for Halt {
+    fn from(error: SandboxError) -> Self {
+        let kind = match error {
+            SandboxError::DiskFull => FailureKind::DiskFull,
+            _ => FailureKind::SandboxFailed,
+        };
+        Self::End(End::Failed { kind, detail: in_words(&error) })
+    }
+}
+
+impl From<ContractError> for Halt {
+    fn from(error: ContractError) -> Self {
+        match error {
+            ContractError::Sandbox(error) => error.into(),
+            error @ ContractError::Other(_) => Self::End(End::Failed {
+                kind: FailureKind::Infrastructure,
+                detail: in_words(&error),
+            }),
+        }
+    }
+}
+
+/// An error and its causes.
+fn in_words(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !words.contains(&text) {
+            words.push_str(": ");
+            words.push_str(&text);
+        }
+        cause = error.source();
+    }
+    words
+}
+
+/// A call that was read, and the chunk of the command it starts.
+struct Ready {
+    prepared: Result<Box<dyn PreparedCall>, Declined>,
+    chunk: Option<Box<dyn ChunkWriter>>,
+}
+
+/// One run of the loop.
+pub struct Driver {
+    attempt: AttemptRun,
+    transcript: Transcript,
+    outbox: Vec<EventBody>,
+    sessions: Sessions,
+    toolbox: Toolbox,
+    instructions: Instructions,
+    watch: ChangeWatch,
+    /// Whether an earlier run of the loop may have left changes behind.
+    resumed: bool,
+    /// The calls of the last reply, in order.
+    ready: Vec<Ready>,
+    place: Place,
+    system: String,
+    specs: Vec<ToolSpec>,
+    preamble: Sha256,
+    /// The sandbox, once it was used.
+    used_sandbox: Option<Arc<dyn Sandbox>>,
+    started: Timestamp,
+    /// Time at work in earlier runs.
+    worked_ms: u64,
+}
+
+impl Driver {
+    /// Reads the log and drives the attempt to its end.
+    pub async fn drive(attempt: AttemptRun) -> Result<End, AgentError> {
+        let own = attempt.journal.events().await?;
+        let mut transcript = Transcript::of(&attempt.earlier);
+        for event in &own {
+            transcript.push(&event.body);
+        }
+        if !own.iter().any(|event| matches!(event.body, EventBody::Submitted(_))) {
+            return Err(AgentError::NoRequest);
+        }
+        let survey = Instructions::survey(
+            attempt.instructions.clone(),
+            &attempt.settings.instruction_fallbacks,
+        );
+        let instructions = match survey.await.map_err(Halt::from) {
+            Ok(instructions) => instructions,
+            Err(Halt::End(end)) => return Ok(end),
+            Err(Halt::Agent(error)) => return Err(error),
+        };
+        let mode = attempt.request.mode;
+        let toolbox = Toolbox::new(mode, attempt.model.info(), &attempt.settings);
+        let (system, specs) = (prompts::system(mode), toolbox.specs());
+        let workdir = match &attempt.start_dir {
+            Some(dir) => attempt.workspace.join(dir.as_str()),
+            None => attempt.workspace.clone(),
+        };
+        let mut driver = Self {
+            sessions: Sessions::new(
+                attempt.journal.clone(),
+                attempt.clock.clone(),
+                attempt.settings.observation_bytes,
+            ),
+            toolbox,
+            instructions,
+            watch: ChangeWatch::new(&attempt.settings.overlay),
+            resumed: own.iter().any(|event| matches!(event.body, EventBody::ModelReplied(_))),
+            ready: Vec::new(),
+            place: Place { workspace: attempt.workspace.clone(), workdir },
+            preamble: preamble(&system, &specs),
+            system,
+            specs,
+            used_sandbox: None,
+            started: attempt.clock.now(),
+            worked_ms: transcript.spent().wall_ms,
+            transcript,
+            outbox: Vec::new(),
+            attempt,
+        };
+        driver.take_up(&own);
+        let end = driver.work().await;
+        driver.close(end).await
+    }
+
+    /// Step by step, until one is the end.
+    async fn work(&mut self) -> Halt {
+        loop {
+            if self.attempt.cancel.is_cancelled() {
+                return Halt::End(End::Cancelled);
+            }
+            let step = next_step(&self.transcript, &self.limits());
+            let done = match step {
+                Step::Start => self.tell_start().await,
+                Step::AskModel => self.ask_model().await,
+                Step::RunTools(calls) => self.run_calls(calls).await,
+                Step::Compact => self.compact().await,
+                Step::Gate(answer) => self.look_at(answer).await,
+                Step::Suspend(reason) => Err(Halt::End(End::Suspended(reason))),
+                Step::Refuse(words) => Err(Halt::End(End::Refused(words))),
+                Step::Fail { kind, detail } => Err(Halt::End(End::Failed { kind, detail })),
+            };
+            if let Err(halt) = done {
+                return halt;
+            }
+        }
+    }
+
+    /// Ends what runs, records what is left to record.
+    async fn close(mut self, halt: Halt) -> Result<End, AgentError> {
+        for ready in std::mem::take(&mut self.ready) {
+            if let Some(chunk) = ready.chunk {
+                // The first error is the one to report.
+                let _ = self.sessions.never_started(chunk).await;
+            }
+        }
+        self.sessions.end_all().await;
+        let end = match halt {
+            Halt::End(end) => end,
+            Halt::Agent(error) => return Err(error),
+        };
+        match &end {
+            End::Suspended(reason) => {
+                self.drain_sessions()?;
+                self.record(EventBody::Suspended(Suspended { reason: *reason }));
+            }
+            End::Cancelled => {
+                self.drain_sessions()?;
+                let what = InterruptedWhat::ByPerson;
+                self.record(EventBody::Interrupted(Interrupted { what }));
+            }
+            End::Finished { .. } | End::Refused(_) | End::Failed { .. } => {}
+        }
+        self.flush().await?;
+        Ok(end)
+    }
+
+    /// Before the first request: the instructions that hold where the work starts.
+    async fn tell_start(&mut self) -> Result<(), Halt> {
+        let facts = prompts::facts(
+            &self.attempt.workspace,
+            self.attempt.start_dir.as_ref(),
+            self.attempt.branch.as_deref(),
+        );
+        let loaded = self.instructions.start(facts, self.attempt.start_dir.as_ref()).await?;
+        self.record(EventBody::InstructionsLoaded(loaded));
+        Ok(())
+    }
+
+    /// Notes what happened: on disk with the next append.
+    fn record(&mut self, body: EventBody) {
+        self.transcript.push(&body);
+        self.outbox.push(body);
+    }
+
+    /// Notes what the running commands left.
+    fn drain_sessions(&mut self) -> Result<(), JournalError> {
+        for body in self.sessions.take_events()? {
+            self.record(body);
+        }
+        Ok(())
+    }
+
+    /// Everything noted so far is on disk when it returns.
+    async fn flush(&mut self) -> Result<(), JournalError> {
+        self.drain_sessions()?;
+        if !self.outbox.is_empty() {
+            self.attempt.journal.append(std::mem::take(&mut self.outbox)).await?;
+        }
+        Ok(())
+    }
+
+    /// What the attempt has spent, over all its runs, time at work included.
+    fn spent(&self) -> Spent {
+        let now = self.attempt.clock.now().millis_since(self.started);
+        Spent { wall_ms: self.worked_ms + now, ..self.transcript.spent() }
+    }
+
+    fn limits(&self) -> Limits {
+        let info = self.attempt.model.info();
+        Limits {
+            budget: self.attempt.purse.reached(&self.spent()),
+            stand_still: self.attempt.inputs.stand_still(),
+            model_calls: self.attempt.settings.model_calls,
+            window_tokens: info.window_tokens,
+            max_output_tokens: info.max_output_tokens,
+        }
+    }
+}
+
+/// The digest of instructions and tools.
+fn preamble(system: &str, specs: &[ToolSpec]) -> Sha256 {
+    let mut hasher = sha2::Sha256::new();
+    hasher.update(system.as_bytes());
+    for spec in specs {
+        // Strings and maps with string keys cannot fail to serialise.
+        hasher.update(serde_json::to_vec(spec).unwrap_or_default());
+    }
+    Sha256::from_bytes(&hasher.finalize().into())
+}

@@ -1,0 +1,54 @@
+//! Going on after a death: what was cut off is said to be, and nothing runs again by itself.
+
+use quire_domain::event::{
+    CommandPurpose, Event, EventBody, Interrupted, InterruptedWhat, ToolAnswered,
+};
+use quire_domain::ids::ChunkId;
+use quire_domain::transcript::{Part, ToolCall};
+
+use super::Driver;
+use crate::transcript::{CommandRecord, words};
+
+impl Driver {
+    /// Closes what an earlier run left open. It is on disk with the next append; a death before
+    /// that leaves it to be done again.
+    pub(super) fn take_up(&mut self, own: &[Event]) {
+        if self.transcript.in_flight() {
+            self.interrupted(InterruptedWhat::ModelRequest);
+        }
+        for chunk in self.cut_off(own) {
+            self.interrupted(InterruptedWhat::Command(chunk));
+        }
+        let open: Vec<ToolCall> = self.transcript.open_calls().cloned().collect();
+        for call in open {
+            let command =
+                self.transcript.commands().all().iter().rfind(|record| record.is_of(&call.id));
+            let text = match command {
+                Some(record) if record.cut_off => words::command_cut_off(record),
+                _ => words::NO_RESULT.to_owned(),
+            };
+            let parts = vec![Part::text(text)];
+            let answered = ToolAnswered { call_id: call.id, parts, ok: false };
+            self.record(EventBody::ToolAnswered(answered));
+        }
+    }
+
+    /// The model's commands of this attempt that neither ended nor were noted as cut off.
+    fn cut_off(&self, own: &[Event]) -> Vec<ChunkId> {
+        own.iter()
+            .filter_map(|event| match &event.body {
+                EventBody::CommandStarted(started) => Some(started),
+                _ => None,
+            })
+            .filter(|started| matches!(started.purpose, CommandPurpose::Call(_)))
+            .filter(|started| {
+                self.transcript.commands().get(&started.chunk).is_some_and(CommandRecord::runs)
+            })
+            .map(|started| started.chunk.clone())
+            .collect()
+    }
+
+    fn interrupted(&mut self, what: InterruptedWhat) {
+        self.record(EventBody::Interrupted(Interrupted { what }));
+    }
+}

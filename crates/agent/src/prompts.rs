@@ -1,0 +1,52 @@
+//! What the model is told about its work, one text for each mode, kept as Markdown beside this
+//! file. `docs/design/system-message.md` says where each rule stands and what holds it.
+
+use std::path::Path;
+
+use quire_domain::path::WorkspacePath;
+use quire_domain::task::Mode;
+
+/// The system's instructions for a mode: the same for all requests of an attempt.
+pub fn system(mode: Mode) -> String {
+    let work = match mode {
+        Mode::Code => include_str!("prompts/code.md"),
+        Mode::Ask => include_str!("prompts/ask.md"),
+        Mode::Plan => include_str!("prompts/plan.md"),
+        Mode::Review => include_str!("prompts/review.md"),
+    };
+    let parts = [
+        include_str!("prompts/common.md"),
+        work,
+        include_str!("prompts/instructions.md"),
+        include_str!("prompts/citations.md"),
+    ];
+    parts.map(str::trim).join("\n\n")
+}
+
+/// What is known of the place, told before the instructions of the repository.
+pub fn facts(workspace: &Path, start_dir: Option<&WorkspacePath>, branch: Option<&str>) -> String {
+    let workspace = workspace.display();
+    let branch = branch.map(|branch| format!(", on branch `{branch}`")).unwrap_or_default();
+    let start = match start_dir {
+        None => "there".to_owned(),
+        Some(dir) => format!("in `{dir}/` of it"),
+    };
+    format!("The repository lies at `{workspace}`{branch}. Commands start {start}.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mode_is_told_the_rules_that_hold_in_all() {
+        for mode in [Mode::Code, Mode::Ask, Mode::Plan, Mode::Review] {
+            let text = system(mode);
+            for rule in ["AGENTS.md", "【F:", "no network", "not sure"] {
+                assert!(text.contains(rule), "{mode}: {rule}");
+            }
+            assert!(text.len() < 9_000, "{mode}: {} bytes", text.len());
+        }
+        insta::assert_snapshot!(system(Mode::Code));
+    }
+}
