@@ -152,7 +152,7 @@ fn start(
     command.arg(act.verb).current_dir(stage.repos.join(act.repository));
     let player = match model {
         Model::Scripted => {
-            let script = cargo::root().join(format!("fixtures/scripts/{}.json", act.repository));
+            let script = cargo::root().join(format!("fixtures/scripts/{}.toml", act.repository));
             let player = Player::start(&stage.quire, &script)?;
             command.args(["--model", "scripted/demo"]).env("QUIRE_SCRIPTED_URL", player.url());
             Some(player)

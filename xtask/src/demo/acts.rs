@@ -64,13 +64,13 @@ pub fn key_variables(root: &Path) -> anyhow::Result<Vec<String>> {
 pub fn task_number(list: &str, repository: &Path) -> Option<String> {
     #[derive(Deserialize)]
     struct Task {
-        number: u64,
+        task: u64,
         repository: String,
     }
     let wanted = repository.canonicalize().ok()?;
     let tasks = list.lines().filter_map(|line| serde_json::from_str::<Task>(line).ok());
     let of_repository = tasks.filter(|task| Path::new(&task.repository) == wanted);
-    of_repository.map(|task| task.number).max().map(|number| number.to_string())
+    of_repository.map(|task| task.task).max().map(|number| number.to_string())
 }
 
 #[cfg(test)]
@@ -83,7 +83,7 @@ mod tests {
             for file in [
                 format!("fixtures/repos/{}/AGENTS.md", act.repository),
                 format!("fixtures/repos/{}.history", act.repository),
-                format!("fixtures/scripts/{}.json", act.repository),
+                format!("fixtures/scripts/{}.toml", act.repository),
             ] {
                 assert!(crate::cargo::root().join(&file).is_file(), "{file}");
             }
@@ -102,7 +102,7 @@ mod tests {
     fn the_newest_task_of_a_repository_is_found_in_the_list() {
         let here = std::env::temp_dir().canonicalize().unwrap();
         let list = format!(
-            "{{\"number\":1,\"repository\":{here:?}}}\n{{\"number\":2,\"repository\":\"/elsewhere\"}}\n{{\"number\":3,\"repository\":{here:?}}}\n"
+            "{{\"task\":1,\"repository\":{here:?}}}\n{{\"task\":2,\"repository\":\"/elsewhere\"}}\n{{\"task\":3,\"repository\":{here:?}}}\n"
         );
         assert_eq!(task_number(&list, &here).as_deref(), Some("3"));
         assert_eq!(task_number("", &here), None);
