@@ -83,6 +83,7 @@ pub enum CacheMarks {
 /// A provider, as its file describes it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, as the file has them")]
 pub struct Provider {
     /// The first half of a model's full name.
     pub id: String,

@@ -1,6 +1,7 @@
 //! Asks a model: one try after another until there is a whole reply or a reason why not.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -59,8 +60,12 @@ impl Client {
     /// A model that is asked through this client.
     pub fn connect(self: &Arc<Self>, model: ResolvedModel) -> Arc<dyn Model> {
         let gateway = self.gateway(&model);
-        let url = format!("{}{}", model.base_url, dialect::path(model.dialect));
-        Arc::new(RemoteModel { client: Arc::clone(self), gateway, url, model })
+        Arc::new(RemoteModel {
+            client: Arc::clone(self),
+            gateway,
+            model,
+            speaks_chat_only: AtomicBool::new(false),
+        })
     }
 
     /// The gateway that all models at the same address share.
@@ -77,8 +82,9 @@ impl Client {
 struct RemoteModel {
     client: Arc<Client>,
     gateway: Arc<Gateway>,
-    url: String,
     model: ResolvedModel,
+    /// The server at an address of the person's own turned out not to know Responses.
+    speaks_chat_only: AtomicBool,
 }
 
 #[async_trait]
@@ -89,17 +95,23 @@ impl Model for RemoteModel {
 
     async fn reply(&self, request: ModelRequest<'_>) -> Result<Reply, ModelError> {
         let images = Images::open(&request, self.model.info.images).await;
-        let body = dialect::body(self.model.dialect, &self.model, &request, &images);
-        drop(images);
+        let mut dialect = self.dialect();
+        let mut body = dialect::body(dialect, &self.model, &request, &images);
         let mut tries = 0;
         loop {
             tries += 1;
-            let fault = match self.one_try(&request, body.clone()).await {
+            let fault = match self.one_try(dialect, &request, body.clone()).await {
                 Ok(reply) => return Ok(reply),
                 Err(fault) => fault,
             };
             let again = match fault {
                 Fault::Again(again) => again,
+                Fault::Fatal(error) if dialect == Dialect::Responses && self.lacks_path(&error) => {
+                    self.speaks_chat_only.store(true, Ordering::Relaxed);
+                    dialect = Dialect::Chat;
+                    body = dialect::body(dialect, &self.model, &request, &images);
+                    continue;
+                }
                 Fault::Fatal(error) => return Err(error),
                 Fault::Refused(words) => return Ok(self.refused(words)),
                 Fault::TooLarge(what) => return Err(self.unreadable(what.to_owned())),
@@ -118,28 +130,49 @@ impl Model for RemoteModel {
 }
 
 impl RemoteModel {
-    async fn one_try(&self, request: &ModelRequest<'_>, body: Bytes) -> Result<Reply, Fault> {
+    fn dialect(&self) -> Dialect {
+        if self.speaks_chat_only.load(Ordering::Relaxed) {
+            Dialect::Chat
+        } else {
+            self.model.dialect
+        }
+    }
+
+    /// Whether the server at a person's own address has nothing where Responses should be: most
+    /// compatible servers began with Chat Completions.
+    fn lacks_path(&self, error: &ModelError) -> bool {
+        self.model.custom_base_url
+            && matches!(error, ModelError::Rejected { status: 404 | 405 | 501, .. })
+    }
+
+    async fn one_try(
+        &self,
+        dialect: Dialect,
+        request: &ModelRequest<'_>,
+        body: Bytes,
+    ) -> Result<Reply, Fault> {
         let settings = &self.client.settings;
         let request_bytes = body.len();
         let estimate = fold::tokens(request_bytes);
         let _pass = self.gateway.enter(estimate).await;
         let deadline = Instant::now() + settings.reply_timeout;
 
-        let response = self.send(body).await?;
+        let response = self.send(dialect, body).await?;
         let mut fold = Fold::new(request.live, request.items.len());
-        let mut reader = Reader::new(self.model.dialect);
+        let mut reader = Reader::new(dialect);
         self.read(response, deadline, &mut reader, &mut fold).await?;
-        let tag = dialect::tag(self.model.dialect, &self.model);
+        let tag = dialect::tag(dialect, &self.model);
         let reply = fold.finish(&self.model.model, tag, request_bytes)?;
         self.gateway.correct(estimate, reply.usage.total_tokens());
         Ok(reply)
     }
 
     /// Sends the request and gives the answer, if it is a success.
-    async fn send(&self, body: Bytes) -> Result<Response, Fault> {
+    async fn send(&self, dialect: Dialect, body: Bytes) -> Result<Response, Fault> {
         let settings = &self.client.settings;
         let http = self.client.http.for_url(&self.model.base_url).map_err(Fault::broken)?;
-        let sending = http.post(&self.url).headers(self.headers()?).body(body).send();
+        let url = format!("{}{}", self.model.base_url, dialect::path(dialect));
+        let sending = http.post(url).headers(self.headers(dialect)?).body(body).send();
         let response = tokio::time::timeout(settings.idle_timeout, sending)
             .await
             .map_err(|_| silent(settings.idle_timeout))?
@@ -226,7 +259,7 @@ impl RemoteModel {
         }
     }
 
-    fn headers(&self) -> Result<HeaderMap, Fault> {
+    fn headers(&self, dialect: Dialect) -> Result<HeaderMap, Fault> {
         let bad = |what: &str| {
             Fault::Fatal(ModelError::BadKey {
                 provider: self.model.provider_title.clone(),
@@ -236,7 +269,7 @@ impl RemoteModel {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        let (name, prefix) = match self.model.dialect {
+        let (name, prefix) = match dialect {
             Dialect::Messages => {
                 let (name, value) = messages::VERSION;
                 headers.insert(name, HeaderValue::from_static(value));
@@ -293,7 +326,7 @@ impl RemoteModel {
             stop: StopReason::Refused { words },
             usage: Usage::default(),
             model: self.model.model.clone(),
-            dialect: dialect::tag(self.model.dialect, &self.model),
+            dialect: dialect::tag(self.dialect(), &self.model),
             provider_id: None,
         }
     }

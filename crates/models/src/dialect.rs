@@ -62,7 +62,7 @@ pub(crate) fn capacity(request: &ModelRequest<'_>, images: &Images) -> usize {
 
 /// Reads the events of one reply.
 pub(crate) enum Reader {
-    Responses(responses::Reader),
+    Responses,
     Chat(chat::Reader),
     Messages(messages::Reader),
 }
@@ -70,7 +70,7 @@ pub(crate) enum Reader {
 impl Reader {
     pub(crate) fn new(dialect: Dialect) -> Self {
         match dialect {
-            Dialect::Responses => Self::Responses(responses::Reader),
+            Dialect::Responses => Self::Responses,
             Dialect::Chat => Self::Chat(chat::Reader::default()),
             Dialect::Messages => Self::Messages(messages::Reader::default()),
         }
@@ -87,7 +87,7 @@ impl Reader {
             return Ok(());
         }
         match self {
-            Self::Responses(reader) => reader.event(model, event, fold),
+            Self::Responses => responses::event(model, event, fold),
             Self::Chat(reader) => reader.event(model, event, fold),
             Self::Messages(reader) => reader.event(model, event, fold),
         }
@@ -106,7 +106,7 @@ impl Reader {
             return Err(crate::fault::from_error(model, &value));
         }
         match self {
-            Self::Responses(reader) => reader.whole(model, value, fold),
+            Self::Responses => responses::whole(model, value, fold),
             Self::Chat(reader) => reader.whole(model, &value, fold),
             Self::Messages(reader) => reader.whole(model, value, fold),
         }
@@ -116,7 +116,7 @@ impl Reader {
     pub(crate) fn closed(&mut self, fold: &mut Fold<'_>) {
         match self {
             Self::Chat(reader) => reader.closed(fold),
-            Self::Responses(_) | Self::Messages(_) => {}
+            Self::Responses | Self::Messages(_) => {}
         }
     }
 }

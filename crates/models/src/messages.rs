@@ -207,7 +207,7 @@ impl Reader {
                     self.count(usage, fold);
                 }
                 if let Some(delta) = value.get("delta") {
-                    stop(delta, fold)?;
+                    stop(delta, fold);
                 }
                 Ok(())
             }
@@ -238,7 +238,7 @@ impl Reader {
             }
             self.settle(index, fold)?;
         }
-        stop(&message, fold)?;
+        stop(&message, fold);
         fold.end();
         Ok(())
     }
@@ -345,7 +345,7 @@ impl Reader {
     }
 }
 
-fn stop(message: &Value, fold: &mut Fold<'_>) -> Result<(), Fault> {
+fn stop(message: &Value, fold: &mut Fold<'_>) {
     match message.get("stop_reason").and_then(Value::as_str) {
         None => {}
         Some("tool_use") => fold.stop(StopReason::ToolUse),
@@ -360,5 +360,4 @@ fn stop(message: &Value, fold: &mut Fold<'_>) -> Result<(), Fault> {
         }
         Some(_) => fold.stop(StopReason::EndTurn),
     }
-    Ok(())
 }

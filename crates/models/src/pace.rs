@@ -71,7 +71,7 @@ impl Pace for SkippingPace {
 
     /// Starts at 2025-05-16 00:00:00 UTC.
     fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(1_747_353_600) + (self.now() - self.start)
+        SystemTime::UNIX_EPOCH + Duration::from_hours(485_376) + (self.now() - self.start)
     }
 
     fn chance(&self) -> f64 {

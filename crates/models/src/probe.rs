@@ -153,9 +153,16 @@ pub(crate) async fn local_server(base_url: String, settings: &Settings) -> Optio
             }
         }
         let list: ModelList = serde_json::from_slice(&body).ok()?;
-        Some(LocalServer { models: list.data.into_iter().map(|model| model.id).collect() })
+        let models = list.data.into_iter().map(|model| model.id).filter(|id| writes_text(id));
+        Some(LocalServer { models: models.collect() })
     };
     tokio::time::timeout(settings.probe_timeout, ask).await.ok().flatten()
+}
+
+/// Local servers list models for other ends among those that converse.
+fn writes_text(id: &str) -> bool {
+    let id = id.to_ascii_lowercase();
+    !["embed", "rerank", "whisper", "tts"].iter().any(|word| id.contains(word))
 }
 
 struct NoImages;

@@ -166,10 +166,6 @@ fn output(result: &ToolResult, custom_calls: &HashSet<&CallId>, images: &Images)
     json!({ "type": kind, "call_id": result.call_id.0, "output": output })
 }
 
-/// Reads a reply.
-#[derive(Debug)]
-pub(crate) struct Reader;
-
 /// The fields of all events that matter. The others, some of which repeat the whole request, are
 /// skipped without being built.
 #[derive(Deserialize)]
@@ -207,71 +203,65 @@ struct Response<'a> {
     usage: Option<Value>,
 }
 
-impl Reader {
-    pub(crate) fn event(
-        &self,
-        model: &ResolvedModel,
-        event: &SseEvent,
-        fold: &mut Fold<'_>,
-    ) -> Result<(), Fault> {
-        if event.data == "[DONE]" {
-            return Ok(());
-        }
-        let parsed: Event<'_> = serde_json::from_str(&event.data).map_err(not_json)?;
-        let slot = parsed.output_index.unwrap_or(0);
-        let delta = || -> Cow<'_, str> { parsed.delta.map(text_of).unwrap_or_default() };
-        match parsed.kind.as_deref().unwrap_or(&event.name) {
-            "response.output_text.delta" => fold.text(slot, &delta()),
-            "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
-                fold.reasoning(slot, &delta())
-            }
-            "response.function_call_arguments.delta" => {
-                fold.tool(slot, None, None, Form::Json)?;
-                fold.tool_input(slot, &delta())
-            }
-            "response.custom_tool_call_input.delta" => {
-                fold.tool(slot, None, None, Form::Text)?;
-                fold.tool_input(slot, &delta())
-            }
-            "response.refusal.delta" => fold.refusal(&delta()),
-            "response.refusal.done" => {
-                if let Some(refusal) = parsed.refusal {
-                    fold.settle_refusal(&text_of(refusal));
-                }
-                Ok(())
-            }
-            "response.output_item.added" => match parsed.item {
-                Some(item) => announce(slot, item, fold),
-                None => Ok(()),
-            },
-            "response.output_item.done" => match parsed.item {
-                Some(item) => settle(slot, item, fold),
-                None => Ok(()),
-            },
-            "response.completed" | "response.incomplete" | "response.failed" | "response.done" => {
-                let response = parsed
-                    .response
-                    .ok_or_else(|| Fault::unreadable("the last event holds no response"))?;
-                finish(model, response.get(), fold)
-            }
-            "error" => {
-                let value: Value = serde_json::from_str(&event.data).map_err(not_json)?;
-                Err(fault::from_error(model, &value))
-            }
-            // What we do not know, and what is told again by what we do.
-            _ => Ok(()),
-        }
+/// Takes one event of the stream.
+pub(crate) fn event(
+    model: &ResolvedModel,
+    event: &SseEvent,
+    fold: &mut Fold<'_>,
+) -> Result<(), Fault> {
+    if event.data == "[DONE]" {
+        return Ok(());
     }
+    let parsed: Event<'_> = serde_json::from_str(&event.data).map_err(not_json)?;
+    let slot = parsed.output_index.unwrap_or(0);
+    let delta = || -> Cow<'_, str> { parsed.delta.map(text_of).unwrap_or_default() };
+    match parsed.kind.as_deref().unwrap_or(&event.name) {
+        "response.output_text.delta" => fold.text(slot, &delta()),
+        "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
+            fold.reasoning(slot, &delta())
+        }
+        "response.function_call_arguments.delta" => {
+            fold.tool(slot, None, None, Form::Json)?;
+            fold.tool_input(slot, &delta())
+        }
+        "response.custom_tool_call_input.delta" => {
+            fold.tool(slot, None, None, Form::Text)?;
+            fold.tool_input(slot, &delta())
+        }
+        "response.refusal.delta" => fold.refusal(&delta()),
+        "response.refusal.done" => {
+            if let Some(refusal) = parsed.refusal {
+                fold.settle_refusal(&text_of(refusal));
+            }
+            Ok(())
+        }
+        "response.output_item.added" => match parsed.item {
+            Some(item) => announce(slot, item, fold),
+            None => Ok(()),
+        },
+        "response.output_item.done" => match parsed.item {
+            Some(item) => settle(slot, item, fold),
+            None => Ok(()),
+        },
+        "response.completed" | "response.incomplete" | "response.failed" | "response.done" => {
+            let response = parsed
+                .response
+                .ok_or_else(|| Fault::unreadable("the last event holds no response"))?;
+            finish(model, response.get(), fold)
+        }
+        "error" => {
+            let value: Value = serde_json::from_str(&event.data).map_err(not_json)?;
+            Err(fault::from_error(model, &value))
+        }
+        // What we do not know, and what is told again by what we do.
+        _ => Ok(()),
+    }
+}
 
-    #[expect(clippy::needless_pass_by_value, reason = "as the other dialects take it")]
-    pub(crate) fn whole(
-        &self,
-        model: &ResolvedModel,
-        value: Value,
-        fold: &mut Fold<'_>,
-    ) -> Result<(), Fault> {
-        finish(model, &value.to_string(), fold)
-    }
+#[expect(clippy::needless_pass_by_value, reason = "as the other dialects take it")]
+/// Takes a whole reply.
+pub(crate) fn whole(model: &ResolvedModel, value: Value, fold: &mut Fold<'_>) -> Result<(), Fault> {
+    finish(model, &value.to_string(), fold)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "given to map_err")]

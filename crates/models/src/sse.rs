@@ -92,9 +92,10 @@ impl SseReader {
     }
 
     fn end_line(&mut self, line: &[u8]) -> Option<SseEvent> {
-        let line = match std::mem::take(&mut self.first_line) {
-            true => line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line),
-            false => line,
+        let line = if std::mem::take(&mut self.first_line) {
+            line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
+        } else {
+            line
         };
         if line.is_empty() {
             let name = std::mem::take(&mut self.name);

@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -86,6 +87,7 @@ struct State {
     /// How often the bytes of a request were seen, where a fault waits for them.
     met: Mutex<HashMap<u64, u32>>,
     recorded: Mutex<Recorded>,
+    asked: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -106,8 +108,13 @@ pub async fn serve(
     let listen_error = |source| PlayError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
-    let state =
-        Arc::new(State { script, options, met: Mutex::default(), recorded: Mutex::default() });
+    let state = Arc::new(State {
+        script,
+        options,
+        met: Mutex::default(),
+        recorded: Mutex::default(),
+        asked: AtomicUsize::new(0),
+    });
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(accept(listener, Arc::clone(&state), stopped));
     Ok(PlayServer { address, state, stop, task })
@@ -133,6 +140,11 @@ impl PlayServer {
     /// The requests so far, if they are recorded: at most the newest 10,000 or 512 MiB.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.state.recorded().requests.iter().cloned().collect()
+    }
+
+    /// How many turns were asked for, answered yet or not.
+    pub fn asked(&self) -> usize {
+        self.state.asked.load(Ordering::Relaxed)
     }
 
     /// Stops listening and closes all connections.
@@ -246,6 +258,7 @@ async fn answer(state: &State, request: Request<Incoming>) -> Response<Played> {
         return error(StatusCode::PAYLOAD_TOO_LARGE, None, "the request is cut or over 64 MiB");
     };
     let body = body.to_bytes();
+    state.asked.fetch_add(1, Ordering::Relaxed);
     let response = match serde_json::from_slice::<Value>(&body) {
         Ok(request) => play(state, dialect, &path, &request, &body).await,
         Err(problem) => {
