@@ -113,6 +113,7 @@ impl Transcript {
             }
             EventBody::MessageReceived(said) => {
                 self.last_message = self.last_message.max(said.input);
+                self.gate = GateRecord::default();
                 self.person_said(&said.text);
             }
             EventBody::QuestionAnswered(said) => self.person_said(&said.text),
@@ -276,6 +277,7 @@ impl Transcript {
         self.spent = Spent::default();
         self.suspended = None;
         self.calls_since_resumed = 0;
+        self.in_flight = false;
         self.new_turn();
         if self.started {
             self.push_item(words::request(&submitted.request));

@@ -3,6 +3,7 @@
 use quire_domain::attempt::FailureKind;
 use quire_domain::budget::Spent;
 use quire_domain::event::{Compacted, EventBody};
+use quire_domain::model::ModelError;
 
 use super::ask::{Heard, Unheard, failed};
 use super::{Driver, Halt};
@@ -12,26 +13,16 @@ use crate::run::End;
 impl Driver {
     /// Asks for a summary and begins a window with it.
     pub(super) async fn compact(&mut self) -> Result<(), Halt> {
-        let info = self.attempt.model.info();
-        // The question is asked with an eighth of the window to spare beside the reply.
-        let output = info.max_output_tokens.min(info.window_tokens / 4);
-        let window_tokens = info.window_tokens;
-        let room = (window_tokens - output).saturating_sub(window_tokens / 8);
+        let window_tokens = self.attempt.model.info().window_tokens;
         self.flush().await?;
-        let items = compaction::question(&self.transcript, room);
-        let (summary, spent, usage) = match self.reply_to(&items).await {
-            Ok(Heard { reply, ms, cost }) => {
-                let usage = reply.usage;
-                let cost_known = cost.unwrap_or_default();
-                let spent = Spent { usage, cost: cost_known, model_calls: 1, wall_ms: ms };
-                (reply.text(), spent, Some((usage, cost)))
+        let heard = self.summary().await?;
+        let (summary, spent) = match &heard {
+            Some(Heard { reply, ms, cost }) => {
+                let cost = cost.unwrap_or_default();
+                let spent = Spent { usage: reply.usage, cost, model_calls: 1, wall_ms: *ms };
+                (reply.text(), spent)
             }
-            Err(Unheard::Cancelled) => return Err(Halt::End(End::Cancelled)),
-            // Without a summary there are still the request, the plan, the files and commands.
-            Err(Unheard::Model(quire_domain::model::ModelError::ContextTooLong { .. })) => {
-                (String::new(), Spent::default(), None)
-            }
-            Err(Unheard::Model(error)) => return Err(Halt::End(failed(&error))),
+            None => (String::new(), Spent::default()),
         };
         let text = compaction::opening(&self.transcript, &summary);
         if text.len() as u64 / 4 >= window_tokens {
@@ -43,9 +34,29 @@ impl Driver {
         let window = self.transcript.window() + 1;
         self.record(EventBody::Compacted(Compacted { window, text, spent }));
         self.flush().await?;
-        if let Some((usage, cost)) = usage {
-            self.attempt.purse.add(usage, cost);
+        if let Some(Heard { reply, cost, .. }) = heard {
+            self.attempt.purse.add(reply.usage, cost);
         }
         Ok(())
+    }
+
+    /// The model's summary. `None` if the question does not fit even without the older results:
+    /// there are still the request, the plan, the files and the commands.
+    async fn summary(&self) -> Result<Option<Heard>, Halt> {
+        let info = self.attempt.model.info();
+        // More room than the stop rule leaves, so that the list is sent as it stands and the
+        // provider's cache holds; less where the provider counts more than we do.
+        let spare = info.max_output_tokens.min(info.window_tokens / 8) + info.window_tokens / 40;
+        let room = info.window_tokens.saturating_sub(spare);
+        for room in [room, room / 2] {
+            let items = compaction::question(&self.transcript, room);
+            match self.reply_to(&items).await {
+                Ok(heard) => return Ok(Some(heard)),
+                Err(Unheard::Model(ModelError::ContextTooLong { .. })) => {}
+                Err(Unheard::Cancelled) => return Err(Halt::End(End::Cancelled)),
+                Err(Unheard::Model(error)) => return Err(Halt::End(failed(&error))),
+            }
+        }
+        Ok(None)
     }
 }

@@ -58,7 +58,7 @@ struct Args {
 
 /// A command as models write it: a text, or the words of a call of a shell.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "`command` is not a string")]
 enum CommandText {
     Text(String),
     Words(Vec<String>),

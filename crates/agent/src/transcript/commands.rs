@@ -44,8 +44,9 @@ pub struct Commands {
     by_chunk: HashMap<ChunkId, usize>,
     /// How often files were changed.
     changes: u64,
-    /// Those of the last reply that were answered since the last change.
-    in_step: Vec<usize>,
+    /// Those that ran during this step and have seen all changes: what the step's commands
+    /// change, they have seen as well.
+    fresh: Vec<usize>,
     /// The first one of the last reply.
     step_from: usize,
 }
@@ -101,7 +102,8 @@ impl Commands {
 
     /// A new reply: what it starts belongs to a new step.
     pub(super) fn new_step(&mut self) {
-        self.in_step.clear();
+        let records = &self.records;
+        self.fresh.retain(|at| records[*at].runs());
         self.step_from = self.records.len();
     }
 
@@ -111,20 +113,20 @@ impl Commands {
         if let Some(offset) = in_step.iter().position(|record| record.is_of(call)) {
             let at = self.step_from + offset;
             self.records[at].saw_changes = self.changes;
-            self.in_step.push(at);
+            self.fresh.push(at);
         }
     }
 
     /// Files were changed by something that is no command of this step.
     pub(super) fn something_changed(&mut self) {
         self.changes += 1;
-        self.in_step.clear();
+        self.fresh.clear();
     }
 
     /// The step's own commands changed files: they have seen what they did.
     pub(super) fn step_changed_files(&mut self) {
         self.changes += 1;
-        for at in &self.in_step {
+        for at in &self.fresh {
             self.records[*at].saw_changes = self.changes;
         }
     }

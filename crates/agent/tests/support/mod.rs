@@ -127,7 +127,7 @@ impl Stage {
     pub async fn try_run(&self) -> Result<End, AgentError> {
         self.submit();
         self.runs.fetch_add(1, Ordering::Relaxed);
-        tokio::time::timeout(Duration::from_secs(60), run(self.attempt())).await.unwrap()
+        tokio::time::timeout(Duration::from_mins(1), run(self.attempt())).await.unwrap()
     }
 
     pub async fn run(&self) -> End {
@@ -182,7 +182,8 @@ impl Stage {
                 continue;
             }
             let bytes = |items: &[Item]| serde_json::to_string(items).unwrap();
-            assert_eq!(bytes(&pair[0]), bytes(&pair[1][..pair[0].len()]));
+            let same = bytes(&pair[0]) == bytes(&pair[1][..pair[0].len()]);
+            assert!(same, "a request does not begin with the one before");
         }
     }
 }
@@ -200,4 +201,25 @@ pub type Shared<T> = Mutex<Vec<T>>;
 
 pub fn path(text: &str) -> PathBuf {
     PathBuf::from(text)
+}
+
+/// Providers refuse a call without a result, and a result without a call.
+pub fn every_call_has_its_result(items: &[Item]) {
+    let mut items = items.iter().peekable();
+    while let Some(item) = items.next() {
+        match item {
+            Item::Reply(reply) => {
+                let calls: Vec<_> = reply.tool_calls().map(|call| &call.id).collect();
+                if calls.is_empty() {
+                    continue;
+                }
+                let Some(Item::ToolResults { results }) = items.next() else {
+                    panic!("no results after {calls:?}");
+                };
+                assert_eq!(calls, results.iter().map(|r| &r.call_id).collect::<Vec<_>>());
+            }
+            Item::ToolResults { .. } => panic!("results without calls"),
+            Item::Message(_) => {}
+        }
+    }
 }

@@ -110,12 +110,12 @@ pub fn calls(calls: Vec<(&str, ToolInput)>) -> Reply {
     reply(calls.into_iter().map(item).collect(), StopReason::ToolUse)
 }
 
-pub fn call(name: &str, arguments: serde_json::Value) -> Reply {
+pub fn call(name: &str, arguments: &serde_json::Value) -> Reply {
     calls(vec![(name, ToolInput::Json(arguments.to_string()))])
 }
 
 pub fn shell(command: &str) -> Reply {
-    call("shell", serde_json::json!({ "command": command }))
+    call("shell", &serde_json::json!({ "command": command }))
 }
 
 pub fn patch(text: &str) -> Reply {

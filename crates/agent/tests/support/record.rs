@@ -120,7 +120,7 @@ impl ChunkWriter for Writer {
     fn so_far(&self) -> ChunkSize {
         let chunks = self.chunks.lock().unwrap();
         let bytes = &chunks[&self.id];
-        let newlines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let newlines = bytes.split(|byte| *byte == b'\n').count() as u64 - 1;
         let open = u64::from(bytes.last().is_some_and(|last| *last != b'\n'));
         ChunkSize { bytes: bytes.len() as u64, lines: newlines + open }
     }
