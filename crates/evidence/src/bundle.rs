@@ -1,12 +1,22 @@
 //! All that is needed to check an attempt offline, as one file of JSON lines.
+//!
+//! The first line is the header with the format's version and the signer's public key, then one
+//! line for each event, for each content that is included, and for the signed statement.
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use quire_domain::ids::Sha256;
+use serde::{Deserialize, Serialize};
 
 use crate::dsse::{Envelope, Verdict};
 use crate::keys::PublicKey;
 use crate::record::LogEntry;
+use crate::verify;
+
+/// The version of the format.
+const VERSION: u32 = 1;
 
 /// An attempt's evidence.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,8 +45,14 @@ pub enum BundleError {
         /// Why.
         source: serde_json::Error,
     },
-    /// No signed statement.
-    #[error("the bundle has no signed statement")]
+    /// A content is no base64.
+    #[error("line {line} of the bundle: the content is not base64")]
+    BadContent {
+        /// Its number, from 1.
+        line: usize,
+    },
+    /// No signed statement, or more than one.
+    #[error("the bundle needs one signed statement")]
     NoStatement,
 }
 
@@ -59,23 +75,98 @@ impl VerifyReport {
     pub fn trusted(&self) -> bool {
         self.intact() && matches!(self.signature, Verdict::Trusted(_))
     }
+
+    /// What that proves and what not, for the person: whole sentences.
+    pub fn meaning(&self) -> &'static str {
+        match (self.intact(), &self.signature) {
+            (false, _) | (true, Verdict::Bad(_)) => {
+                "This evidence is damaged or was changed after it was signed. It proves nothing."
+            }
+            (true, Verdict::Trusted(_)) => {
+                "The installation that holds this key recorded these events, and nothing was \
+                 changed since. That does not prove that whoever runs the installation is honest, \
+                 or that the cited lines mean what the answer says."
+            }
+            (true, Verdict::UnknownKey(_)) => {
+                "Signed by an unknown key: the record fits together, but anyone could have made \
+                 it. Ask whoever sent it for the installation's public key by another way."
+            }
+        }
+    }
+}
+
+/// The first line.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    quire_evidence: u32,
+    key: String,
+}
+
+/// Any other line.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Line {
+    Event(LogEntry),
+    Content { sha256: Sha256, base64: String },
+    Statement(Envelope),
 }
 
 impl Bundle {
     /// Writes it as JSON lines.
     pub fn to_text(&self) -> String {
-        String::new()
+        let header = Header { quire_evidence: VERSION, key: self.key.to_string() };
+        let mut text = json(&header);
+        for entry in &self.entries {
+            text.push_str(&json(&Line::Event(entry.clone())));
+        }
+        for (sha256, bytes) in &self.contents {
+            let base64 = STANDARD.encode(bytes);
+            text.push_str(&json(&Line::Content { sha256: sha256.clone(), base64 }));
+        }
+        text.push_str(&json(&Line::Statement(self.envelope.clone())));
+        text
     }
 
     /// Reads JSON lines.
     pub fn parse(text: &str) -> Result<Self, BundleError> {
-        let _ = text;
-        Err(BundleError::NoBundle)
+        let mut lines = text.lines();
+        let header: Header = lines
+            .next()
+            .and_then(|line| serde_json::from_str(line).ok())
+            .ok_or(BundleError::NoBundle)?;
+        if header.quire_evidence != VERSION {
+            return Err(BundleError::NoBundle);
+        }
+        let key = PublicKey::parse(&header.key).map_err(|_| BundleError::NoBundle)?;
+        let (mut entries, mut contents, mut envelope) = (Vec::new(), BTreeMap::new(), None);
+        for (number, line) in (2..).zip(lines) {
+            let line = serde_json::from_str(line)
+                .map_err(|source| BundleError::BadLine { line: number, source })?;
+            match line {
+                Line::Event(entry) => entries.push(entry),
+                Line::Content { sha256, base64 } => {
+                    let bytes = STANDARD
+                        .decode(base64)
+                        .map_err(|_| BundleError::BadContent { line: number })?;
+                    contents.insert(sha256, bytes);
+                }
+                Line::Statement(_) if envelope.is_some() => return Err(BundleError::NoStatement),
+                Line::Statement(signed) => envelope = Some(signed),
+            }
+        }
+        let envelope = envelope.ok_or(BundleError::NoStatement)?;
+        Ok(Self { entries, contents, envelope, key })
     }
 
     /// Checks everything that can be checked without a server.
     pub fn verify(&self, trusted: &[PublicKey]) -> VerifyReport {
-        let _ = trusted;
-        VerifyReport { checks: Vec::new(), signature: Verdict::Bad("it is not signed") }
+        verify::verify(self, trusted)
     }
+}
+
+/// One line of JSON. What a bundle is made of has names for its members and no other maps, so
+/// that writing it cannot fail.
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default() + "\n"
 }

@@ -13,11 +13,14 @@ pub mod citations;
 pub mod digest;
 pub mod dsse;
 pub mod keys;
+mod line_ranges;
+mod near_forms;
 pub mod record;
 pub mod rerun;
 mod resolve;
 mod shown;
 pub mod statement;
+mod verify;
 
-pub use resolve::{OpenedChunk, OpenedFile, Sources, resolve};
+pub use resolve::{MAX_CITED_BYTES, OpenedChunk, OpenedFile, Sources, file_lines, resolve};
 pub use shown::ShownText;

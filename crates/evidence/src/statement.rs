@@ -1,14 +1,20 @@
 //! The statement: what an attempt did, summed up from its log, in in-toto's form.
 
+use std::collections::HashMap;
+
 use quire_domain::attempt::Outcome;
 use quire_domain::citation::CheckedCitation;
 use quire_domain::environment::CheckSpec;
-use quire_domain::event::EndedBy;
+use quire_domain::event::{EndedBy, EventBody};
 use quire_domain::ids::{AttemptId, ChunkId, CommitId, Sha256, TaskId};
+use quire_domain::journal::ChunkSummary;
 use quire_domain::sandbox::ExitStatus;
 use quire_domain::task::{Continues, Mode};
 use serde::{Deserialize, Serialize};
 
+use crate::canonical::{self, CanonicalError};
+use crate::dsse::{self, Envelope};
+use crate::keys::InstallationKey;
 use crate::record::LogEntry;
 
 /// The type of every in-toto statement, version 1.
@@ -84,6 +90,9 @@ pub struct Predicate {
     /// How it ended; absent while it has not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    /// Whether work was cut short.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
     /// The output of every command that ended, in the order they ended.
     pub chunks: Vec<StatedChunk>,
     /// The declared checks.
@@ -129,18 +138,134 @@ pub struct StatedCheck {
     pub exit: Option<ExitStatus>,
 }
 
-/// Why no statement can be made of a log.
+/// Why no statement can be made of a log, or read from an envelope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StatementError {
     /// It does not begin with `submitted`.
     #[error("the log does not begin with a request")]
     NoRequest,
+    /// What was signed is no statement, or of a kind that is not known.
+    #[error("what was signed is no statement about an attempt, or of a later version of Quire")]
+    NoStatement,
+    /// It has no canonical form.
+    #[error(transparent)]
+    Canonical(#[from] CanonicalError),
 }
 
 impl Statement {
-    /// Sums a log up. The caller has verified its chain.
+    /// Sums a log up. The caller has verified its chain, or is about to.
     pub fn of_log(entries: &[LogEntry], about: About) -> Result<Self, StatementError> {
-        let _ = (entries, about);
-        Err(StatementError::NoRequest)
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+            return Err(StatementError::NoRequest);
+        };
+        let EventBody::Submitted(submitted) = first.event().body else {
+            return Err(StatementError::NoRequest);
+        };
+        let mut predicate = Predicate {
+            about,
+            mode: submitted.request.mode,
+            continues: submitted.continues,
+            base: None,
+            head: None,
+            events: entries.len() as u64,
+            outcome: None,
+            partial: false,
+            chunks: Vec::new(),
+            checks: Vec::new(),
+            citations: Vec::new(),
+        };
+        let mut commands = HashMap::new();
+        for entry in entries {
+            // Citations belong to the reply before them; of a reply that the gate sent back they
+            // are void.
+            if entry.kind == "model_replied" {
+                predicate.citations.clear();
+            }
+            // Most of a log is what models and tools said; only what is stated is opened.
+            if STATED.contains(&entry.kind.as_str()) {
+                predicate.take(entry.event().body, &mut commands);
+            }
+        }
+        let log = SubjectDigest::Sha256(last.hash.clone());
+        let mut subject = vec![Subject { name: "log".to_owned(), digest: log }];
+        if let Some(head) = &predicate.head {
+            let digest = SubjectDigest::GitCommit(head.clone());
+            subject.push(Subject { name: "commit".to_owned(), digest });
+        }
+        Ok(Self {
+            statement_type: STATEMENT_TYPE.to_owned(),
+            subject,
+            predicate_type: PREDICATE_TYPE.to_owned(),
+            predicate,
+        })
+    }
+
+    /// Its canonical bytes, in an envelope signed by `key`.
+    pub fn sign(&self, key: &InstallationKey) -> Result<Envelope, StatementError> {
+        let value = serde_json::to_value(self).map_err(|_| StatementError::NoStatement)?;
+        Ok(dsse::sign(&canonical::to_vec(&value)?, key))
+    }
+
+    /// Reads the statement from an envelope, whoever signed it.
+    pub fn from_envelope(envelope: &Envelope) -> Result<Self, StatementError> {
+        let payload = dsse::payload(envelope).ok_or(StatementError::NoStatement)?;
+        let statement: Self =
+            serde_json::from_slice(&payload).map_err(|_| StatementError::NoStatement)?;
+        let known = statement.statement_type == STATEMENT_TYPE
+            && statement.predicate_type == PREDICATE_TYPE;
+        if known { Ok(statement) } else { Err(StatementError::NoStatement) }
+    }
+}
+
+/// The kinds of event that a statement is made of.
+const STATED: [&str; 8] = [
+    "submitted",
+    "base_captured",
+    "command_started",
+    "command_finished",
+    "check_finished",
+    "cited",
+    "committed",
+    "finished",
+];
+
+impl Predicate {
+    fn take(&mut self, body: EventBody, commands: &mut HashMap<ChunkId, String>) {
+        match body {
+            EventBody::BaseCaptured(captured) => self.base = Some(captured.base),
+            EventBody::CommandStarted(started) => {
+                commands.insert(started.chunk, started.command);
+            }
+            EventBody::CommandFinished(finished) => {
+                let ChunkSummary { id, size, sha256, not_kept } = finished.chunk;
+                self.chunks.push(StatedChunk {
+                    command: commands.get(&id).cloned().unwrap_or_default(),
+                    id,
+                    exit: finished.exit,
+                    ended_by: finished.ended_by,
+                    sha256,
+                    bytes: size.bytes,
+                    lines: size.lines,
+                    not_kept,
+                });
+            }
+            EventBody::CheckFinished(finished) => self.checks.push(StatedCheck {
+                check: finished.check,
+                commit: finished.commit,
+                chunk: finished.chunk,
+                exit: finished.exit,
+            }),
+            EventBody::Cited(cited) => {
+                self.citations.retain(|earlier| earlier.citation != cited.citation);
+                self.citations.push(cited);
+            }
+            EventBody::Committed(committed) => self.head = Some(committed.commit),
+            EventBody::Finished(finished) => {
+                self.head = finished.head.or_else(|| self.head.take());
+                self.outcome = Some(finished.outcome);
+                self.partial = finished.partial;
+            }
+            _ => {}
+        }
     }
 }

@@ -1,0 +1,145 @@
+//! Checks a bundle: one function for each thing it says, none of them believes another.
+
+use std::collections::BTreeMap;
+
+use quire_domain::citation::{CheckedCitation, CitationTarget, CitationVerdict};
+use quire_domain::event::EventBody;
+use quire_domain::ids::{ChunkId, Sha256};
+
+use crate::bundle::{Bundle, VerifyReport};
+use crate::chain::Verifier;
+use crate::citations::read;
+use crate::digest::sha256;
+use crate::dsse::{Verdict, verify_envelope};
+use crate::keys::PublicKey;
+use crate::resolve::{cut, lines_of};
+use crate::statement::{About, Statement};
+
+/// Checks everything that can be checked without a server.
+pub(crate) fn verify(bundle: &Bundle, trusted: &[PublicKey]) -> VerifyReport {
+    let statement = Statement::from_envelope(&bundle.envelope).map_err(|error| error.to_string());
+    let mut checks = vec![
+        ("the log follows from its first event to its last", chain(bundle)),
+        ("the log is whole: from the request to the outcome", whole(bundle)),
+        ("the signature fits the statement", signature(bundle)),
+    ];
+    match &statement {
+        Ok(statement) => {
+            checks.push(("the statement says what the log says", same(bundle, statement)));
+            checks.push(("every citation of the answer was looked at", answer(bundle, statement)));
+            checks.push(("the contents are those that were recorded", contents(bundle)));
+            checks.push(("the cited lines stand in the contents", cited(bundle, statement)));
+        }
+        Err(error) => checks.push(("the statement can be read", Err(error.clone()))),
+    }
+    VerifyReport { checks, signature: verify_envelope(&bundle.envelope, trusted) }
+}
+
+fn chain(bundle: &Bundle) -> Result<(), String> {
+    let mut verifier = Verifier::new();
+    bundle
+        .entries
+        .iter()
+        .try_for_each(|entry| verifier.push(entry))
+        .map_err(|error| error.to_string())
+}
+
+fn whole(bundle: &Bundle) -> Result<(), String> {
+    let kind = |at: Option<&crate::record::LogEntry>| at.map(|entry| entry.kind.clone());
+    match (kind(bundle.entries.first()).as_deref(), kind(bundle.entries.last()).as_deref()) {
+        (Some("submitted"), Some("finished")) => Ok(()),
+        (None, _) => Err("there are no events".to_owned()),
+        (Some("submitted"), Some(last)) => {
+            Err(format!("the last event is `{last}`: the attempt had not ended"))
+        }
+        (Some(first), _) => Err(format!("the first event is `{first}`")),
+    }
+}
+
+/// Whether the key in the bundle signed it; whether that key is trusted is another question.
+fn signature(bundle: &Bundle) -> Result<(), String> {
+    let id = bundle.key.id();
+    if bundle.envelope.signatures.iter().any(|signature| signature.keyid != id.as_str()) {
+        return Err("it names another key than the bundle".to_owned());
+    }
+    match verify_envelope(&bundle.envelope, &[bundle.key]) {
+        Verdict::Trusted(_) => Ok(()),
+        Verdict::UnknownKey(_) => Err("it was made with another key".to_owned()),
+        Verdict::Bad(why) => Err(why.to_owned()),
+    }
+}
+
+/// A statement is a reading of its log: it is read again, and compared.
+fn same(bundle: &Bundle, statement: &Statement) -> Result<(), String> {
+    let about: About = statement.predicate.about.clone();
+    let again = Statement::of_log(&bundle.entries, about).map_err(|error| error.to_string())?;
+    if again == *statement {
+        return Ok(());
+    }
+    let (said, log) = (&statement.predicate, &again.predicate);
+    let what = [
+        ("the final hash or the commit", statement.subject != again.subject),
+        ("the number of events", said.events != log.events),
+        ("the base", said.base != log.base),
+        ("the outcome", said.outcome != log.outcome),
+        ("the commands", said.chunks != log.chunks),
+        ("the checks", said.checks != log.checks),
+        ("the citations", said.citations != log.citations),
+    ]
+    .into_iter()
+    .find_map(|(what, differs)| differs.then_some(what));
+    Err(format!("it differs in {}", what.unwrap_or("what the attempt was asked")))
+}
+
+fn answer(bundle: &Bundle, statement: &Statement) -> Result<(), String> {
+    let answered = bundle.entries.iter().rev().find(|entry| entry.kind == "answered");
+    let Some(EventBody::Answered(answered)) = answered.map(|entry| entry.event().body) else {
+        return Ok(());
+    };
+    let looked_at = &statement.predicate.citations;
+    let reading = read(&answered.text);
+    let missing = reading
+        .citations()
+        .find(|citation| !looked_at.iter().any(|checked| checked.citation == **citation));
+    match missing {
+        Some(citation) => Err(format!("{citation} was not")),
+        None => Ok(()),
+    }
+}
+
+fn contents(bundle: &Bundle) -> Result<(), String> {
+    match bundle.contents.iter().find(|(digest, bytes)| sha256(bytes) != **digest) {
+        Some((digest, _)) => Err(format!("{digest} has another digest")),
+        None => Ok(()),
+    }
+}
+
+/// Looks the cited lines up where their content is at hand. A chunk of which lines were not kept
+/// cannot be counted in, and is left out.
+fn cited(bundle: &Bundle, statement: &Statement) -> Result<(), String> {
+    let chunks: BTreeMap<&ChunkId, (&Sha256, bool)> = statement
+        .predicate
+        .chunks
+        .iter()
+        .map(|chunk| (&chunk.id, (&chunk.sha256, chunk.not_kept.is_none())))
+        .collect();
+    for CheckedCitation { citation, verdict } in &statement.predicate.citations {
+        let CitationVerdict::Resolved { source, text, .. } = verdict else { continue };
+        if let CitationTarget::Chunk(id) = &citation.target
+            && let Some((digest, countable)) = chunks.get(id)
+        {
+            if *digest != source {
+                return Err(format!("{citation} was read from another output than `{id}`"));
+            }
+            if !countable {
+                continue;
+            }
+        }
+        let Some(bytes) = bundle.contents.get(source) else { continue };
+        let found = lines_of(bytes, citation.lines);
+        if found.as_deref().map(cut) != Some(text) {
+            return Err(format!("{citation} shows other lines"));
+        }
+    }
+    Ok(())
+}
