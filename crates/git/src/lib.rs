@@ -4,10 +4,12 @@
 //! from bare mirrors ([`Git::checkout_layer`]), what an agent did comes back as a pack that is
 //! checked before it is kept ([`Git::receive`]), and what people see is read from there.
 
+mod apply;
 mod attempt;
 mod build_layer;
 mod capture;
 mod config;
+mod decide;
 mod discover;
 mod error;
 mod evict;
@@ -19,6 +21,7 @@ mod layer;
 mod lock;
 mod manifest;
 mod mirror;
+mod moves;
 mod nearest;
 mod path;
 mod readings;
@@ -33,7 +36,9 @@ mod run;
 mod sha1;
 mod status;
 mod transfer;
+mod worktree;
 
+pub use apply::{Applied, ApplyReport, Conflict, ConflictKind, OnConflict};
 pub use attempt::{AttemptGit, AttemptGitDir};
 pub use build_layer::SANDBOX_UID;
 pub use capture::{Captured, SourceTimes};

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use quire_domain::ids::CommitId;
+
 use crate::config::{Git, blocking};
 use crate::error::GitError;
 use crate::inspect::Checkout;
@@ -34,6 +36,28 @@ impl Git {
         let key = hex_only(key);
         let dir: PathBuf = self.layers_dir().join(&key);
         blocking("look for the layer", move || open_layer(&dir, &key)).await
+    }
+
+    /// The pack that brings `head` into a repository that has `base`, thin. At most 512 MiB.
+    pub async fn pack(
+        &self,
+        repository: &Repository,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<Vec<u8>, GitError> {
+        self.ours("pack the result", repository.git_dir())
+            .args(["pack-objects", "--revs", "--thin", "--stdout", "-q", "--delta-base-offset"])
+            .input(format!("{head}\n^{base}\n"))
+            .output_limit(512 << 20)
+            .output()
+            .await
+    }
+
+    /// Whether the mirror has a branch of this name.
+    pub fn is_branch(&self, mirror: &Mirror, name: &str) -> bool {
+        let wanted = format!(" refs/heads/{name}");
+        let refs = std::fs::read_to_string(mirror.packed_refs_file());
+        refs.is_ok_and(|refs| refs.lines().any(|line| line.ends_with(&wanted)))
     }
 
     /// Those of `paths` (directories, relative to the top level) that the checkout's rules ignore

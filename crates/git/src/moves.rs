@@ -1,0 +1,220 @@
+//! Moves prepared files into a working tree, all or none: a journal says what was meant, and
+//! which files lie where says how far it came.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::GitError;
+use crate::path::RepoPath;
+use crate::worktree::{FileSeen, blocking_parent};
+
+/// What is to be done, and where it is prepared.
+#[derive(Debug)]
+pub(crate) struct Moves {
+    /// The root of the working tree.
+    pub top: PathBuf,
+    /// Holds `stage/` (new files by path), and takes `before/` (old files by number) and
+    /// `journal.json`. On the working tree's file system, as a rule.
+    pub place: PathBuf,
+    /// In this order.
+    pub list: Vec<Move>,
+}
+
+/// One file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Move {
+    /// Which.
+    pub path: RepoPath,
+    /// What was there when it was looked at.
+    pub before: Option<FileSeen>,
+    /// Whether a new file comes; else the old one goes.
+    pub writes: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Journal {
+    version: u32,
+    moves: Vec<JournalMove>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct JournalMove {
+    /// The path's bytes, as names need not be UTF-8.
+    path: Vec<u8>,
+    /// The new file, by which it is known again.
+    new: Option<FileSeen>,
+}
+
+impl Moves {
+    /// Does them all; if one fails, undoes those that were done.
+    pub(crate) fn run(&self) -> Result<(), GitError> {
+        let journal = Journal {
+            version: 1,
+            moves: self
+                .list
+                .iter()
+                .map(|m| JournalMove {
+                    path: m.path.as_bytes().to_vec(),
+                    new: m.writes.then(|| FileSeen::of(&self.staged(&m.path))).flatten(),
+                })
+                .collect(),
+        };
+        write_synced(&self.place.join("journal.json"), &journal)?;
+        for (number, one) in self.list.iter().enumerate() {
+            if let Err(error) = self.run_one(number, one) {
+                recover(&self.top, &self.place)?;
+                return Err(error);
+            }
+        }
+        // From here on it is done: without a journal nothing is undone.
+        let journal = self.place.join("journal.json");
+        std::fs::remove_file(&journal).map_err(GitError::io("remove", &journal))?;
+        // What is left is copies.
+        let _ = std::fs::remove_dir_all(&self.place);
+        Ok(())
+    }
+
+    fn run_one(&self, number: usize, one: &Move) -> Result<(), GitError> {
+        let target = self.top.join(one.path.as_path());
+        if blocking_parent(&self.top, &one.path).is_some()
+            || FileSeen::of(&target).filter(|_| !target_is_dir(&target)) != one.before
+        {
+            let why = format!("`{}` was changed while the change was applied", one.path);
+            return Err(GitError::malformed("the checkout", why));
+        }
+        if one.before.is_some() {
+            move_file(&target, &self.place.join("before").join(number.to_string()))?;
+        }
+        if one.writes {
+            if target_is_dir(&target) {
+                remove_empty_tree(&target);
+            }
+            if let Some(parent) = target.parent() {
+                std::fs::create_dir_all(parent)
+                    .map_err(GitError::io("make the directory", parent))?;
+            }
+            move_file(&self.staged(&one.path), &target)?;
+        } else {
+            remove_empty_parents(&self.top, &target);
+        }
+        Ok(())
+    }
+
+    fn staged(&self, path: &RepoPath) -> PathBuf {
+        self.place.join("stage").join(path.as_path())
+    }
+}
+
+/// Undoes what a journal in `place` says was begun. Files that others wrote since are kept: the
+/// whole of `place` then stays under another name.
+pub(crate) fn recover(top: &Path, place: &Path) -> Result<(), GitError> {
+    let file = place.join("journal.json");
+    let bytes = match std::fs::read(&file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            if place.exists() {
+                // Nothing was moved yet, or all was.
+                std::fs::remove_dir_all(place).map_err(GitError::io("remove", place))?;
+            }
+            return Ok(());
+        }
+        Err(error) => return Err(GitError::io("read", &file)(error)),
+    };
+    let journal: Journal = serde_json::from_slice(&bytes)
+        .map_err(|e| GitError::malformed("the journal of an apply", e.to_string()))?;
+    let mut others = false;
+    for (number, one) in journal.moves.iter().enumerate().rev() {
+        let path = RepoPath::new(one.path.clone());
+        let target = top.join(path.as_path());
+        let staged = place.join("stage").join(path.as_path());
+        let before = place.join("before").join(number.to_string());
+        let came = one.new.is_some() && std::fs::symlink_metadata(&staged).is_err();
+        let went = std::fs::symlink_metadata(&before).is_ok();
+        if came && std::fs::symlink_metadata(&target).is_ok() {
+            others |= FileSeen::of(&target) != one.new;
+            if let Some(parent) = staged.parent() {
+                std::fs::create_dir_all(parent)
+                    .map_err(GitError::io("make the directory", parent))?;
+            }
+            move_file(&target, &staged)?;
+            remove_empty_parents(top, &target);
+        }
+        if went {
+            if let Some(parent) = target.parent() {
+                std::fs::create_dir_all(parent)
+                    .map_err(GitError::io("make the directory", parent))?;
+            }
+            if std::fs::symlink_metadata(&target).is_ok() {
+                others = true;
+                move_file(&target, &place.join("before").join(format!("{number}-since")))?;
+            }
+            move_file(&before, &target)?;
+        }
+    }
+    if others {
+        let kept = place.with_file_name(format!("quire-apply-kept-{}", std::process::id()));
+        std::fs::remove_file(&file).map_err(GitError::io("remove", &file))?;
+        return std::fs::rename(place, &kept).map_err(GitError::io("keep", place));
+    }
+    std::fs::remove_file(&file).map_err(GitError::io("remove", &file))?;
+    std::fs::remove_dir_all(place).map_err(GitError::io("remove", place))
+}
+
+/// Renames; across file systems copies first, so that the target is whole or absent.
+fn move_file(from: &Path, to: &Path) -> Result<(), GitError> {
+    match std::fs::rename(from, to) {
+        Ok(()) => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::CrossesDevices => {}
+        Err(error) => return Err(GitError::io("move", from)(error)),
+    }
+    let name = to.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let half = to.with_file_name(format!(".quire-half-{:.40}", name.replace(char::is_control, "")));
+    let copied = if from.is_symlink() {
+        std::fs::read_link(from).and_then(|target| std::os::unix::fs::symlink(target, &half))
+    } else {
+        std::fs::copy(from, &half).map(drop)
+    };
+    copied.map_err(GitError::io("copy", from))?;
+    std::fs::rename(&half, to).map_err(GitError::io("move", from))?;
+    std::fs::remove_file(from).map_err(GitError::io("remove", from))
+}
+
+fn target_is_dir(target: &Path) -> bool {
+    std::fs::symlink_metadata(target).is_ok_and(|meta| meta.is_dir())
+}
+
+/// Removes directories that hold nothing but such.
+fn remove_empty_tree(dir: &Path) {
+    if let Ok(listing) = std::fs::read_dir(dir) {
+        for entry in listing.flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                remove_empty_tree(&entry.path());
+            }
+        }
+    }
+    // One that is not empty stays, and the move into its place fails and is undone.
+    let _ = std::fs::remove_dir(dir);
+}
+
+/// As git does when the last file of a directory goes.
+fn remove_empty_parents(top: &Path, file: &Path) {
+    let mut dir = file.parent();
+    while let Some(parent) = dir.filter(|parent| *parent != top && parent.starts_with(top)) {
+        if std::fs::remove_dir(parent).is_err() {
+            return;
+        }
+        dir = parent.parent();
+    }
+}
+
+fn write_synced(path: &Path, journal: &Journal) -> Result<(), GitError> {
+    let json = serde_json::to_vec(journal)
+        .map_err(|e| GitError::malformed("the journal of an apply", e.to_string()))?;
+    let half = path.with_extension("half");
+    let file = std::fs::File::create(&half).map_err(GitError::io("write", &half))?;
+    std::io::Write::write_all(&mut &file, &json).map_err(GitError::io("write", &half))?;
+    file.sync_all().map_err(GitError::io("write", &half))?;
+    std::fs::rename(&half, path).map_err(GitError::io("write", path))
+}
