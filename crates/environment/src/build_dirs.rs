@@ -1,5 +1,7 @@
 //! Ignored directories of a checkout that builds and tests need, though git does not keep them.
 
+use std::path::Path;
+
 /// Names of directories that are shown inside, as a layer beneath the sandbox's own, where git
 /// ignores them. Others stay outside: an ignored directory may hold anything.
 pub const BUILD_DIRS: &[&str] = &[
@@ -45,6 +47,50 @@ pub const BUILD_DIRS: &[&str] = &[
 /// At most this many are shown: each costs a mount.
 pub const MOST_BUILD_DIRS: usize = 24;
 
+/// How deep below the top level is looked, and how many directories are opened for it.
+const DEPTH: usize = 3;
+const MOST_OPENED: usize = 4_000;
+
+/// Directories of a checkout with known names, relative, topmost only. Whether git ignores them
+/// is for git to say.
+pub fn find(root: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut opened = 0;
+    let mut level = vec![(root.to_owned(), String::new())];
+    for _ in 0..=DEPTH {
+        let mut next = Vec::new();
+        for (directory, relative) in level {
+            opened += 1;
+            if opened > MOST_OPENED {
+                return found;
+            }
+            let Ok(entries) = std::fs::read_dir(&directory) else { continue };
+            for entry in entries.flatten() {
+                let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                let name = entry.file_name();
+                let (true, Some(name)) = (is_directory, name.to_str()) else { continue };
+                if name == ".git" {
+                    continue;
+                }
+                let path =
+                    if relative.is_empty() { name.to_owned() } else { format!("{relative}/{name}") };
+                if is_known(name) {
+                    found.push(path);
+                } else if !name.starts_with('.') {
+                    next.push((entry.path(), path));
+                }
+            }
+        }
+        level = next;
+    }
+    found.sort();
+    found
+}
+
+fn is_known(name: &str) -> bool {
+    BUILD_DIRS.contains(&name) || name.ends_with(".egg-info")
+}
+
 /// Of the ignored directories (relative to the checkout, without a final slash), those to show,
 /// and those left outside.
 pub fn choose(ignored: &[String]) -> (Vec<String>, Vec<String>) {
@@ -52,8 +98,7 @@ pub fn choose(ignored: &[String]) -> (Vec<String>, Vec<String>) {
     let mut left = Vec::new();
     for path in ignored {
         let name = path.rsplit('/').next().unwrap_or(path);
-        let known = BUILD_DIRS.contains(&name) || name.ends_with(".egg-info");
-        if known && chosen.len() < MOST_BUILD_DIRS {
+        if is_known(name) && chosen.len() < MOST_BUILD_DIRS {
             chosen.push(path.clone());
         } else {
             left.push(path.clone());
@@ -65,6 +110,15 @@ pub fn choose(ignored: &[String]) -> (Vec<String>, Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn directories_are_found_a_few_levels_down_and_not_inside_one_another() {
+        let root = tempfile::tempdir().unwrap();
+        for path in ["target/debug/build", "web/node_modules/x/node_modules", "a/b/c/.venv", "src"] {
+            std::fs::create_dir_all(root.path().join(path)).unwrap();
+        }
+        assert_eq!(find(root.path()), ["a/b/c/.venv", "target", "web/node_modules"]);
+    }
 
     #[test]
     fn only_known_names_are_shown() {

@@ -1,1 +1,23 @@
-//! placeholder
+//! Takes an attempt from the queue to its outcome.
+//!
+//! [`submit`] writes a turn down, [`life`] runs one of its attempts: it claims it, prepares its
+//! sandbox ([`prepare`]) beside the first model request, hands the loop of `quire_agent` what it
+//! needs ([`inputs`], [`purse`], [`instructions`], [`finish`]), collects what was made and signs
+//! the evidence ([`seal`]). Everything that happens goes through the [`recorder`].
+
+mod check_out;
+pub mod error;
+pub mod finish;
+pub mod inputs;
+pub mod instructions;
+pub mod lease;
+pub mod life;
+pub mod prepare;
+pub mod purse;
+pub mod readings;
+pub mod recorder;
+pub mod rerun;
+pub mod scratch;
+pub mod seal;
+pub mod submit;
+pub mod worker;

@@ -1,0 +1,285 @@
+//! The answer's citations, looked at: each is opened where it points, and marked.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use bytes::Bytes;
+use quire_agent::ContractError;
+use quire_domain::citation::{CheckedCitation, Citation, CitationTarget, LineRange};
+use quire_domain::event::{CommandPurpose, Event, EventBody};
+use quire_domain::ids::{CallId, ChunkId, CommitId, Sha256};
+use quire_domain::journal::Journal;
+use quire_domain::path::WorkspacePath;
+use quire_domain::task::Mode;
+use quire_domain::transcript::{Part, ReplyItem};
+use quire_evidence::citations::{Found, read_under};
+use quire_git::RepoPath;
+use quire_evidence::{OpenedChunk, OpenedFile, ShownText, Sources, resolve};
+
+use super::{AttemptFinish, other};
+
+/// An answer whose citations were looked at.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Looked {
+    /// The answer, citations in their stored form.
+    pub text: String,
+    /// Each citation once, in order.
+    pub citations: Vec<CheckedCitation>,
+    /// What was meant as a citation and cannot be read: as written, and why.
+    pub malformed: Vec<(String, String)>,
+}
+
+/// Citations of one answer that are looked at; further ones are not.
+const MOST_CITATIONS: usize = 500;
+
+/// Bytes of a file that are opened to look up its lines.
+const MOST_FILE_BYTES: usize = 16 << 20;
+
+/// Bytes of cited output that are opened.
+const MOST_OUTPUT_BYTES: usize = 64 << 10;
+
+impl AttemptFinish {
+    /// Looks at the citations of `answer`; `changed_files` are those of the final change.
+    pub(crate) async fn look_at_citations(
+        &self,
+        answer: &str,
+        changed_files: &[String],
+    ) -> Result<Looked, ContractError> {
+        let reading = read_under(answer, &self.workspace.to_string_lossy());
+        let mut wanted: Vec<Citation> = Vec::new();
+        let mut malformed = Vec::new();
+        for found in reading.found {
+            match found {
+                Found::Citation { citation, .. } => {
+                    if !wanted.contains(&citation) && wanted.len() < MOST_CITATIONS {
+                        wanted.push(citation);
+                    }
+                }
+                Found::Malformed { raw, why, .. } => malformed.push((raw, why.to_string())),
+            }
+        }
+        let citations = if wanted.is_empty() {
+            Vec::new()
+        } else {
+            let opened = self.open_all(&wanted, changed_files).await?;
+            look(wanted, &opened)
+        };
+        Ok(Looked { text: reading.text, citations, malformed })
+    }
+
+    async fn open_all(
+        &self,
+        wanted: &[Citation],
+        changed_files: &[String],
+    ) -> Result<Opened, ContractError> {
+        let events = self.recorder.events().await.map_err(other)?;
+        let head = self.collected.lock().await.as_ref().map(|collected| collected.head.clone());
+        let at = head.unwrap_or_else(|| self.base().clone());
+        let changes = self.request.mode == Mode::Code;
+        let mut opened = Opened {
+            at: at.clone(),
+            base: changes.then(|| self.base().clone()),
+            changed: &at != self.base(),
+            files: HashMap::new(),
+            base_files: HashMap::new(),
+            chunks: HashMap::new(),
+            shown: shown_text(&events),
+        };
+        let stale = Staleness::of(&events, changed_files);
+        for citation in wanted {
+            match &citation.target {
+                CitationTarget::File(path) => {
+                    if !opened.files.contains_key(path) {
+                        let file = self.open_file(&at, path).await?;
+                        opened.files.insert(path.clone(), file);
+                        if changes {
+                            let file = self.open_file(self.base(), path).await?;
+                            opened.base_files.insert(path.clone(), file);
+                        }
+                    }
+                }
+                CitationTarget::Chunk(id) => {
+                    let lines = citation.lines;
+                    // A chunk that is not there is what the verdict will say.
+                    if let Ok(reader) = self.recorder.chunk(id).await {
+                        let (first, last) = (u64::from(lines.first.get()), u64::from(lines.last.get()));
+                        let text = reader.lines(first, last, MOST_OUTPUT_BYTES).await.map_err(other)?;
+                        let chunk = ChunkLines {
+                            sha256: reader.sha256().await.map_err(other)?,
+                            lines: reader.size().lines,
+                            not_kept: reader.not_kept(),
+                            text,
+                            stale: stale.before_last_change(id),
+                        };
+                        opened.chunks.insert((id.clone(), lines), chunk);
+                    }
+                }
+            }
+        }
+        Ok(opened)
+    }
+
+    async fn open_file(
+        &self,
+        commit: &CommitId,
+        path: &WorkspacePath,
+    ) -> Result<Option<Bytes>, ContractError> {
+        self.read_committed(commit, &RepoPath::new(path.as_str()), MOST_FILE_BYTES).await
+    }
+}
+
+/// Looks at each citation among what was opened.
+pub fn look(wanted: Vec<Citation>, sources: &dyn Sources) -> Vec<CheckedCitation> {
+    wanted
+        .into_iter()
+        .map(|citation| {
+            let verdict = resolve(&citation, sources);
+            CheckedCitation { citation, verdict }
+        })
+        .collect()
+}
+
+/// What the citations of one answer point at, opened.
+struct Opened {
+    at: CommitId,
+    base: Option<CommitId>,
+    changed: bool,
+    files: HashMap<WorkspacePath, Option<Bytes>>,
+    base_files: HashMap<WorkspacePath, Option<Bytes>>,
+    chunks: HashMap<(ChunkId, LineRange), ChunkLines>,
+    shown: ShownText,
+}
+
+struct ChunkLines {
+    sha256: Sha256,
+    lines: u64,
+    not_kept: Option<(u64, u64)>,
+    text: Bytes,
+    stale: bool,
+}
+
+impl Sources for Opened {
+    fn file(&self, path: &WorkspacePath) -> Option<OpenedFile<'_>> {
+        let bytes = self.files.get(path)?.as_ref()?;
+        Some(OpenedFile { at: self.at.clone(), bytes: Cow::Borrowed(bytes) })
+    }
+
+    fn base_file(&self, path: &WorkspacePath) -> Option<OpenedFile<'_>> {
+        let bytes = self.base_files.get(path)?.as_ref()?;
+        Some(OpenedFile { at: self.base.clone()?, bytes: Cow::Borrowed(bytes) })
+    }
+
+    fn has_change(&self) -> bool {
+        self.changed
+    }
+
+    fn chunk(&self, id: &ChunkId, lines: LineRange) -> Option<OpenedChunk<'_>> {
+        let chunk = self.chunks.get(&(id.clone(), lines))?;
+        Some(OpenedChunk {
+            sha256: chunk.sha256.clone(),
+            lines: chunk.lines,
+            not_kept: chunk.not_kept,
+            text: Cow::Borrowed(&chunk.text),
+            before_last_change: chunk.stale,
+        })
+    }
+
+    fn shown(&self) -> &ShownText {
+        &self.shown
+    }
+}
+
+/// All that the model was shown and wrote.
+fn shown_text(events: &[Event]) -> ShownText {
+    let mut shown = ShownText::new();
+    for event in events {
+        match &event.body {
+            EventBody::Submitted(submitted) => shown.add(&submitted.request.prompt),
+            EventBody::InstructionsLoaded(loaded) => shown.add(&loaded.text),
+            EventBody::ToolAnswered(answered) => {
+                for part in &answered.parts {
+                    if let Part::Text { text } = part {
+                        shown.add(text);
+                    }
+                }
+            }
+            EventBody::ModelReplied(replied) => {
+                for item in &replied.reply.items {
+                    if let ReplyItem::ToolCall { call, .. } = item {
+                        shown.add(call.input.as_str());
+                        // A patch or a heredoc inside a JSON string has its newlines escaped.
+                        if let Ok(value) = serde_json::from_str(call.input.as_str()) {
+                            add_strings(&mut shown, &value);
+                        }
+                    }
+                }
+            }
+            EventBody::Steered(said)
+            | EventBody::MessageReceived(said)
+            | EventBody::QuestionAnswered(said) => shown.add(&said.text),
+            EventBody::GateFailed(gate) => shown.add(gate.text.as_deref().unwrap_or_default()),
+            EventBody::Compacted(compacted) => shown.add(&compacted.text),
+            _ => {}
+        }
+    }
+    shown
+}
+
+fn add_strings(shown: &mut ShownText, value: &serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => shown.add(text),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| add_strings(shown, item)),
+        serde_json::Value::Object(fields) => {
+            fields.values().for_each(|field| add_strings(shown, field));
+        }
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+    }
+}
+
+/// Which commands ran before the last change of the working tree.
+///
+/// A change counts if it was made by `apply_patch`, or touched a file of the final change: caches
+/// and build products that a test run leaves behind make no result stale. A command that changed
+/// files itself is not made stale by that.
+struct Staleness {
+    started: BTreeMap<ChunkId, (u64, Option<CallId>)>,
+    last_change: Option<(u64, CallId)>,
+}
+
+impl Staleness {
+    fn of(events: &[Event], changed_files: &[String]) -> Self {
+        let changed: BTreeSet<&str> = changed_files.iter().map(String::as_str).collect();
+        let mut started = BTreeMap::new();
+        let mut last_change = None;
+        for event in events {
+            match &event.body {
+                EventBody::CommandStarted(command) => {
+                    let call = match &command.purpose {
+                        CommandPurpose::Call(call) => Some(call.clone()),
+                        CommandPurpose::Check(_) | CommandPurpose::Setup => None,
+                    };
+                    started.insert(command.chunk.clone(), (event.seq.0, call));
+                }
+                EventBody::PatchApplied(patch) => {
+                    last_change = Some((event.seq.0, patch.call_id.clone()));
+                }
+                EventBody::FilesChanged(files)
+                    if files.more || files.paths.iter().any(|p| changed.contains(p.as_str())) =>
+                {
+                    last_change = Some((event.seq.0, files.call_id.clone()));
+                }
+                _ => {}
+            }
+        }
+        Self { started, last_change }
+    }
+
+    fn before_last_change(&self, chunk: &ChunkId) -> bool {
+        let Some((changed_at, by)) = &self.last_change else { return false };
+        match self.started.get(chunk) {
+            Some((at, call)) => at < changed_at && call.as_ref() != Some(by),
+            // Of an attempt that this one continues: before anything that changed here.
+            None => true,
+        }
+    }
+}

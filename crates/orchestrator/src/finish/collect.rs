@@ -1,0 +1,139 @@
+//! Taking the result out: commits leave the sandbox as a pack that is checked before anything of
+//! it is kept.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use quire_agent::ContractError;
+use quire_domain::attempt::DiffStat;
+use quire_domain::ids::CommitId;
+use quire_domain::sandbox::{Command, CommandEvent, CommandIo, CommandSignal};
+use quire_git::{CommitInfo, GitError, ReceiveLimits, RepoPath};
+use tokio::io::{AsyncWriteExt, DuplexStream};
+
+use super::tree::quiet_git;
+use super::{AttemptFinish, other};
+
+/// What was taken out.
+#[derive(Debug, Clone)]
+pub struct Collected {
+    /// The commit it ends with.
+    pub head: CommitId,
+    /// The commits from base to head, oldest first.
+    pub commits: Vec<CommitInfo>,
+    /// Files of the change, both names of a moved one.
+    pub changed: Vec<String>,
+    /// Its size.
+    pub diff_stat: DiffStat,
+}
+
+/// What is held of a pack on its way.
+const PIPE_BYTES: usize = 256 << 10;
+
+/// How long packing and checking may take.
+const COLLECT_TIME: Duration = Duration::from_secs(300);
+
+impl AttemptFinish {
+    /// Takes the commits from the base to `head` out of the sandbox, unless they are out already.
+    pub(crate) async fn collect(&self, head: &CommitId) -> Result<Collected, ContractError> {
+        let mut collected = self.collected.lock().await;
+        if let Some(done) = collected.as_ref().filter(|done| &done.head == head) {
+            return Ok(done.clone());
+        }
+        let fresh = if head == self.base() {
+            Collected {
+                head: head.clone(),
+                commits: Vec::new(),
+                changed: Vec::new(),
+                diff_stat: DiffStat::default(),
+            }
+        } else {
+            tokio::time::timeout(COLLECT_TIME, self.take_out(head))
+                .await
+                .map_err(|_| ContractError::Other("taking the result out took too long".to_owned()))??
+        };
+        *collected = Some(fresh.clone());
+        Ok(fresh)
+    }
+
+    async fn take_out(&self, head: &CommitId) -> Result<Collected, ContractError> {
+        let (to_git, from_sandbox) = tokio::io::duplex(PIPE_BYTES);
+        let store = self.results().await?;
+        let limits = ReceiveLimits::default();
+        let receive = self.worker.git.receive(
+            &store,
+            self.base(),
+            head.as_str(),
+            &self.name,
+            from_sandbox,
+            &limits,
+        );
+        let (pumped, received) = tokio::join!(self.export(head, to_git), receive);
+        pumped?;
+        let received = received.map_err(other)?;
+        let changed = received.changed.iter().map(|file| file.path.to_string()).collect();
+        Ok(Collected {
+            head: head.clone(),
+            commits: received.commits,
+            changed,
+            diff_stat: received.diff_stat,
+        })
+    }
+
+    /// Packs the commits from the base to `head` inside, into `pack`.
+    async fn export(&self, head: &CommitId, mut pack: DuplexStream) -> Result<(), ContractError> {
+        let sandbox = self.sandbox.sandbox().await?;
+        let argv = quire_git::export_argv(self.base(), head);
+        let command = Command { argv, env: quiet_git(), workdir: None, io: CommandIo::Separate };
+        let started = sandbox.start(command).await?;
+        let mut output = started.output;
+        let mut said = Vec::new();
+        loop {
+            match output.next().await? {
+                CommandEvent::Output(bytes) => {
+                    // The reader leaves where it refuses the pack; that is its error to tell.
+                    if pack.write_all(&bytes).await.is_err() {
+                        return Ok(started.control.signal(CommandSignal::Kill).await?);
+                    }
+                }
+                CommandEvent::Error(bytes) => {
+                    said.extend_from_slice(&bytes[..bytes.len().min(512)]);
+                    said.truncate(4096);
+                }
+                CommandEvent::Exited(exit) if exit.success() => {
+                    let _ = pack.shutdown().await;
+                    return Ok(());
+                }
+                CommandEvent::Exited(exit) => {
+                    let said = String::from_utf8_lossy(&said).trim().to_owned();
+                    return Err(ContractError::Other(format!(
+                        "git inside the sandbox could not pack the result (exit {}): {said}",
+                        exit.code()
+                    )));
+                }
+            }
+        }
+    }
+
+    /// The task's store of results.
+    pub(crate) async fn results(&self) -> Result<quire_git::ResultStore, ContractError> {
+        self.worker.git.results(self.task, &self.layout.mirror).await.map_err(other)
+    }
+
+    /// A file at the base or at a commit that was taken out.
+    pub(crate) async fn read_committed(
+        &self,
+        commit: &CommitId,
+        path: &RepoPath,
+        limit_bytes: usize,
+    ) -> Result<Option<Bytes>, ContractError> {
+        let store = self.results().await?;
+        let read = self.worker.git.read_file(store.repository(), commit, path, limit_bytes).await;
+        match read {
+            Ok(found) => Ok(found.map(|(bytes, _)| bytes)),
+            // Too large to look up lines in: no citation of it can be checked.
+            Err(GitError::OverLimit { .. }) => Ok(None),
+            Err(error) => Err(other(error)),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Repeats the commands that an answer cites, each twice in a fresh sandbox at the final commit,
+//! and compares exit status and cited lines.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use quire_agent::ContractError;
+use quire_domain::attempt::Attempt;
+use quire_domain::citation::{CheckedCitation, Citation, CitationMark, CitationTarget, CitationVerdict};
+use quire_domain::event::{CommandFinished, CommandStarted, Event, EventBody};
+use quire_domain::ids::{ChunkId, CommitId};
+use quire_domain::sandbox::{
+    Command, CommandEvent, CommandIo, CommandSignal, ExitStatus, SandboxUser, Upper,
+};
+use quire_domain::task::Task;
+use quire_evidence::rerun::{Difference, RerunVerdict, Run, compare};
+
+use crate::check_out::check_out;
+use crate::finish::other;
+use crate::prepare::{Layout, Stack};
+use crate::readings;
+use crate::submit::{Origin, environment};
+use crate::worker::Worker;
+
+/// How long one repetition may take.
+const TIME: Duration = Duration::from_secs(1_800);
+
+/// What is read of the output of a repetition.
+const MOST_BYTES: usize = 64 << 20;
+
+/// What repeating one cited command showed.
+#[derive(Debug)]
+pub struct Rerun {
+    /// The citation.
+    pub citation: Citation,
+    /// The command.
+    pub command: String,
+    /// What it showed.
+    pub verdict: RerunVerdict,
+}
+
+impl Rerun {
+    /// Whether it showed what was cited.
+    pub fn holds(&self) -> bool {
+        matches!(self.verdict, RerunVerdict::Reproduced { .. } | RerunVerdict::Earlier)
+    }
+
+    /// A line for the person.
+    pub fn text(&self) -> String {
+        let command = &self.command;
+        match &self.verdict {
+            RerunVerdict::Reproduced { times_differ: false } => format!("reproduced: `{command}`"),
+            RerunVerdict::Reproduced { times_differ: true } => {
+                format!("reproduced, but for times and durations: `{command}`")
+            }
+            RerunVerdict::Differs { what: Difference::Exit { was, is } } => {
+                let word = |exit: &Option<ExitStatus>| {
+                    exit.map_or_else(|| "time limit".to_owned(), |exit| exit.code().to_string())
+                };
+                format!("differs: exit was {}, is {}: `{command}`", word(was), word(is))
+            }
+            RerunVerdict::Differs { what: Difference::Line { number, was, is } } => {
+                let word = |line: &Option<String>| line.clone().unwrap_or_else(|| "absent".into());
+                format!("differs: line {number} was “{}”, is “{}”: `{command}`", word(was), word(is))
+            }
+            RerunVerdict::NotRepeatable { why } => format!("not repeatable, {why}: `{command}`"),
+            RerunVerdict::Earlier => {
+                format!("earlier: cited for a state before the last change: `{command}`")
+            }
+        }
+    }
+}
+
+/// Repeats the commands that the last answer of `attempt` cites.
+pub async fn rerun(
+    worker: &Worker,
+    task: &Task,
+    attempt: &Attempt,
+) -> Result<Vec<Rerun>, ContractError> {
+    let events = worker.record.events(attempt.id).await.map_err(other)?;
+    let turns = worker.store.turns(task.id).await.map_err(other)?;
+    let change = readings::change(worker, &turns, attempt, true).await.map_err(other)?;
+    let commands = commands(&events);
+    let mut reruns = Vec::new();
+    for cited in cited(&events) {
+        let CitationTarget::Chunk(chunk) = &cited.citation.target else { continue };
+        let Some((started, Some(finished))) = commands.get(chunk) else { continue };
+        let citation = cited.citation.clone();
+        let command = started.command.clone();
+        if is_stale(cited) {
+            reruns.push(Rerun { citation, command, verdict: RerunVerdict::Earlier });
+            continue;
+        }
+        let original = Run { exit: Some(finished.exit), lines: recorded(worker, attempt, &citation).await? };
+        let mut runs = Vec::new();
+        for number in 1..=2 {
+            let name = format!("r{}-{number}", attempt.id.0.simple());
+            runs.push(repeat(worker, attempt, change.as_ref(), name, started, &citation).await?);
+        }
+        let verdict = match runs.as_slice() {
+            [first, second] => compare(&original, first, second),
+            _ => RerunVerdict::NotRepeatable { why: "it did not run".to_owned() },
+        };
+        reruns.push(Rerun { citation, command, verdict });
+    }
+    Ok(reruns)
+}
+
+type Commands<'a> = BTreeMap<&'a ChunkId, (&'a CommandStarted, Option<&'a CommandFinished>)>;
+
+fn commands(events: &[Event]) -> Commands<'_> {
+    let mut commands: Commands = BTreeMap::new();
+    for event in events {
+        match &event.body {
+            EventBody::CommandStarted(started) => {
+                commands.insert(&started.chunk, (started, None));
+            }
+            EventBody::CommandFinished(finished) => {
+                if let Some(entry) = commands.get_mut(&finished.chunk.id) {
+                    entry.1 = Some(finished);
+                }
+            }
+            _ => {}
+        }
+    }
+    commands
+}
+
+/// The citations of the last answer.
+fn cited(events: &[Event]) -> Vec<&CheckedCitation> {
+    let mut cited = Vec::new();
+    for event in events {
+        match &event.body {
+            EventBody::ModelReplied(_) => cited.clear(),
+            EventBody::Cited(citation) => cited.push(citation),
+            _ => {}
+        }
+    }
+    cited
+}
+
+fn is_stale(cited: &CheckedCitation) -> bool {
+    match &cited.verdict {
+        CitationVerdict::Resolved { marks, .. } => marks.contains(&CitationMark::Stale),
+        CitationVerdict::Rejected { .. } => true,
+    }
+}
+
+async fn recorded(
+    worker: &Worker,
+    attempt: &Attempt,
+    citation: &Citation,
+) -> Result<Vec<(u32, Option<String>)>, ContractError> {
+    let CitationTarget::Chunk(chunk) = &citation.target else { return Ok(Vec::new()) };
+    let continued = worker.store.continued(attempt.id).await.map_err(other)?;
+    let reader = worker.record.chunks.of(attempt.id, continued).read(chunk).await.map_err(other)?;
+    let (first, last) = (citation.lines.first.get(), citation.lines.last.get());
+    let bytes = reader.lines(first.into(), last.into(), MOST_BYTES).await.map_err(other)?;
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    Ok((first..=last)
+        .map(|number| (number, lines.next().map(|line| String::from_utf8_lossy(line).into_owned())))
+        .collect())
+}
+
+async fn repeat(
+    worker: &Worker,
+    attempt: &Attempt,
+    change: Option<&readings::Change>,
+    name: String,
+    started: &CommandStarted,
+    citation: &Citation,
+) -> Result<Run, ContractError> {
+    let turn = worker.store.turn(attempt.turn).await.map_err(other)?;
+    let origin = worker.store.origin(turn.id).await.map_err(other)?.unwrap_or_default();
+    let origin = Origin::parse(&origin).map_err(ContractError::Other)?;
+    let start = turn.request.start.clone();
+    let start = start.ok_or_else(|| ContractError::Other("the turn has no start".to_owned()))?;
+    let stack =
+        Stack { attempt_dir: worker.place.upper(attempt.id), frozen: Vec::new() };
+    let environment = environment(&turn.request);
+    let layout = Layout::make(worker, &origin, &start, &environment, &stack, None).await;
+    let layout = layout.map_err(other)?;
+    let spec = layout.untouched().spec(name, Upper::Memory, SandboxUser::Agent);
+    let sandbox = worker.sandboxes.create(spec).await?;
+    let result = async {
+        let head: &CommitId = change.map_or(&start.base, |change| &change.head);
+        if head != &origin.layer {
+            let store = worker.git.results(attempt.task, &layout.mirror).await.map_err(other)?;
+            check_out(&worker.git, &store, sandbox.as_ref(), &origin.layer, head).await?;
+        }
+        let command = Command {
+            argv: ["bash", "-c", &started.command].map(str::to_owned).to_vec(),
+            env: crate::finish::quiet_git(),
+            workdir: Some(started.workdir.clone().into()),
+            io: if started.terminal {
+                CommandIo::Terminal { columns: 120, rows: 40 }
+            } else {
+                CommandIo::Output
+            },
+        };
+        let running = sandbox.start(command).await?;
+        let mut output = running.output;
+        let mut bytes: Vec<u8> = Vec::new();
+        let read = async {
+            loop {
+                match output.next().await? {
+                    CommandEvent::Output(more) | CommandEvent::Error(more) => {
+                        let room = MOST_BYTES.saturating_sub(bytes.len());
+                        bytes.extend_from_slice(&more[..more.len().min(room)]);
+                    }
+                    CommandEvent::Exited(exit) => return Ok::<_, ContractError>(exit),
+                }
+            }
+        };
+        let exit = match tokio::time::timeout(TIME, read).await {
+            Ok(exit) => Some(exit?),
+            Err(_) => {
+                running.control.signal(CommandSignal::Kill).await?;
+                None
+            }
+        };
+        Ok(Run { exit, lines: lines_of(&bytes, citation) })
+    }
+    .await;
+    sandbox.end().await?;
+    result
+}
+
+fn lines_of(bytes: &[u8], citation: &Citation) -> Vec<(u32, Option<String>)> {
+    let (first, last) = (citation.lines.first.get(), citation.lines.last.get());
+    let mut lines = bytes.split(|byte| *byte == b'\n').skip(first as usize - 1);
+    (first..=last)
+        .map(|number| (number, lines.next().map(|line| String::from_utf8_lossy(line).into_owned())))
+        .collect()
+}

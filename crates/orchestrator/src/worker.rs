@@ -1,0 +1,70 @@
+//! What a worker is made of: handed in by the composition root, shared by all its attempts.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use quire_domain::model::Model;
+use quire_domain::sandbox::SandboxBackend;
+use quire_domain::time::Clock;
+use quire_environment::host::HostFacts;
+use quire_evidence::keys::InstallationKey;
+use quire_git::Git;
+use quire_store::Store;
+
+use crate::recorder::Record;
+
+/// The parts of one worker.
+#[derive(Clone)]
+pub struct Worker {
+    /// The SQL truth.
+    pub store: Store,
+    /// Logs, chunks, blobs, live bus.
+    pub record: Record,
+    /// Host git.
+    pub git: Git,
+    /// Makes sandboxes.
+    pub sandboxes: Arc<dyn SandboxBackend>,
+    /// Opens models by name.
+    pub models: Arc<dyn Models>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Signs evidence.
+    pub key: Arc<InstallationKey>,
+    /// What of this machine is shown in sandboxes.
+    pub host: HostFacts,
+    /// Where things lie and how the worker calls itself.
+    pub place: Place,
+}
+
+/// Where a worker keeps its things, and its name.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// The person's global instructions, if the file exists.
+    pub global_instructions: Option<PathBuf>,
+    /// The worker's name: host and process.
+    pub worker: String,
+    /// The version of Quire.
+    pub version: String,
+}
+
+impl Place {
+    /// Where the uppers of an attempt lie.
+    pub fn upper(&self, attempt: quire_domain::ids::AttemptId) -> PathBuf {
+        self.data_dir.join("uppers").join(attempt.to_string())
+    }
+
+    /// Where the evidence of an attempt is put.
+    pub fn evidence(&self, attempt: quire_domain::ids::AttemptId) -> PathBuf {
+        self.data_dir.join("evidence").join(attempt.to_string())
+    }
+}
+
+/// Opens models by name.
+#[async_trait]
+pub trait Models: Send + Sync {
+    /// The model called `name`. The error is for the person, with what to do.
+    async fn open(&self, name: &str) -> Result<Arc<dyn Model>, String>;
+}
