@@ -110,7 +110,14 @@ fn all(bench: &Bench, subjects: &[Subject], args: &Args) -> Vec<Measured> {
         } else {
             Err("its single runs failed".to_owned())
         };
-        Measured { name: subject.name, runs, crowd }
+        let memory = (index == 0 && runs.is_ok()).then(|| {
+            let quiet = bench.memory(subject, "quiet-1");
+            let both = quiet.and_then(|quiet| {
+                Ok((quiet, bench.memory(subject, &format!("{}1", script::LOUD))?))
+            });
+            both.map_err(|error| format!("{error:#}"))
+        });
+        Measured { name: subject.name, runs, crowd, memory }
     });
     measured.collect()
 }

@@ -212,7 +212,7 @@ fn next_steps(stage: &Stage) {
         "cd {} && quire task apply 1    # onto the checkout",
         path(&stage.repos.join("python-slugs"))
     );
-    println!("quire sandbox -- bash                # look around in such a sandbox");
+    println!("quire sandbox -- ls -la /            # what such a sandbox holds");
     println!("OPENAI_API_KEY=… cargo xtask demo    # the same with a real model");
 }
 

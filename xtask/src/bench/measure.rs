@@ -154,6 +154,27 @@ impl Bench {
         Ok(Crowd { wall, server_cpu, memory })
     }
 
+    /// The most memory that a run has at any look, in bytes.
+    pub fn memory(&self, subject: &Subject, run: &str) -> anyhow::Result<u64> {
+        const CALLS: usize = 3;
+        let name = format!("memory-{run}");
+        let repo = self.repository(&name)?;
+        let base = self.server.base(run, CALLS);
+        let place = Place { base, repo, home: self.home(subject, 0)? };
+        let child = start(subject, &place)?.1;
+        let roots = [child.id()];
+        let done = AtomicBool::new(false);
+        let (ended, memory) = std::thread::scope(|scope| {
+            let watcher = scope.spawn(|| process::peak_memory(&roots, &done));
+            let ended = process::wait(child, LIMIT);
+            done.store(true, Ordering::Relaxed);
+            (ended, watcher.join().unwrap_or(0))
+        });
+        process::reap_orphans();
+        expect_good(&place, &ended?)?;
+        Ok(memory)
+    }
+
     /// CPU time of the commands themselves, started without any agent.
     pub fn commands_alone(&self) -> anyhow::Result<Duration> {
         let repo = self.repository("commands-alone")?;

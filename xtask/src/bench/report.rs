@@ -12,6 +12,8 @@ pub struct Measured {
     pub runs: Result<Vec<Run>, String>,
     /// Many at once, timed; and the same again, watched for memory.
     pub crowd: Result<(Crowd, Crowd), String>,
+    /// Most memory of a run, in bytes, and of one whose command prints a gigabyte. Ours alone.
+    pub memory: Option<Result<(u64, u64), String>>,
 }
 
 /// A figure that the issue bounds.
@@ -109,8 +111,10 @@ fn notes(all: &[Measured], conditions: &Conditions) {
                 short(crowd.server_cpu.as_secs_f64())
             );
         }
-        for why in
-            [measured.runs.as_ref().err(), measured.crowd.as_ref().err()].into_iter().flatten()
+        let memory = measured.memory.as_ref().and_then(|memory| memory.as_ref().err());
+        for why in [measured.runs.as_ref().err(), measured.crowd.as_ref().err(), memory]
+            .into_iter()
+            .flatten()
         {
             println!("  {}: not measured: {why}", measured.name);
         }
@@ -143,10 +147,15 @@ fn rows(conditions: &Conditions) -> Vec<Row> {
             Budget::AtMost(100.0),
             |measured| {
                 let (_, crowd) = measured.crowd.as_ref().ok()?;
-                #[expect(clippy::cast_precision_loss, reason = "shown in megabytes")]
-                Some(crowd.memory as f64 / 1e6)
+                Some(mb(crowd.memory))
             },
         ),
+        row("memory of one run", "MB", Budget::None, |measured| {
+            Some(mb(measured.memory.as_ref()?.as_ref().ok()?.0))
+        }),
+        row("memory while a command prints 1 GB", "MB", Budget::None, |measured| {
+            Some(mb(measured.memory.as_ref()?.as_ref().ok()?.1))
+        }),
         row("request bytes the next one begins with", "%", Budget::AtLeast(99.0), |measured| {
             percentile(each(measured, |run| run.prefix_share * 100.0)?, 0.5)
         }),
@@ -179,6 +188,11 @@ fn turns(measured: &Measured) -> Option<Vec<f64>> {
 
 fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown in megabytes")]
+fn mb(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown in kilobytes")]
@@ -230,6 +244,7 @@ mod tests {
             name: "quire",
             runs: Err("it did not start".into()),
             crowd: Err("it did not start".into()),
+            memory: None,
         };
         let conditions = Conditions { jobs: 16, calls: 20, commands: Duration::ZERO, cores: 2 };
         assert_eq!(print(&[nothing], &conditions).len(), 7);

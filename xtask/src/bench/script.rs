@@ -5,6 +5,11 @@
 
 use serde_json::{Value, json};
 
+/// Runs whose name begins so have a first command that prints a gigabyte.
+pub const LOUD: &str = "loud-";
+
+const PRINT_A_GIGABYTE: &str = "yes 'a line of a gigabyte' | head -c 1000000000";
+
 /// The words of the last reply.
 pub const FINAL: &str = "Done: ran the scripted steps, wrote bench_out.txt and committed it.";
 
@@ -41,14 +46,17 @@ pub struct Tool {
     pub schema: Value,
 }
 
-/// The next words in a conversation of `calls` model calls after `results` tool results.
-pub fn next(calls: usize, results: usize, tools: &[Tool], body: &str) -> Say {
+/// The next words in the conversation of `run`, of `calls` model calls, after `results` tool
+/// results.
+pub fn next(run: &str, calls: usize, results: usize, tools: &[Tool], body: &str) -> Say {
     let mini = body.contains(MINI_END);
     let last = results + 1 >= calls;
     let command = if last && mini {
         format!("echo {MINI_END}")
     } else if last {
         return Say::Words(FINAL.to_owned());
+    } else if results == 0 && run.starts_with(LOUD) {
+        PRINT_A_GIGABYTE.to_owned()
     } else {
         command(calls, results)
     };
@@ -117,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_run_of_five_calls_is_three_cheap_ones_an_edit_and_an_end() {
-        let says: Vec<Say> = (0..5).map(|results| next(5, results, &shell(), "")).collect();
+        let says: Vec<Say> = (0..5).map(|results| next("run", 5, results, &shell(), "")).collect();
         let command = |say: &Say| match say {
             Say::Call { arguments, .. } => arguments["command"].as_str().unwrap().to_owned(),
             Say::Words(words) => words.clone(),
@@ -127,11 +135,15 @@ mod tests {
         assert_eq!(command(&says[3]), EDIT);
         assert_eq!(says[4], Say::Words(FINAL.into()));
         assert_eq!(commands(5).count(), 4);
+        let loud = next("loud-1", 5, 0, &shell(), "");
+        assert_eq!(command(&loud), PRINT_A_GIGABYTE);
     }
 
     #[test]
     fn arguments_that_a_tool_requires_are_filled_in() {
-        let Say::Call { arguments, .. } = next(5, 0, &shell(), "") else { panic!("no call") };
+        let Say::Call { arguments, .. } = next("run", 5, 0, &shell(), "") else {
+            panic!("no call")
+        };
         assert_eq!(arguments["description"], "scripted step");
     }
 }

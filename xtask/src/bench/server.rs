@@ -104,7 +104,7 @@ fn serve(stream: &TcpStream, log: &Mutex<Log>) -> anyhow::Result<()> {
         let tools = dialect.tools(&request);
         let results = dialect.results(&request);
         let text = String::from_utf8_lossy(&body);
-        let say = script::next(calls, results, &tools, &text);
+        let say = script::next(run, calls, results, &tools, &text);
         let side_call =
             tools.is_empty() && matches!(&say, script::Say::Words(w) if w == "Scripted");
         let (kind, reply) = dialect.reply(&request, &say, results, run);
