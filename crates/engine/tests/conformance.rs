@@ -1,5 +1,7 @@
 //! What every event log, bus and blob store must do, tried on each of ours.
 
+#![allow(clippy::unwrap_used, clippy::assigning_clones, reason = "a test")]
+
 mod stage;
 
 use std::sync::Arc;
@@ -279,8 +281,7 @@ async fn a_large_body_goes_to_a_blob_and_comes_back_as_it_was(blobs: &dyn Blobs)
     assert!(stored.len() < 200, "{stored}");
     assert!(stored.starts_with(r#"{"kind":"answered","body":{"$blob":""#), "{stored}");
     assert_eq!(restore(blobs, stored.clone()).await.unwrap(), large);
-    let gone =
-        stored.replace("\"$blob\":\"", "\"$blob\":\"0").replacen("\",\"bytes", "\",\"bytes", 1);
+    let gone = stored.replace("\"$blob\":\"", "\"$blob\":\"0");
     assert_eq!(restore(blobs, gone.clone()).await.unwrap(), gone, "that is no digest");
 }
 

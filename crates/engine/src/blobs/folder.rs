@@ -71,7 +71,10 @@ impl FolderBlobs {
     fn keep(&self, mut temporary: Temporary, path: &Path) -> Result<(), BlobError> {
         temporary.file.sync_all().map_err(|error| io_failure(&temporary.path, error))?;
         let folder = path.parent().unwrap_or(&self.root);
-        fs::create_dir_all(folder).map_err(|error| io_failure(folder, error))?;
+        if !folder.exists() {
+            fs::create_dir_all(folder).map_err(|error| io_failure(folder, error))?;
+            disk::sync_directory(&self.root).map_err(|error| io_failure(&self.root, error))?;
+        }
         fs::rename(&temporary.path, path).map_err(|error| io_failure(path, error))?;
         temporary.kept = true;
         self.settle(path)
@@ -79,10 +82,8 @@ impl FolderBlobs {
 
     /// Makes sure that the name is on disk, also where another put is just giving it.
     fn settle(&self, path: &Path) -> Result<(), BlobError> {
-        for folder in [path.parent().unwrap_or(&self.root), &self.root] {
-            disk::sync_directory(folder).map_err(|error| io_failure(folder, error))?;
-        }
-        Ok(())
+        let folder = path.parent().unwrap_or(&self.root);
+        disk::sync_directory(folder).map_err(|error| io_failure(folder, error))
     }
 
     fn get_now(&self, id: &Sha256) -> Result<Bytes, BlobError> {

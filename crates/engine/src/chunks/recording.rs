@@ -127,7 +127,7 @@ impl Recording {
             }
             disk::sync_directory(&later_parts(&self.path))?;
         }
-        seal(&first.file, &self.path)?;
+        seal(&first.file)?;
         let (sha256, not_kept) = match (self.digest, self.first) {
             (None, Some((_, start))) => Reading::new(self.path).end_digest(start)?,
             (digest, _) => (digest::finish(digest.unwrap_or_else(digest::start).finish()), None),
@@ -136,11 +136,12 @@ impl Recording {
     }
 }
 
-/// Makes the first part read-only, and all of it durable.
-fn seal(first: &fs::File, path: &Path) -> io::Result<()> {
+/// Makes the first part read-only and durable. Its directory is not synced too: ext4, XFS and btrfs
+/// carry a new file's name with its own sync, and this stands between a command and the next
+/// request to the model.
+fn seal(first: &fs::File) -> io::Result<()> {
     first.set_permissions(fs::Permissions::from_mode(0o400))?;
-    first.sync_all()?;
-    path.parent().map_or(Ok(()), disk::sync_directory)
+    first.sync_all()
 }
 
 /// Finishes a chunk whose writer is gone: the index is made anew, as a crash of the machine may
@@ -152,7 +153,7 @@ pub(super) fn finish_interrupted(id: &ChunkId, path: &Path) -> io::Result<ChunkS
             remove_if_there(&index_path(&file))?;
             index_again(&file, place)?;
         }
-        seal(&fs::File::open(path)?, path)?;
+        seal(&fs::File::open(path)?)?;
     }
     reading.summary(id)
 }
