@@ -49,7 +49,7 @@ pub struct Piece {
 }
 
 /// Takes what must not be recorded out of a command's output, as it comes.
-pub trait Redactor: Send {
+pub trait Redactor: Send + Sync {
     /// Appends to `out` what may be recorded of what came so far. May hold back an end that could
     /// be the beginning of a secret.
     fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>);

@@ -1,6 +1,6 @@
 //! A disk that is full, a file that is damaged: told by name, and nothing acknowledged is lost.
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test")]
 
 mod stage;
 
