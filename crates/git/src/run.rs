@@ -108,7 +108,7 @@ impl Git {
 
     /// A run of git that may talk to a remote repository.
     pub(crate) fn network(&self, doing: &'static str, git_dir: &Path) -> Run<'_> {
-        Run::new(self, Place::Network, doing, git_dir).env("GIT_DIR", git_dir)
+        Run::new(self, Place::Network, doing, &self.quarantine_dir()).env("GIT_DIR", git_dir)
     }
 }
 
