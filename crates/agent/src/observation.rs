@@ -66,10 +66,12 @@ pub fn observation(header: String, screen: &Screen) -> String {
     if screen.is_empty() {
         return header;
     }
-    let mut text = header;
-    text.push('\n');
-    text.push_str(&screen.text());
-    text
+    let before = match screen.first_line() {
+        1 => String::new(),
+        2 => "\n… line 1 was shown before …".to_owned(),
+        first => format!("\n… lines 1–{} were shown before …", grouped(first - 1)),
+    };
+    format!("{header}{before}\n{}", screen.text())
 }
 
 /// An observation without what differs each time it is made: its first line's id and times.

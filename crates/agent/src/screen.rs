@@ -59,6 +59,11 @@ impl Screen {
         Self::new(self.limit, self.first_line + self.newlines)
     }
 
+    /// The number of its first line.
+    pub fn first_line(&self) -> u64 {
+        self.first_line
+    }
+
     /// The text, cut in the middle where it is too long; ends without a newline.
     pub fn text(&self) -> String {
         let (head, tail) = self.lines();

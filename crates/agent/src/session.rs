@@ -74,6 +74,8 @@ struct State {
     not_kept: Option<(u64, u64)>,
     exit: Option<ExitStatus>,
     ended_by: Option<EndedBy>,
+    /// Why the sandbox ended under it.
+    gone: Option<SandboxError>,
     ms: u64,
 }
 
@@ -101,6 +103,7 @@ impl Sessions {
                 not_kept: None,
                 exit: None,
                 ended_by: None,
+                gone: None,
                 ms: 0,
             }),
             over: CancellationToken::new(),
@@ -169,10 +172,10 @@ impl Session {
         self.over.cancelled().await;
     }
 
-    /// Sends a signal for the model.
-    pub async fn signal(&self, signal: CommandSignal) -> Result<(), SandboxError> {
+    /// Sends a signal for the model. What comes of it shows in how the command goes on.
+    pub async fn signal(&self, signal: CommandSignal) {
         lock(&self.state).ended_by = Some(EndedBy::Model);
-        self.control.signal(signal).await
+        let _ = self.control.signal(signal).await;
     }
 
     /// Kills it and waits until its chunk is closed, about a second at most.
@@ -192,9 +195,9 @@ impl Session {
         }
     }
 
-    /// Whether it ended because its sandbox did.
-    pub fn sandbox_gone(&self) -> bool {
-        lock(&self.state).ended_by == Some(EndedBy::SandboxGone)
+    /// Why the sandbox ended under it, if it did. Gives it once.
+    pub fn take_gone(&self) -> Option<SandboxError> {
+        lock(&self.state).gone.take()
     }
 
     /// What the model is shown of it now: all it printed since it was last shown.
@@ -250,8 +253,10 @@ impl Pump {
                     self.show(&bytes);
                 }
                 Ok(CommandEvent::Exited(exit)) => break exit,
-                Err(_) => {
-                    lock(&self.session.state).ended_by.get_or_insert(EndedBy::SandboxGone);
+                Err(gone) => {
+                    let mut state = lock(&self.session.state);
+                    state.ended_by.get_or_insert(EndedBy::SandboxGone);
+                    state.gone = Some(gone);
                     break ExitStatus::Signal(9);
                 }
             }
@@ -263,6 +268,10 @@ impl Pump {
         state.ms = ms;
         state.size = chunk.size;
         state.not_kept = chunk.not_kept;
+        if exit.success() {
+            // It took the signal and ended well by itself, or did not notice it.
+            state.ended_by = None;
+        }
         let ended_by = state.ended_by;
         drop(state);
         let finished = CommandFinished { chunk, exit, ms, ended_by };

@@ -40,7 +40,7 @@ trait Tool: Send + Sync {
 
 /// A call that was read and can be run.
 #[async_trait]
-pub trait PreparedCall: Send {
+pub trait PreparedCall: Send + Sync {
     /// The command it will start, to be recorded before it does.
     fn command(&self) -> Option<CommandToStart> {
         None

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use quire_agent::End;
@@ -11,7 +12,7 @@ use quire_domain::event::{EndedBy, EventBody};
 use quire_domain::model::ModelError;
 use quire_domain::transcript::{Item, Reply, ReplyItem, StopReason};
 use support::Stage;
-use support::desk::said;
+use support::desk::{Desk, said};
 use support::player::{Player, call, reply, say, shell};
 
 type Make = Box<dyn Fn() -> ModelError + Send + Sync>;
@@ -215,4 +216,20 @@ async fn people_are_heard_at_the_next_call_or_after_the_turn_once() {
     assert_eq!(kinds.matches("message_received").count(), 1);
     assert!(kinds.contains("instructions_loaded\nsteered\nmodel_requested"), "{kinds}");
     assert!(kinds.contains("model_replied\nmessage_received\nmodel_requested"), "{kinds}");
+}
+
+#[tokio::test]
+async fn a_word_that_came_with_the_last_reply_is_still_told() {
+    let desk: Arc<OnceLock<Arc<Desk>>> = Arc::default();
+    let there = desk.clone();
+    let stage = Stage::playing(Player::saying(move |items| {
+        if heard(items) == 0 {
+            there.get().unwrap().steers.lock().unwrap().push(said(1, "wait"));
+            return Ok(say("First."));
+        }
+        Ok(say("Second."))
+    }));
+    desk.set(stage.desk.clone()).ok().unwrap();
+    assert_eq!(stage.answer().await.0, "Second.");
+    assert!(stage.kinds().ends_with("model_replied\nsteered\nmodel_requested\nmodel_replied"));
 }

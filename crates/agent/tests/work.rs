@@ -105,7 +105,8 @@ async fn a_long_command_goes_to_the_background_and_is_waited_for() {
     assert!(answers[0].contains("running · "), "{}", answers[0]);
     assert!(answers[0].ends_with("session a00001\nstart"), "{}", answers[0]);
     assert!(
-        answers[1].contains("exit 0 · ") && answers[1].ends_with("2 lines\nend"),
+        answers[1].contains("exit 0 · ")
+            && answers[1].ends_with("2 lines\n… line 1 was shown before …\nend"),
         "{answers:?}"
     );
     assert!(answers[2].starts_with("No command `a00001` runs."), "{}", answers[2]);

@@ -17,7 +17,8 @@ impl Driver {
     pub(super) async fn look_at(&mut self, answer: String) -> Result<(), Halt> {
         // The examination reads the log, so it must be whole.
         self.flush().await?;
-        if self.take_messages().await? {
+        // What was said for the next call makes one; what was said for after the turn, too.
+        if self.take_steers().await? || self.take_messages().await? {
             return Ok(());
         }
         let findings = self.unless_cancelled(self.attempt.finish.examine(&answer)).await?;

@@ -87,15 +87,17 @@ impl Driver {
         Ok(())
     }
 
-    /// What people said for the next model call.
-    async fn take_steers(&mut self) -> Result<(), Halt> {
+    /// What people said for the next model call. Whether there was anything.
+    pub(super) async fn take_steers(&mut self) -> Result<bool, Halt> {
         let last = self.transcript.last_steer();
+        let mut any = false;
         for said in self.attempt.inputs.steers(last).await? {
             if said.input > self.transcript.last_steer() {
                 self.record(EventBody::Steered(said));
+                any = true;
             }
         }
-        Ok(())
+        Ok(any)
     }
 
     /// Reads the calls of the reply and names the commands they start.

@@ -36,16 +36,22 @@ pub async fn list(tree: &dyn InstructionTree, paths: &[String]) -> Result<String
     Ok(format!("\n\n# Skills\n\nRead the file of one that fits before you start.\n{text}"))
 }
 
-/// A field of the front matter, on one line.
+/// A field of the front matter, as one line.
 fn field(head: &str, name: &str) -> Option<String> {
     let mut lines = head.lines();
     if lines.next()?.trim() != "---" {
         return None;
     }
-    let value = lines
-        .take_while(|line| line.trim() != "---")
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    let mut lines = lines.take_while(|line| line.trim() != "---");
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     let value = value.trim().trim_matches(['"', '\'']);
+    let folded = matches!(value, ">" | "|" | ">-" | "|-");
+    let value = if folded {
+        let indented = lines.take_while(|line| line.starts_with(' ')).map(str::trim);
+        indented.collect::<Vec<_>>().join(" ")
+    } else {
+        value.to_owned()
+    };
     Some(value.chars().take(DESCRIPTION_CHARS).collect())
 }
 
@@ -58,6 +64,8 @@ mod tests {
         let head = "---\nname: release\ndescription: \"Cuts a release.\"\n---\nname: no\n";
         assert_eq!(field(head, "name").as_deref(), Some("release"));
         assert_eq!(field(head, "description").as_deref(), Some("Cuts a release."));
+        let folded = "---\ndescription: >-\n  Cuts\n  one.\nname: x\n---\n";
+        assert_eq!(field(folded, "description").as_deref(), Some("Cuts one."));
         assert_eq!(field("# Title\nname: x", "name"), None);
     }
 }

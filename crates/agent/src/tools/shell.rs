@@ -232,12 +232,16 @@ impl ShellCall {
         let text = session.observe(desk.clock.now());
         if over {
             desk.sessions.forget(&session);
-            if session.sandbox_gone() {
-                let gone = "it ended while a command ran".to_owned();
-                return Err(SandboxError::Gone(gone).into());
-            }
         }
-        Ok(Answer::of(text))
+        match session.take_gone() {
+            None => Ok(Answer::of(text)),
+            // The files are kept, and the next command has a sandbox again.
+            Some(error @ SandboxError::LimitExceeded { .. }) => Err(Declined(format!(
+                "{text}\n{error}. All its processes are gone, its files are kept. Use less."
+            ))
+            .into()),
+            Some(error) => Err(error.into()),
+        }
     }
 
     fn to_start(&self) -> Command {

@@ -105,7 +105,7 @@ impl PreparedCall for WriteCall {
                     Signal::Terminate => CommandSignal::Terminate,
                     Signal::Kill => CommandSignal::Kill,
                 };
-                session.signal(signal).await?;
+                session.signal(signal).await;
             } else if let Some(chars) = &chars {
                 // One that ends meanwhile shows its end below.
                 let _ = session.control.write(chars.as_bytes(), TYPING).await;
