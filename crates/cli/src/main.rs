@@ -1,3 +1,66 @@
-//! The `quire` command.
+//! The `quire` command: the one binary, which wires everything.
 
-fn main() {}
+mod args;
+mod commands;
+mod exit;
+mod installation;
+mod settings;
+mod show;
+mod surroundings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::exit::{Exit, Stop};
+
+/// Starts the zygote first, while the process is single-threaded and has read nothing.
+fn main() -> ExitCode {
+    if quire_sandbox::zygote::is_zygote() {
+        quire_sandbox::zygote::main();
+    }
+    // An error is kept: commands that make no sandbox work without a zygote.
+    let zygote = quire_sandbox::Zygote::spawn();
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Clap prints help to stdout and mistakes to stderr; a closed pipe is no failure.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    match run(args, zygote) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            report(&error);
+            error.downcast_ref::<Stop>().map_or(Exit::Failed, |stop| stop.exit).into()
+        }
+    }
+}
+
+fn run(args: args::Args, zygote: std::io::Result<quire_sandbox::Zygote>) -> anyhow::Result<Exit> {
+    let surroundings = surroundings::Surroundings::read()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(std::thread::available_parallelism().map_or(2, |n| n.get().min(4)))
+        .enable_all()
+        .build()?;
+    let exit = runtime.block_on(commands::run(args, surroundings, zygote));
+    // What still runs in the background must not hold up the end.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    exit
+}
+
+/// Prints an error with its causes, a line each.
+fn report(error: &anyhow::Error) {
+    let mut text = format!("error: {error}");
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !said.contains(&cause) {
+            text.push_str("\n  because ");
+            text.push_str(&cause);
+            said.push_str(&cause);
+        }
+    }
+    show::err(&text);
+}

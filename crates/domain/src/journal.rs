@@ -35,7 +35,7 @@ pub trait Journal: Send + Sync {
 /// Takes the output of one command. Bytes are in the file, not yet synced, when `write` returns:
 /// they survive a crash of the process.
 #[async_trait]
-pub trait ChunkWriter: Send {
+pub trait ChunkWriter: Send + Sync {
     /// The chunk's id.
     fn id(&self) -> &ChunkId;
 

@@ -72,8 +72,11 @@ pub fn find(root: &Path) -> Vec<String> {
                 if name == ".git" {
                     continue;
                 }
-                let path =
-                    if relative.is_empty() { name.to_owned() } else { format!("{relative}/{name}") };
+                let path = if relative.is_empty() {
+                    name.to_owned()
+                } else {
+                    format!("{relative}/{name}")
+                };
                 if is_known(name) {
                     found.push(path);
                 } else if !name.starts_with('.') {
@@ -114,7 +117,8 @@ mod tests {
     #[test]
     fn directories_are_found_a_few_levels_down_and_not_inside_one_another() {
         let root = tempfile::tempdir().unwrap();
-        for path in ["target/debug/build", "web/node_modules/x/node_modules", "a/b/c/.venv", "src"] {
+        for path in ["target/debug/build", "web/node_modules/x/node_modules", "a/b/c/.venv", "src"]
+        {
             std::fs::create_dir_all(root.path().join(path)).unwrap();
         }
         assert_eq!(find(root.path()), ["a/b/c/.venv", "target", "web/node_modules"]);

@@ -94,8 +94,7 @@ fn read_in(root: &Path, path: &Path, limit: usize) -> Option<ReadText> {
     let root = rustix::fs::open(root, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let file: OwnedFd =
-        rustix::fs::openat2(&root, path, flags, Mode::empty(), resolve).ok()?;
+    let file: OwnedFd = rustix::fs::openat2(&root, path, flags, Mode::empty(), resolve).ok()?;
     let file = File::from(file);
     let found = file.metadata().ok()?;
     if !found.is_file() {

@@ -201,8 +201,7 @@ impl Life {
             attempt_dir: self.worker.place.upper(self.row.id),
             frozen: crate::prepare::frozen_layers(&self.worker, &self.continued),
         };
-        let made =
-            Layout::make(
+        let made = Layout::make(
             &self.worker,
             &self.origin,
             start,
@@ -261,7 +260,11 @@ impl Life {
     }
 
     /// Hands the loop what it needs and waits for its end.
-    async fn drive(&self, finish: &Arc<AttemptFinish>, start: &StartPoint) -> Result<End, RunError> {
+    async fn drive(
+        &self,
+        finish: &Arc<AttemptFinish>,
+        start: &StartPoint,
+    ) -> Result<End, RunError> {
         let model = match self.worker.models.open(&self.request().model).await {
             Ok(model) => model,
             Err(why) => {

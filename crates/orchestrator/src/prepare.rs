@@ -92,10 +92,10 @@ impl Layout {
         let view = if bare {
             HostView::bare()
         } else {
-            let checkout = origin.checkout.as_ref().map(|root| CheckoutFacts {
-                root: root.clone(),
-                ignored: origin.ignored.clone(),
-            });
+            let checkout = origin
+                .checkout
+                .as_ref()
+                .map(|root| CheckoutFacts { root: root.clone(), ignored: origin.ignored.clone() });
             HostView::of(&worker.host, checkout.as_ref())
         };
         let pin = stack.attempt_dir.join("layer");
@@ -188,10 +188,8 @@ impl Layout {
 
     /// The making of one sandbox.
     pub fn spec(&self, name: String, upper: Upper, user: SandboxUser) -> SandboxSpec {
-        let mut overlays = vec![
-            self.overlay(HOME, &self.view.home),
-            self.overlay(WORK, &self.workspace),
-        ];
+        let mut overlays =
+            vec![self.overlay(HOME, &self.view.home), self.overlay(WORK, &self.workspace)];
         overlays.extend(
             self.view.overlays.iter().map(|overlay| self.overlay(&overlay.name, &overlay.target)),
         );

@@ -20,7 +20,9 @@ struct State {
 impl TurnPurse {
     /// A purse with this budget.
     pub fn new(budget: Budget) -> Self {
-        Self { state: Mutex::new(State { budget, others: Spent::default(), added: Spent::default() }) }
+        Self {
+            state: Mutex::new(State { budget, others: Spent::default(), added: Spent::default() }),
+        }
     }
 
     /// Replaces the budget: a person raised it.

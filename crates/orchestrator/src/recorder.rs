@@ -101,12 +101,8 @@ impl Recorder {
     ) -> Result<Self, JournalError> {
         let head = record.log.fence(attempt, epoch).await.map_err(log_error)?;
         let chunks = record.chunks.of(attempt, continued);
-        let state = State {
-            last: head.seq,
-            last_hash: head.hash,
-            written: head.seq,
-            noted: Vec::new(),
-        };
+        let state =
+            State { last: head.seq, last_hash: head.hash, written: head.seq, noted: Vec::new() };
         Ok(Self {
             record,
             attempt,
@@ -206,8 +202,12 @@ impl Recorder {
         if batch.is_empty() {
             return Ok(after);
         }
-        let appended =
-            self.record.log.append(self.attempt, self.epoch, after, batch).await.map_err(log_error)?;
+        let appended = self
+            .record
+            .log
+            .append(self.attempt, self.epoch, after, batch)
+            .await
+            .map_err(log_error)?;
         self.lock().written = appended;
         Ok(appended)
     }

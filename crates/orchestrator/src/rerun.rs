@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use quire_agent::ContractError;
 use quire_domain::attempt::Attempt;
-use quire_domain::citation::{CheckedCitation, Citation, CitationMark, CitationTarget, CitationVerdict};
+use quire_domain::citation::{
+    CheckedCitation, Citation, CitationMark, CitationTarget, CitationVerdict,
+};
 use quire_domain::event::{CommandFinished, CommandStarted, Event, EventBody};
 use quire_domain::ids::{ChunkId, CommitId};
 use quire_domain::sandbox::{
@@ -61,7 +63,11 @@ impl Rerun {
             }
             RerunVerdict::Differs { what: Difference::Line { number, was, is } } => {
                 let word = |line: &Option<String>| line.clone().unwrap_or_else(|| "absent".into());
-                format!("differs: line {number} was “{}”, is “{}”: `{command}`", word(was), word(is))
+                format!(
+                    "differs: line {number} was “{}”, is “{}”: `{command}`",
+                    word(was),
+                    word(is)
+                )
             }
             RerunVerdict::NotRepeatable { why } => format!("not repeatable, {why}: `{command}`"),
             RerunVerdict::Earlier => {
@@ -91,7 +97,8 @@ pub async fn rerun(
             reruns.push(Rerun { citation, command, verdict: RerunVerdict::Earlier });
             continue;
         }
-        let original = Run { exit: Some(finished.exit), lines: recorded(worker, attempt, &citation).await? };
+        let original =
+            Run { exit: Some(finished.exit), lines: recorded(worker, attempt, &citation).await? };
         let mut runs = Vec::new();
         for number in 1..=2 {
             let name = format!("r{}-{number}", attempt.id.0.simple());
@@ -175,8 +182,7 @@ async fn repeat(
     let origin = Origin::parse(&origin).map_err(ContractError::Other)?;
     let start = turn.request.start.clone();
     let start = start.ok_or_else(|| ContractError::Other("the turn has no start".to_owned()))?;
-    let stack =
-        Stack { attempt_dir: worker.place.upper(attempt.id), frozen: Vec::new() };
+    let stack = Stack { attempt_dir: worker.place.upper(attempt.id), frozen: Vec::new() };
     let environment = environment(&turn.request);
     let layout = Layout::make(worker, &origin, &start, &environment, &stack, None).await;
     let layout = layout.map_err(other)?;

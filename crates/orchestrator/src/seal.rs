@@ -43,19 +43,13 @@ pub fn bundle_path(worker: &Worker, attempt: AttemptId) -> PathBuf {
 /// Signs the log of an attempt as it stands and writes its bundle. Safe to repeat.
 pub async fn seal(worker: &Worker, task: TaskId, attempt: AttemptId) -> Result<Bundle, SealError> {
     let entries = entries(worker, attempt).await?;
-    let about =
-        About { task, attempt, quire_version: worker.place.version.clone() };
-    let statement =
-        Statement::of_log(&entries, about).map_err(|error| SealError::Damaged(error.to_string()))?;
-    let payload = serde_json::to_vec(&statement)
+    let about = About { task, attempt, quire_version: worker.place.version.clone() };
+    let statement = Statement::of_log(&entries, about)
         .map_err(|error| SealError::Damaged(error.to_string()))?;
+    let payload =
+        serde_json::to_vec(&statement).map_err(|error| SealError::Damaged(error.to_string()))?;
     let envelope = quire_evidence::dsse::sign(&payload, &worker.key);
-    let bundle = Bundle {
-        entries,
-        contents: BTreeMap::new(),
-        envelope,
-        key: worker.key.public(),
-    };
+    let bundle = Bundle { entries, contents: BTreeMap::new(), envelope, key: worker.key.public() };
     let path = bundle_path(worker, attempt);
     let text = bundle.to_text();
     let written = path.clone();

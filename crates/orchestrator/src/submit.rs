@@ -115,7 +115,7 @@ pub async fn submit(
     let Found { repository, origin, start, recipe, seen } = match &run.source {
         Source::Checkout(path) => {
             look_at_checkout(worker, path, run.from.as_ref(), run.bare).await?
-        },
+        }
         Source::Url(url) => from_url(worker, url, &run).await?,
     };
     let defaults = recipe::default_environment(run.bare, run.limits);

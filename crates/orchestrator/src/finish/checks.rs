@@ -60,9 +60,10 @@ impl AttemptFinish {
             let finished = PhaseFinished { phase, ms, detail, failed: false };
             self.note(EventBody::PhaseFinished(finished)).await?;
         }
-        let failed = checks.iter().filter_map(|check| results.get(&check.name)).filter(|result| {
-            !result.exit.is_some_and(ExitStatus::success)
-        });
+        let failed = checks
+            .iter()
+            .filter_map(|check| results.get(&check.name))
+            .filter(|result| !result.exit.is_some_and(ExitStatus::success));
         Ok(failed
             .map(|result| Fault::CheckFailed {
                 name: result.check.name.clone(),
@@ -206,17 +207,27 @@ fn touched_tests(check: &CheckSpec, changed: &[String]) -> Vec<String> {
 /// Whether a path looks like a test or like the configuration of a test runner.
 fn is_test(path: &str) -> bool {
     const RUNNERS: [&str; 14] = [
-        "pytest.ini", "tox.ini", "noxfile.py", "conftest.py", "setup.cfg", "jest.config.js",
-        "jest.config.ts", "vitest.config.ts", "vitest.config.js", "karma.conf.js", ".mocharc.json",
-        "phpunit.xml", "nextest.toml", ".rspec",
+        "pytest.ini",
+        "tox.ini",
+        "noxfile.py",
+        "conftest.py",
+        "setup.cfg",
+        "jest.config.js",
+        "jest.config.ts",
+        "vitest.config.ts",
+        "vitest.config.js",
+        "karma.conf.js",
+        ".mocharc.json",
+        "phpunit.xml",
+        "nextest.toml",
+        ".rspec",
     ];
     let name = path.rsplit('/').next().unwrap_or(path);
     let stem = name.split('.').next().unwrap_or(name);
-    let in_tests = path
-        .split('/')
-        .rev()
-        .skip(1)
-        .any(|dir| matches!(dir, "test" | "tests" | "__tests__" | "spec" | "specs" | "testdata"));
+    let in_tests =
+        path.split('/').rev().skip(1).any(|dir| {
+            matches!(dir, "test" | "tests" | "__tests__" | "spec" | "specs" | "testdata")
+        });
     in_tests
         || RUNNERS.contains(&name)
         || stem.starts_with("test_")
@@ -248,8 +259,13 @@ mod tests {
             timeout_s: None,
         };
         let changed = [
-            "src/a.py", "tests/test_a.py", "run-checks.sh", "web/x.test.ts", "src/contest.rs",
-            "a_test.go", "docs/latest.md",
+            "src/a.py",
+            "tests/test_a.py",
+            "run-checks.sh",
+            "web/x.test.ts",
+            "src/contest.rs",
+            "a_test.go",
+            "docs/latest.md",
         ]
         .map(str::to_owned);
         assert_eq!(

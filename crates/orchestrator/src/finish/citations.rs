@@ -13,8 +13,8 @@ use quire_domain::path::WorkspacePath;
 use quire_domain::task::Mode;
 use quire_domain::transcript::{Part, ReplyItem};
 use quire_evidence::citations::{Found, read_under};
-use quire_git::RepoPath;
 use quire_evidence::{OpenedChunk, OpenedFile, ShownText, Sources, resolve};
+use quire_git::RepoPath;
 
 use super::{AttemptFinish, other};
 
@@ -102,8 +102,10 @@ impl AttemptFinish {
                     let lines = citation.lines;
                     // A chunk that is not there is what the verdict will say.
                     if let Ok(reader) = self.recorder.chunk(id).await {
-                        let (first, last) = (u64::from(lines.first.get()), u64::from(lines.last.get()));
-                        let text = reader.lines(first, last, MOST_OUTPUT_BYTES).await.map_err(other)?;
+                        let (first, last) =
+                            (u64::from(lines.first.get()), u64::from(lines.last.get()));
+                        let text =
+                            reader.lines(first, last, MOST_OUTPUT_BYTES).await.map_err(other)?;
                         let chunk = ChunkLines {
                             sha256: reader.sha256().await.map_err(other)?,
                             lines: reader.size().lines,

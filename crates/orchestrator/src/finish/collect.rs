@@ -48,9 +48,9 @@ impl AttemptFinish {
                 diff_stat: DiffStat::default(),
             }
         } else {
-            tokio::time::timeout(COLLECT_TIME, self.take_out(head))
-                .await
-                .map_err(|_| ContractError::Other("taking the result out took too long".to_owned()))??
+            tokio::time::timeout(COLLECT_TIME, self.take_out(head)).await.map_err(|_| {
+                ContractError::Other("taking the result out took too long".to_owned())
+            })??
         };
         *collected = Some(fresh.clone());
         Ok(fresh)

@@ -219,7 +219,8 @@ mod tests {
     #[test]
     fn the_answer_of_git_inside_is_read_and_garbage_is_not() {
         let id = "a".repeat(40);
-        let text = format!("head {id}\nbranch main\nbase kept\nstatus\n M a b.txt\0R  new\0old\0?? x\n\0");
+        let text =
+            format!("head {id}\nbranch main\nbase kept\nstatus\n M a b.txt\0R  new\0old\0?? x\n\0");
         let facts = parse(text.as_bytes()).unwrap();
         assert_eq!(facts.dirty, ["a b.txt", "new", "old", "x\n"]);
         assert_eq!((facts.branch.as_deref(), facts.base_kept), (Some("main"), true));

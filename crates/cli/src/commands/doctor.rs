@@ -1,0 +1,65 @@
+//! `quire doctor`: what isolation and limits this host gives, and why.
+
+use quire_domain::sandbox::{FindingLevel, SandboxBackend};
+use quire_sandbox::{NativeBackend, NativeConfig};
+
+use crate::commands::Context;
+use crate::exit::Exit;
+use crate::settings::Settings;
+use crate::show::{self, style::Style};
+
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it.
+pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
+    let settings = Settings::read(&context.surroundings, None)?;
+    let data_dir = context
+        .data_dir
+        .or(settings.data_dir)
+        .map_or_else(|| std::env::temp_dir().join("quire-doctor"), |setting| setting.value);
+    let style = Style::new(context.surroundings.colour());
+    let zygote = match context.zygote {
+        Ok(zygote) => zygote,
+        Err(error) => {
+            show::out(&format!("sandboxes cannot be made: the zygote does not start: {error}"));
+            return Ok(Exit::NoSandbox);
+        }
+    };
+    let native = NativeConfig { state_dir: data_dir.join("sandboxes") };
+    let report = match NativeBackend::new(zygote, native).await {
+        Ok(backend) => backend.report().await,
+        Err(error) => {
+            show::out(&format!("sandboxes cannot be made: {error}"));
+            return Ok(Exit::NoSandbox);
+        }
+    };
+    if args.json {
+        show::out(&serde_json::to_string_pretty(&report)?);
+    } else {
+        let widest = report.findings.iter().map(|f| f.name.chars().count()).max().unwrap_or(0);
+        for finding in &report.findings {
+            let word = match finding.level {
+                FindingLevel::Good => style.good("good    "),
+                FindingLevel::Degraded => style.warn("degraded"),
+                FindingLevel::Missing => style.bad("missing "),
+            };
+            show::out(&format!("{word}  {:<widest$}  {}", finding.name, finding.detail));
+            if let Some(remedy) = &finding.remedy {
+                show::out(&format!("{:10}{:widest$}  → {remedy}", "", ""));
+            }
+        }
+        let end = if report.usable {
+            style.good("Sandboxes can be made on this host.")
+        } else {
+            style.bad("Sandboxes cannot be made on this host; see what is missing above.")
+        };
+        show::out(&format!("\n{end}\ndata in {}", data_dir.display()));
+    }
+    Ok(if report.usable { Exit::Done } else { Exit::NoSandbox })
+}

@@ -1,0 +1,81 @@
+//! `quire sandbox -- CMD`: runs a command in the sandbox that the agent would get.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use quire_domain::sandbox::{Command, CommandEvent, CommandIo, CommandSignal};
+use quire_orchestrator::scratch::scratch;
+
+use crate::commands::Context;
+use crate::exit::{Exit, no_sandbox};
+use crate::installation::Installation;
+use crate::show;
+
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Show nothing of this machine but its system directories.
+    #[arg(long)]
+    bare: bool,
+    /// Keep running this long at most, in seconds.
+    #[arg(long, default_value_t = 3_600)]
+    timeout: u64,
+    /// The command and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<String>,
+}
+
+/// Runs it: in a copy of this checkout, or where there is none in an empty directory. Nothing
+/// written leaves it.
+pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
+    let current = context.surroundings.current_dir.clone();
+    let installation = Installation::open(context, None).await?;
+    let worker = &installation.worker;
+    let inside_checkout = current.ancestors().any(|dir| dir.join(".git").exists());
+    let name = format!("quire-sandbox-{}", std::process::id());
+    let checkout = inside_checkout.then_some(current.as_path());
+    let scratch = scratch(worker, checkout, args.bare, installation.limits, name).await?;
+    let spec = scratch.spec.clone();
+    let sandbox = worker
+        .sandboxes
+        .create(spec)
+        .await
+        .map_err(|error| no_sandbox(quire_orchestrator::prepare::causes(&error)))?;
+    let command = Command {
+        argv: args.command,
+        env: BTreeMap::new(),
+        workdir: None,
+        io: CommandIo::Separate,
+    };
+    let started = sandbox.start(command).await?;
+    let mut output = started.output;
+    let deadline = tokio::time::sleep(std::time::Duration::from_secs(args.timeout));
+    tokio::pin!(deadline);
+    let mut killed = false;
+    let status = loop {
+        tokio::select! {
+            event = output.next() => match event? {
+                CommandEvent::Output(bytes) => {
+                    if std::io::stdout().write_all(&bytes).is_err() {
+                        started.control.signal(CommandSignal::Kill).await?;
+                    }
+                }
+                CommandEvent::Error(bytes) => { let _ = std::io::stderr().write_all(&bytes); }
+                CommandEvent::Exited(status) => break status,
+            },
+            () = &mut deadline, if !killed => {
+                killed = true;
+                show::err(&format!("ended after {} s (--timeout)", args.timeout));
+                started.control.signal(CommandSignal::Kill).await?;
+            }
+            _ = tokio::signal::ctrl_c() => {
+                started.control.signal(CommandSignal::Interrupt).await?;
+            }
+        }
+    };
+    let _ = std::io::stdout().flush();
+    sandbox.end().await?;
+    drop(scratch);
+    // The command's own code, as a shell gives it.
+    std::process::exit(status.code());
+}

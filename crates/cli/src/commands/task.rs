@@ -1,0 +1,88 @@
+//! `quire task`: what ran here before.
+
+mod apply;
+mod archive;
+mod cancel;
+mod diff;
+mod list;
+mod logs;
+mod message;
+mod resume;
+mod show;
+
+use clap::Subcommand;
+use quire_domain::attempt::Attempt;
+use quire_domain::ids::AttemptRef;
+use quire_domain::task::{Task, Turn};
+use quire_store::StoreError;
+
+use crate::commands::Context;
+use crate::exit::{Exit, stop};
+use crate::installation::Installation;
+
+/// What to do. One file each, below `commands/task/`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Tasks, newest first.
+    List(list::Args),
+    /// One task: its request, its end, its evidence.
+    Show(show::Args),
+    /// What an attempt did, event by event; or the whole output of one command.
+    Logs(logs::Args),
+    /// Follow up: the chosen attempt's conversation and sandbox go on.
+    Message(message::Args),
+    /// Go on with an attempt that was killed or stands still.
+    Resume(resume::Args),
+    /// Cancel an attempt that works, here or in another process.
+    Cancel(cancel::Args),
+    /// The change, or one attempt's change against another's.
+    Diff(diff::Args),
+    /// Bring the change into your checkout, by 3-way merge.
+    Apply(apply::Args),
+    /// Put a task away; nothing is deleted.
+    Archive(archive::Args),
+}
+
+/// Runs it.
+pub async fn run(command: Command, context: Context) -> anyhow::Result<Exit> {
+    let installation = Installation::open(context, None).await?;
+    match command {
+        Command::List(args) => list::run(args, &installation).await,
+        Command::Show(args) => show::run(args, &installation).await,
+        Command::Logs(args) => logs::run(args, &installation).await,
+        Command::Message(args) => message::run(args, &installation).await,
+        Command::Resume(args) => resume::run(args, &installation).await,
+        Command::Cancel(args) => cancel::run(args, &installation).await,
+        Command::Diff(args) => diff::run(args, &installation).await,
+        Command::Apply(args) => apply::run(args, &installation).await,
+        Command::Archive(args) => archive::run(args, &installation).await,
+    }
+}
+
+/// A task as a person named it, with the attempt that is meant.
+pub struct Named {
+    /// The task.
+    pub task: Task,
+    /// Its turns, oldest first.
+    pub turns: Vec<Turn>,
+    /// The attempt of the newest turn.
+    pub attempt: Attempt,
+}
+
+/// Finds what a person named: the chosen attempt of the newest turn, or the one named.
+pub async fn find(installation: &Installation, name: AttemptRef) -> anyhow::Result<Named> {
+    let store = &installation.worker.store;
+    let task = store.task(name.task).await.map_err(told)?;
+    let turns = store.turns(task.id).await.map_err(told)?;
+    let attempt = store.attempt(name).await.map_err(told)?;
+    Ok(Named { task, turns, attempt })
+}
+
+/// An error of the store with what to do about it.
+pub fn told(error: StoreError) -> anyhow::Error {
+    let exit = match &error {
+        StoreError::NotFound { .. } | StoreError::NotChosen { .. } => Exit::Usage,
+        _ => Exit::Failed,
+    };
+    stop(exit, format!("{error}: {}", error.advice()))
+}

@@ -1,0 +1,87 @@
+//! `quire task apply`: brings the change into the person's checkout, by 3-way merge.
+
+use std::path::PathBuf;
+
+use quire_domain::ids::AttemptRef;
+use quire_git::{ApplyReport, Conflict, OnConflict};
+use quire_orchestrator::readings;
+
+use crate::commands::task::{find, told};
+use crate::exit::{Exit, usage};
+use crate::installation::Installation;
+use crate::show;
+use crate::show::style::plain;
+
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The task (`42`), or one attempt (`42.3`), which is then the chosen one.
+    task: AttemptRef,
+    /// Another checkout than the one the task began in.
+    #[arg(long, value_name = "PATH")]
+    to: Option<PathBuf>,
+    /// Write what conflicts with conflict markers, instead of changing nothing.
+    #[arg(long)]
+    conflicts: bool,
+}
+
+/// Runs it.
+pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit> {
+    let worker = &installation.worker;
+    let named = find(installation, args.task).await?;
+    let change = readings::change(worker, &named.turns, &named.attempt, false).await?;
+    let Some(change) = change else {
+        return Err(usage(format!("task {} has no change to apply", args.task)));
+    };
+    let path = match args.to {
+        Some(path) => installation.surroundings.current_dir.join(path),
+        None if named.task.repository.starts_with('/') => PathBuf::from(&named.task.repository),
+        None => installation.surroundings.current_dir.clone(),
+    };
+    let checkout = worker.git.inspect(&path).await?;
+    let on_conflict = if args.conflicts { OnConflict::WriteMarkers } else { OnConflict::Refuse };
+    let git = &worker.git;
+    let applied = git.apply(&checkout, &change.store, &change.base, &change.head, on_conflict);
+    let applied = match applied.await? {
+        ApplyReport::AlreadyApplied => {
+            show::err(&format!("{} already holds every change", path.display()));
+            return Ok(Exit::Done);
+        }
+        ApplyReport::Refused(conflicts) => {
+            show::err("nothing was changed, as these files conflict:");
+            list_conflicts(&conflicts);
+            show::err(
+                "commit or put away your own changes first, or write conflict markers with --conflicts",
+            );
+            return Ok(Exit::NotVerified);
+        }
+        ApplyReport::Applied(applied) => applied,
+    };
+    if named.turns.last().is_some_and(|turn| turn.chosen.is_none()) {
+        worker.store.choose(named.attempt.turn, named.attempt.id).await.map_err(told)?;
+    }
+    for (word, paths) in
+        [("written", &applied.written), ("merged", &applied.merged), ("deleted", &applied.deleted)]
+    {
+        for path in paths {
+            show::out(&format!("{word:>8}  {}", plain(&path.to_string(), false)));
+        }
+    }
+    for path in &applied.submodules {
+        let path = plain(&path.to_string(), false);
+        show::err(&format!("left as it is: the submodule {path}; update it yourself"));
+    }
+    if applied.conflicts.is_empty() {
+        show::err("applied as uncommitted changes: look at them with `git diff`, then commit");
+        return Ok(Exit::Done);
+    }
+    show::err("applied with conflicts; resolve these:");
+    list_conflicts(&applied.conflicts);
+    Ok(Exit::NotVerified)
+}
+
+fn list_conflicts(conflicts: &[Conflict]) {
+    for conflict in conflicts {
+        show::err(&format!("  {}", plain(&conflict.to_string(), false)));
+    }
+}

@@ -1,0 +1,88 @@
+//! `quire task list`: tasks, newest first.
+
+use quire_store::ListFilter;
+
+use crate::commands::task::told;
+use crate::exit::Exit;
+use crate::installation::Installation;
+use crate::show::{self, style::duration, table::table};
+
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only tasks in this state, e.g. `working`, `done`, `suspended`; may be given several times.
+    #[arg(long)]
+    state: Vec<String>,
+    /// Only tasks of this checkout.
+    #[arg(long)]
+    here: bool,
+    /// Only tasks whose title holds this text.
+    #[arg(long)]
+    text: Option<String>,
+    /// Archived ones instead.
+    #[arg(long)]
+    archived: bool,
+    /// At most this many.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
+    limit: u32,
+    /// As JSON, a line each.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it.
+pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit> {
+    let current = &installation.surroundings.current_dir;
+    let here = current.ancestors().find(|dir| dir.join(".git").exists());
+    let filter = ListFilter {
+        states: args.state,
+        repository: args.here.then(|| here.unwrap_or(current).display().to_string()),
+        archived: Some(args.archived),
+        text: args.text,
+        limit: args.limit,
+        before: None,
+    };
+    let page = installation.worker.store.list(&filter).await.map_err(told)?;
+    if args.json {
+        for listed in &page.tasks {
+            let line = serde_json::json!({
+                "task": listed.task.number,
+                "title": listed.task.title,
+                "repository": listed.task.repository,
+                "mode": listed.mode,
+                "state": listed.state,
+                "turns": listed.turns,
+                "attempts": listed.attempts.len(),
+                "created_at": listed.task.created_at,
+                "updated_at": listed.updated_at,
+            });
+            show::out(&line.to_string());
+        }
+        return Ok(Exit::Done);
+    }
+    if page.tasks.is_empty() {
+        show::err("no tasks yet: `quire run \"…\"` starts one");
+        return Ok(Exit::Done);
+    }
+    let now = installation.worker.clock.now();
+    let rows: Vec<Vec<String>> = page
+        .tasks
+        .iter()
+        .map(|listed| {
+            vec![
+                listed.task.number.to_string(),
+                listed.state.word().to_owned(),
+                listed.mode.to_string(),
+                format!("{} ago", duration(now.millis_since(listed.updated_at) / 1000 * 1000)),
+                installation.surroundings.short(std::path::Path::new(&listed.task.repository)),
+                listed.task.title.clone(),
+            ]
+        })
+        .collect();
+    let heading = ["task", "state", "mode", "changed", "repository", "title"];
+    show::out(table(&heading, &rows, show::width()).trim_end());
+    if let Some(next) = page.next {
+        show::err(&format!("there are more, before task {next} (--limit)"));
+    }
+    Ok(Exit::Done)
+}

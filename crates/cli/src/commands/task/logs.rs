@@ -1,0 +1,69 @@
+//! `quire task logs`: what an attempt did, event by event; or the whole output of one command.
+
+use std::io::Write;
+
+use quire_domain::ids::{AttemptRef, ChunkId};
+
+use crate::commands::task::{find, told};
+use crate::exit::{Exit, usage};
+use crate::installation::Installation;
+use crate::show::lines::Lines;
+use crate::show::style::Style;
+use crate::show::{self, json};
+
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The task (`42`), or one attempt (`42.3`).
+    task: AttemptRef,
+    /// The whole output of this command, by the six digits in brackets. Control characters are
+    /// made visible on a terminal and left as they are elsewhere.
+    #[arg(long, value_name = "ID")]
+    chunk: Option<ChunkId>,
+    /// Every event, as JSON lines.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Bytes of a chunk that are read at once.
+const PIECE: usize = 1 << 20;
+
+/// Runs it.
+pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit> {
+    let worker = &installation.worker;
+    let named = find(installation, args.task).await?;
+    if let Some(chunk) = &args.chunk {
+        let continued = worker.store.continued(named.attempt.id).await.map_err(told)?;
+        let chunks = worker.record.chunks.of(named.attempt.id, continued);
+        let mut offset = 0;
+        loop {
+            let piece = chunks.piece(chunk, offset, PIECE).await.map_err(|error| {
+                usage(format!("{error}: `quire task logs {}` shows what there is", args.task))
+            })?;
+            if piece.bytes.is_empty() {
+                return Ok(Exit::Done);
+            }
+            offset = piece.offset + piece.bytes.len() as u64;
+            let written = if installation.surroundings.stdout_terminal {
+                let text = String::from_utf8_lossy(&piece.bytes);
+                std::io::stdout().write_all(show::style::plain(&text, true).as_bytes())
+            } else {
+                std::io::stdout().write_all(&piece.bytes)
+            };
+            if written.is_err() {
+                return Ok(Exit::Done);
+            }
+        }
+    }
+    let mut lines = Lines::new(Style::new(installation.surroundings.colour()), show::width());
+    for event in worker.record.events(named.attempt.id).await? {
+        if args.json {
+            show::out(&json::line(named.task.number.0, named.attempt.ordinal, &event));
+        } else {
+            for line in lines.of(&event) {
+                show::out(&line);
+            }
+        }
+    }
+    Ok(Exit::Done)
+}

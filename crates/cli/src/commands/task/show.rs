@@ -1,0 +1,78 @@
+//! `quire task show`: one task: its request, its end, its evidence.
+
+use quire_domain::ids::AttemptRef;
+
+use crate::commands::task::{find, told};
+use crate::exit::Exit;
+use crate::installation::Installation;
+use crate::show::answer::Report;
+use crate::show::style::{Style, plain};
+use crate::show::{self, compare};
+
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The task (`42`), or one attempt (`42.3`).
+    task: AttemptRef,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it.
+pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit> {
+    let worker = &installation.worker;
+    let task = worker.store.task(args.task.task).await.map_err(told)?;
+    let turns = worker.store.turns(task.id).await.map_err(told)?;
+    let Some(turn) = turns.last() else { return Ok(Exit::Failed) };
+    let attempts = worker.store.attempts(turn.id).await.map_err(told)?;
+    let style = Style::new(installation.surroundings.colour());
+    let scripted = installation
+        .models
+        .resolve(Some(&turn.request.model))
+        .await
+        .map_or_else(|_| turn.request.model.starts_with("scripted/"), |model| model.info.scripted);
+    if args.task.ordinal.is_none() && attempts.len() > 1 && turn.chosen.is_none() {
+        let mut ended = Vec::new();
+        for attempt in attempts {
+            let events = worker.record.events(attempt.id).await?;
+            ended.push((attempt.ordinal, attempt.state, events));
+        }
+        show::out(compare::text(task.number, &ended, style).trim_end());
+        return Ok(Exit::Done);
+    }
+    let named = find(installation, args.task).await?;
+    let events = worker.record.events(named.attempt.id).await?;
+    let report = Report::of(&events);
+    if args.json {
+        let value = serde_json::json!({
+            "task": task.number,
+            "title": task.title,
+            "repository": task.repository,
+            "turn": turn.ordinal,
+            "attempt": named.attempt.ordinal,
+            "mode": turn.request.mode,
+            "model": turn.request.model,
+            "prompt": turn.request.prompt,
+            "state": named.attempt.state,
+            "answer": report.answer,
+            "citations": report.citations,
+            "checks": report.checks,
+            "commits": report.commits,
+            "finished": report.finished,
+        });
+        show::out(&serde_json::to_string_pretty(&value)?);
+        return Ok(Exit::Done);
+    }
+    show::out(&style.bold(&format!(
+        "task {} · turn {} · {} · {} · {}",
+        task.number,
+        turn.ordinal,
+        turn.request.mode,
+        turn.request.model,
+        named.attempt.state.word()
+    )));
+    show::out(&format!("{}\n{}", task.repository, plain(turn.request.prompt.trim(), true)));
+    show::out(report.text(style, &args.task.to_string(), scripted).trim_end());
+    Ok(Exit::Done)
+}

@@ -1,0 +1,136 @@
+//! `quire verify`: checks the evidence of a task, offline.
+
+use std::path::PathBuf;
+
+use quire_domain::ids::AttemptRef;
+use quire_evidence::bundle::Bundle;
+use quire_evidence::dsse::Verdict;
+use quire_evidence::keys::PublicKey;
+
+use crate::commands::Context;
+use crate::commands::task::find;
+use crate::exit::{Exit, usage};
+use crate::installation::Installation;
+use crate::show::{self, style::Style};
+
+/// Its arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The task (`42`), one attempt (`42.3`), or the file of an evidence bundle.
+    what: String,
+    /// A public key to trust (PEM), beside this installation's own; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    key: Vec<PathBuf>,
+    /// Repeat each cited command twice at the final commit and compare.
+    #[arg(long)]
+    rerun: bool,
+    /// Write the bundle to this file as well.
+    #[arg(long, value_name = "FILE")]
+    export: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A bundle is at most this long, in bytes.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// Runs it.
+pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
+    let mut trusted = Vec::new();
+    for path in &args.key {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| usage(format!("cannot read the key {}: {error}", path.display())))?;
+        let key = PublicKey::parse(&text)
+            .map_err(|error| usage(format!("{}: {error}", path.display())))?;
+        trusted.push(key);
+    }
+    let style = Style::new(context.surroundings.colour());
+    let file = context.surroundings.current_dir.join(&args.what);
+    if args.what.parse::<AttemptRef>().is_err() {
+        if args.rerun {
+            return Err(usage("--rerun needs a task of this installation, not a file"));
+        }
+        let found = std::fs::metadata(&file).map_err(|error| {
+            usage(format!("`{}` is neither a task nor a file: {error}", args.what))
+        })?;
+        if found.len() > MOST_BYTES {
+            return Err(usage(format!("{} is longer than 1 GiB", file.display())));
+        }
+        let bundle = parse(&std::fs::read_to_string(&file)?)?;
+        return Ok(tell(&bundle, &trusted, style, args.json));
+    }
+    let name: AttemptRef = args.what.parse().map_err(|error| usage(format!("{error}")))?;
+    let installation = Installation::open(context, None).await?;
+    trusted.push(installation.worker.key.public());
+    let named = find(&installation, name).await?;
+    let worker = &installation.worker;
+    let path = quire_orchestrator::seal::bundle_path(worker, named.attempt.id);
+    let bundle = match std::fs::read_to_string(&path) {
+        Ok(text) => parse(&text)?,
+        // It was cut off before its evidence was signed: the log has all of it.
+        Err(_) => quire_orchestrator::seal::seal(worker, named.task.id, named.attempt.id).await?,
+    };
+    if let Some(export) = &args.export {
+        std::fs::write(export, bundle.to_text())?;
+        show::err(&format!("written to {}", export.display()));
+    }
+    let mut exit = tell(&bundle, &trusted, style, args.json);
+    if args.rerun {
+        let reruns = quire_orchestrator::rerun::rerun(worker, &named.task, &named.attempt).await?;
+        for line in &reruns {
+            let text = format!("{}  {}", line.citation, line.text());
+            show::out(&if line.holds() { text } else { style.warn(&text) });
+            if !line.holds() && exit == Exit::Done {
+                exit = Exit::NotVerified;
+            }
+        }
+        if reruns.is_empty() {
+            show::out("no command is cited, so none was repeated");
+        }
+    }
+    Ok(exit)
+}
+
+fn parse(text: &str) -> anyhow::Result<Bundle> {
+    Bundle::parse(text).map_err(|error| usage(error.to_string()))
+}
+
+fn tell(bundle: &Bundle, trusted: &[PublicKey], style: Style, json: bool) -> Exit {
+    let report = bundle.verify(trusted);
+    let exit = if report.trusted() { Exit::Done } else { Exit::NotVerified };
+    let signature = match &report.signature {
+        Verdict::Trusted(key) => format!("signed by a trusted key ({})", key.id()),
+        Verdict::UnknownKey(id) => format!("signed by an unknown key ({id})"),
+        Verdict::Bad(why) => format!("not signed properly: {why}"),
+    };
+    if json {
+        let checks: Vec<_> = report
+            .checks
+            .iter()
+            .map(
+                |(name, result)| serde_json::json!({"check": name, "fault": result.as_ref().err()}),
+            )
+            .collect();
+        let value = serde_json::json!({
+            "intact": report.intact(),
+            "trusted": report.trusted(),
+            "signature": signature,
+            "checks": checks,
+        });
+        show::out(&value.to_string());
+        return exit;
+    }
+    for (name, result) in &report.checks {
+        match result {
+            Ok(()) => show::out(&format!("{}  {name}", style.good("holds "))),
+            Err(why) => show::out(&format!("{}  {name}: {why}", style.bad("broken"))),
+        }
+    }
+    show::out(&signature);
+    show::out(
+        "This proves that the installation with that key recorded this and that nothing was \
+         changed since.\nIt does not prove that whoever runs the installation is honest.",
+    );
+    exit
+}

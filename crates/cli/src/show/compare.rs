@@ -1,0 +1,45 @@
+//! Several attempts at one turn, side by side.
+
+use quire_domain::attempt::AttemptState;
+use quire_domain::event::Event;
+use quire_domain::ids::TaskNumber;
+
+use super::answer::Report;
+use super::style::{Style, duration, fit};
+use super::table::table;
+
+/// A table of the attempts, the first lines of their answers, and how to go on.
+pub fn text(number: TaskNumber, ended: &[(u8, AttemptState, Vec<Event>)], style: Style) -> String {
+    let mut rows = Vec::new();
+    let mut answers = String::new();
+    for (ordinal, state, events) in ended {
+        let report = Report::of(events);
+        let (passed, all) = report.checks_passed();
+        let spent = report.finished.map(|finished| finished.spent).unwrap_or_default();
+        rows.push(vec![
+            format!("{number}.{ordinal}"),
+            state.word().to_owned(),
+            if all == 0 { "–".to_owned() } else { format!("{passed} of {all}") },
+            report.diff_stat().map_or_else(|| "none".to_owned(), |stat| stat.to_string()),
+            spent.cost.to_string(),
+            duration(spent.wall_ms),
+        ]);
+        if let Some(answer) = report.answer {
+            answers.push_str(&format!(
+                "\n{}  {}\n",
+                style.bold(&format!("{number}.{ordinal}")),
+                fit(&answer.text, 400)
+            ));
+        }
+    }
+    let heading = ["attempt", "end", "checks", "change", "cost", "time"];
+    let mut text = table(&heading, &rows, super::width());
+    text.push_str(&answers);
+    text.push_str(&format!(
+        "\n{}\n  quire task show {number}.1            the whole of one\n  \
+         quire task diff {number}.1 {number}.2     one against another\n  \
+         quire task apply {number}.1           choose it and bring it into your checkout\n",
+        style.bold("Next"),
+    ));
+    text
+}

@@ -1,0 +1,152 @@
+//! Colour and the few signs we use. Everything reads the same without colour.
+
+/// Whether and how to paint.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    colour: bool,
+}
+
+impl Style {
+    /// Paints if `colour`.
+    pub fn new(colour: bool) -> Self {
+        Self { colour }
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.colour && !text.is_empty() {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// A heading.
+    pub fn bold(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    /// What may be overlooked.
+    pub fn dim(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    /// What went well.
+    pub fn good(self, text: &str) -> String {
+        self.paint("32", text)
+    }
+
+    /// What went wrong.
+    pub fn bad(self, text: &str) -> String {
+        self.paint("31", text)
+    }
+
+    /// What a reader should know.
+    pub fn warn(self, text: &str) -> String {
+        self.paint("33", text)
+    }
+
+    /// Names of things: files, ids.
+    pub fn name(self, text: &str) -> String {
+        self.paint("36", text)
+    }
+}
+
+/// A duration as people say it: `8 ms`, `2.4 s`, `3 m 05 s`, `2 h 03 m`.
+pub fn duration(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
+        60_000..3_600_000 => format!("{} m {:02} s", ms / 60_000, ms % 60_000 / 1_000),
+        _ => format!("{} h {:02} m", ms / 3_600_000, ms % 3_600_000 / 60_000),
+    }
+}
+
+/// A number with thousands apart: `3,330`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A size: `512 B`, `16 kB`, `1.2 GB`.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut scale = 1u64;
+    let mut unit = 0;
+    while bytes / scale >= 1_000 && unit + 1 < UNITS.len() {
+        scale *= 1_000;
+        unit += 1;
+    }
+    let whole = bytes / scale;
+    if unit == 0 || whole >= 10 {
+        format!("{whole} {}", UNITS[unit])
+    } else {
+        format!("{whole}.{} {}", bytes % scale * 10 / scale, UNITS[unit])
+    }
+}
+
+/// Text from elsewhere made safe for a terminal: control characters and bidirectional marks
+/// become visible signs, a tab stays. Newlines stay where `lines`.
+pub fn plain(text: &str, lines: bool) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\t' => c,
+            '\n' if lines => c,
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}'..='\u{200f}' => {
+                '\u{fffd}'
+            }
+            c if c.is_control() => match u32::from(c) {
+                code @ 0..0x20 => char::from_u32(0x2400 + code).unwrap_or('\u{fffd}'),
+                0x7f => '\u{2421}',
+                _ => '\u{fffd}',
+            },
+            c => c,
+        })
+        .collect()
+}
+
+/// One line of at most `width` characters, its end cut with `…`.
+pub fn fit(text: &str, width: usize) -> String {
+    let one_line = plain(text.trim(), true).replace('\n', " ⏎ ");
+    if one_line.chars().count() <= width {
+        one_line
+    } else {
+        let mut cut: String = one_line.chars().take(width.saturating_sub(1)).collect();
+        cut.push('…');
+        cut
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_counts_and_sizes_read_well() {
+        assert_eq!(
+            [8, 2_430, 185_000, 7_380_000].map(duration),
+            ["8 ms", "2.4 s", "3 m 05 s", "2 h 03 m"]
+        );
+        assert_eq!([0, 999, 3_330, 1_234_567].map(count), ["0", "999", "3,330", "1,234,567"]);
+        assert_eq!(
+            [0, 999, 1_000, 16_384, 1_250_000_000].map(size),
+            ["0 B", "999 B", "1.0 kB", "16 kB", "1.2 GB"]
+        );
+    }
+
+    #[test]
+    fn nothing_from_elsewhere_drives_the_terminal() {
+        assert_eq!(
+            plain("a\x1b]52;c;x\x07\tb\u{9b}\u{202e}", false),
+            "a␛]52;c;x␇\tb\u{fffd}\u{fffd}"
+        );
+        assert_eq!(fit("one\ntwo", 20), "one ⏎ two");
+        assert_eq!(fit("abcdef", 4), "abc…");
+    }
+}
