@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use quire_domain::budget::Price;
+use quire_domain::model::ModelInfo;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -238,6 +239,13 @@ impl Catalogue {
         self.providers.iter().find(|provider| provider.id == id)
     }
 
+    /// What is known of all listed models, by their full names.
+    pub fn infos(&self) -> impl Iterator<Item = ModelInfo> {
+        self.providers
+            .iter()
+            .flat_map(|provider| provider.models.iter().map(|model| provider.info(model)))
+    }
+
     /// The names of all environment variables that matter, for the one caller that reads them.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.providers
@@ -258,6 +266,18 @@ impl Catalogue {
 }
 
 impl Provider {
+    /// What is known of one of its models.
+    fn info(&self, model: &ModelEntry) -> ModelInfo {
+        ModelInfo {
+            name: format!("{}/{}", self.id, model.name),
+            window_tokens: model.abilities.window_tokens,
+            max_output_tokens: model.abilities.max_output_tokens,
+            images: model.abilities.images,
+            price: model.price.clone().or_else(|| self.free.then(price::nothing)),
+            scripted: self.scripted,
+        }
+    }
+
     /// The entry for a model by its name or another of its names.
     pub fn model(&self, name: &str) -> Option<&ModelEntry> {
         self.models

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -12,6 +12,7 @@ use quire_domain::model::{Model, ModelError, ModelInfo, ModelRequest, ReplyDelta
 use quire_domain::transcript::{Reply, StopReason};
 use reqwest::Response;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde_json::Map;
 
 use crate::catalogue::Dialect;
 use crate::dialect::{self, Reader};
@@ -60,11 +61,13 @@ impl Client {
     /// A model that is asked through this client.
     pub fn connect(self: &Arc<Self>, model: ResolvedModel) -> Arc<dyn Model> {
         let gateway = self.gateway(&model);
+        self.http.prepare(&model.base_url);
         Arc::new(RemoteModel {
             client: Arc::clone(self),
             gateway,
             model,
             speaks_chat_only: AtomicBool::new(false),
+            plainer: OnceLock::new(),
         })
     }
 
@@ -85,6 +88,8 @@ struct RemoteModel {
     model: ResolvedModel,
     /// The server at an address of the person's own turned out not to know Responses.
     speaks_chat_only: AtomicBool,
+    /// The same without the catalogue's further fields, once the provider refused one of them.
+    plainer: OnceLock<ResolvedModel>,
 }
 
 #[async_trait]
@@ -96,7 +101,7 @@ impl Model for RemoteModel {
     async fn reply(&self, request: ModelRequest<'_>) -> Result<Reply, ModelError> {
         let images = Images::open(&request, self.model.info.images).await;
         let mut dialect = self.dialect();
-        let mut body = dialect::body(dialect, &self.model, &request, &images);
+        let mut body = dialect::body(dialect, self.model(), &request, &images);
         let mut tries = 0;
         loop {
             tries += 1;
@@ -109,7 +114,14 @@ impl Model for RemoteModel {
                 Fault::Fatal(error) if dialect == Dialect::Responses && self.lacks_path(&error) => {
                     self.speaks_chat_only.store(true, Ordering::Relaxed);
                     dialect = Dialect::Chat;
-                    body = dialect::body(dialect, &self.model, &request, &images);
+                    body = dialect::body(dialect, self.model(), &request, &images);
+                    continue;
+                }
+                Fault::Fatal(error) if self.refuses_fields(&error) => {
+                    let plain = ResolvedModel { request: Map::new(), ..self.model.clone() };
+                    // Another request may have come to the same end meanwhile.
+                    let _ = self.plainer.set(plain);
+                    body = dialect::body(dialect, self.model(), &request, &images);
                     continue;
                 }
                 Fault::Fatal(error) => return Err(error),
@@ -145,6 +157,20 @@ impl RemoteModel {
             && matches!(error, ModelError::Rejected { status: 404 | 405 | 501, .. })
     }
 
+    fn model(&self) -> &ResolvedModel {
+        self.plainer.get().unwrap_or(&self.model)
+    }
+
+    /// Whether the provider refused one of the fields that the catalogue adds and that it can do
+    /// without: some are for verified accounts only, and some are given up with a new model.
+    fn refuses_fields(&self, error: &ModelError) -> bool {
+        let ModelError::Rejected { status: 400 | 403 | 422, message, .. } = error else {
+            return false;
+        };
+        let message = message.to_lowercase();
+        self.model().request.keys().any(|field| message.contains(field.as_str()))
+    }
+
     async fn one_try(
         &self,
         dialect: Dialect,
@@ -170,7 +196,7 @@ impl RemoteModel {
     /// Sends the request and gives the answer, if it is a success.
     async fn send(&self, dialect: Dialect, body: Bytes) -> Result<Response, Fault> {
         let settings = &self.client.settings;
-        let http = self.client.http.for_url(&self.model.base_url).map_err(Fault::broken)?;
+        let http = self.client.http.for_url(&self.model.base_url).await.map_err(Fault::broken)?;
         let url = format!("{}{}", self.model.base_url, dialect::path(dialect));
         let sending = http.post(url).headers(self.headers(dialect)?).body(body).send();
         let response = tokio::time::timeout(settings.idle_timeout, sending)
@@ -290,15 +316,16 @@ impl RemoteModel {
         Ok(headers)
     }
 
-    /// How long to wait before the next try: what the provider asks for, else half a second
-    /// doubled each time up to 30 s, of which chance takes off up to a half.
+    /// How long to wait before the next try: what the provider asks for, else half a second (two
+    /// where it is busy) doubled each time up to 30 s, of which chance takes off up to a half.
     fn wait(&self, tries: u32, again: &Again) -> Duration {
         let chance = self.client.settings.pace.chance();
         if let Some(after) = again.after {
             // Not all at the same moment.
             return after + Duration::from_millis(250).mul_f64(chance);
         }
-        let doubled = Duration::from_millis(500) * 2_u32.saturating_pow(tries.min(10) - 1);
+        let first = if again.everyone { 2_000 } else { 500 };
+        let doubled = Duration::from_millis(first) * 2_u32.saturating_pow(tries.min(10) - 1);
         doubled.min(Duration::from_secs(30)).mul_f64(0.5 + chance / 2.0)
     }
 

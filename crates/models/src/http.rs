@@ -10,32 +10,66 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::catalogue::Dialect;
 
 /// Clients of one process: one for this machine, one for the world, each built when first needed.
+#[derive(Clone)]
 pub(crate) struct HttpClients {
-    connect_timeout: Duration,
-    near: OnceLock<reqwest::Client>,
-    far: OnceLock<reqwest::Client>,
+    clients: Arc<Clients>,
 }
+
+struct Clients {
+    connect_timeout: Duration,
+    near: OnceLock<Built>,
+    far: OnceLock<Built>,
+}
+
+/// A client, or why there is none.
+type Built = Result<reqwest::Client, String>;
 
 impl HttpClients {
     pub(crate) fn new(connect_timeout: Duration) -> Self {
-        Self { connect_timeout, near: OnceLock::new(), far: OnceLock::new() }
+        let clients = Clients { connect_timeout, near: OnceLock::new(), far: OnceLock::new() };
+        Self { clients: Arc::new(clients) }
     }
 
-    /// The client for `base_url`. Certificates are only loaded for `https`, and proxies are only
-    /// looked for where the address is not this machine's.
-    pub(crate) fn for_url(&self, base_url: &str) -> Result<reqwest::Client, String> {
-        let near =
-            Url::parse(base_url).is_ok_and(|url| url.scheme() == "http" && is_loopback(&url));
-        let (cell, roots): (_, fn() -> RootCertStore) =
-            if near { (&self.near, RootCertStore::empty) } else { (&self.far, world_roots) };
-        if let Some(client) = cell.get() {
-            return Ok(client.clone());
+    /// Begins to build the client for `base_url` where that takes long: reading the machine's
+    /// certificates takes some 10 ms, which can pass while a sandbox is prepared.
+    pub(crate) fn prepare(&self, base_url: &str) {
+        if !is_near(base_url) {
+            let clients = Arc::clone(&self.clients);
+            // Without a thread of its own it is built when it is needed.
+            let name = "certificates".to_owned();
+            let _ = std::thread::Builder::new().name(name).spawn(move || {
+                // Why there is none, the first request is told.
+                let _ = clients.far();
+            });
         }
-        let built = self.build(near, roots())?;
-        Ok(cell.get_or_init(|| built).clone())
     }
 
-    fn build(&self, near: bool, roots: RootCertStore) -> Result<reqwest::Client, String> {
+    /// The client for `base_url`. Certificates are only loaded for other machines, and proxies
+    /// only looked for there.
+    pub(crate) async fn for_url(&self, base_url: &str) -> Built {
+        if is_near(base_url) {
+            return self.clients.near();
+        }
+        if let Some(built) = self.clients.far.get() {
+            return built.clone();
+        }
+        let clients = Arc::clone(&self.clients);
+        tokio::task::spawn_blocking(move || clients.far())
+            .await
+            .unwrap_or_else(|error| Err(format!("cannot set up the HTTP client: {error}")))
+    }
+}
+
+impl Clients {
+    fn near(&self) -> Built {
+        self.near.get_or_init(|| self.build(true, RootCertStore::empty())).clone()
+    }
+
+    fn far(&self) -> Built {
+        self.far.get_or_init(|| self.build(false, world_roots())).clone()
+    }
+
+    fn build(&self, near: bool, roots: RootCertStore) -> Built {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -104,6 +138,11 @@ pub(crate) fn check_base_url(base_url: &str) -> Result<(), String> {
         return Err("it holds a password; give the key by its variable".to_owned());
     }
     Ok(())
+}
+
+/// Whether it is plain HTTP on this machine.
+fn is_near(base_url: &str) -> bool {
+    Url::parse(base_url).is_ok_and(|url| url.scheme() == "http" && is_loopback(&url))
 }
 
 fn is_loopback(url: &Url) -> bool {

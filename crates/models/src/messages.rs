@@ -30,7 +30,9 @@ pub(crate) fn body(model: &ResolvedModel, request: &ModelRequest<'_>, images: &I
     let mut body = Body::new(capacity(request, images));
     body.field("model", &model.model);
     body.field("stream", &true);
-    body.field("max_tokens", &model.info.max_output_tokens);
+    // The API refuses a request whose input and this together exceed the window.
+    let quarter = model.info.window_tokens / 4;
+    body.field("max_tokens", &model.info.max_output_tokens.min(quarter));
     let on_blocks = model.cache_marks == CacheMarks::Blocks;
     if model.cache_marks == CacheMarks::Automatic {
         body.field("cache_control", &mark());

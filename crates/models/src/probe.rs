@@ -140,7 +140,7 @@ struct ListedModel {
 pub(crate) async fn local_server(base_url: String, settings: &Settings) -> Option<LocalServer> {
     const LIST_LIMIT: usize = 1024 * 1024;
     let ask = async {
-        let client = HttpClients::new(settings.probe_timeout).for_url(&base_url).ok()?;
+        let client = HttpClients::new(settings.probe_timeout).for_url(&base_url).await.ok()?;
         let mut response = client.get(format!("{base_url}/models")).send().await.ok()?;
         if !response.status().is_success() {
             return None;

@@ -85,6 +85,34 @@ async fn a_compatible_server_without_responses_is_asked_by_chat() {
 }
 
 #[tokio::test]
+async fn a_field_that_the_provider_refuses_and_can_do_without_is_left_out() {
+    let words = "Your organization must be verified to generate reasoning summaries.";
+    let fault = Fault {
+        times: 9,
+        when: Some("\"summary\":\"auto\"".to_owned()),
+        status: Some(400),
+        message: Some(words.to_owned()),
+        ..Fault::default()
+    };
+    let stage = Stage::turns([Turn::say("well").after(fault), Turn::say("still well")]).await;
+    let settings = Settings::with_base_url("openai", &stage.server.url());
+    let resolved =
+        Catalogue::load(None).unwrap().resolve(Some("gpt-6.1-sol"), &settings).await.unwrap();
+    let model = connect(resolved, &settings);
+    let reply = stage::ask(model.as_ref(), &[user("go")], &stage.ears).await.unwrap();
+    assert_eq!(reply.text(), "well");
+    let items = [user("go"), quire_domain::transcript::Item::Reply(reply), user("on")];
+    stage::ask(model.as_ref(), &items, &stage.ears).await.unwrap();
+    let asked: Vec<bool> = stage
+        .server
+        .requests()
+        .iter()
+        .map(|request| String::from_utf8_lossy(&request.body).contains("\"summary\":\"auto\""))
+        .collect();
+    assert_eq!(asked, [true, false, false]);
+}
+
+#[tokio::test]
 async fn the_key_goes_to_its_provider_in_the_header_of_the_dialect() {
     use quire_domain::secret::Secret;
     for (provider, model, header) in [

@@ -112,6 +112,8 @@ pub struct ScriptUsage {
 pub struct Fault {
     /// How many tries of the same request meet it.
     pub times: u32,
+    /// Only a request that holds this text meets it.
+    pub when: Option<String>,
     /// The status of an error.
     pub status: Option<u16>,
     /// The error's code, e.g. `insufficient_quota`.
@@ -138,6 +140,7 @@ impl Default for Fault {
     fn default() -> Self {
         Self {
             times: 1,
+            when: None,
             status: None,
             code: None,
             message: None,

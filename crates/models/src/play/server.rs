@@ -187,6 +187,11 @@ impl State {
     /// The fault that this request meets, if it has not met it often enough.
     fn meet<'t>(&self, turn: &'t Turn, path: &str, body: &Bytes) -> Option<&'t Fault> {
         let fault = turn.fault.as_ref()?;
+        if let Some(text) = &fault.when
+            && !String::from_utf8_lossy(body).contains(text)
+        {
+            return None;
+        }
         let mut hasher = DefaultHasher::new();
         (path, body).hash(&mut hasher);
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
