@@ -84,8 +84,9 @@ impl<T, E: Into<io::Error>> Step<T> for Result<T, E> {
 /// Becomes process 1 of a sandbox; reports what fails and ends.
 pub fn run(seed: Seed<'_>) -> ! {
     match build(&seed) {
-        Ok(degraded) => {
-            answer(&seed.socket, &Answer::Ready { degraded });
+        Ok((degraded, upper)) => {
+            answer(&seed.socket, &Answer::Ready { degraded }, upper.as_ref());
+            drop(upper);
             let (socket, life) = (seed.socket.as_raw_fd(), seed.life.as_raw_fd());
             // What follows never returns, so nothing of this is dropped; only pages matter now.
             std::mem::forget(seed);
@@ -93,31 +94,34 @@ pub fn run(seed: Seed<'_>) -> ! {
         }
         Err(StepError { step, source }) => {
             let errno = source.raw_os_error().unwrap_or(libc::EIO);
-            answer(&seed.socket, &Answer::Failed { step, errno });
+            answer(&seed.socket, &Answer::Failed { step, errno }, None);
             sys::exit_now(71)
         }
     }
 }
 
-fn answer(socket: &OwnedFd, answer: &Answer) {
+fn answer(socket: &OwnedFd, answer: &Answer, fd: Option<&OwnedFd>) {
     if let Ok(bytes) = serde_json::to_vec(answer) {
-        let _ = wire::send(socket, &bytes, &[], SendFlags::empty());
+        let fds: Vec<_> = fd.map(AsFd::as_fd).into_iter().collect();
+        let _ = wire::send(socket, &bytes, &fds, SendFlags::empty());
     }
 }
 
-/// All steps in order.
-fn build(seed: &Seed<'_>) -> Result<Vec<String>, StepError> {
+/// All steps in order. Gives what is weaker than it should be, and an upper in memory, which the
+/// host could not open by itself.
+fn build(seed: &Seed<'_>) -> Result<(Vec<String>, Option<OwnedFd>), StepError> {
     let mut degraded = Vec::new();
     wait_for_go(&seed.go).step("wait for the id maps")?;
     lock::become_root_inside().step("switch to the mapped ids")?;
     let root = base::make_root(&seed.plan, &seed.opened)?;
+    let upper = overlay::memory_upper(&seed.plan).step("open the upper")?;
     proc::mount(&root, &mut degraded)?;
     overlay::mount_all(&seed.plan, &seed.opened, &root)?;
     base::finish(&seed.plan, &root)?;
     base::enter(root.as_fd())?;
     lock::network_and_name().step("raise the loopback device")?;
     lock::lock(&seed.plan, seed.filter, &mut degraded)?;
-    Ok(degraded)
+    Ok((degraded, upper))
 }
 
 fn wait_for_go(go: &OwnedFd) -> io::Result<()> {

@@ -66,3 +66,9 @@ pub fn pack<const N: usize>(numbers: [u32; N]) -> ([u8; PACKET], usize) {
     }
     (packet, (N * 4).min(PACKET))
 }
+
+/// The low and the high half of a number.
+pub fn halves(number: u64) -> (u32, u32) {
+    let bytes = number.to_le_bytes();
+    (crate::wire::u32_at(&bytes, 0), crate::wire::u32_at(&bytes, 4))
+}

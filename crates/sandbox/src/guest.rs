@@ -3,8 +3,8 @@
 //! It uses nothing but system calls, and its loop allocates nothing. What needs memory (reading
 //! and changing files) is done by children that live for one request.
 
-mod change;
-mod fold;
+pub mod change;
+pub mod fold;
 mod helper;
 mod read;
 mod serve;

@@ -1,13 +1,16 @@
 //! The native backend: namespaces, overlays and filters of this Linux.
 
 mod backend;
+mod changes;
 mod command;
 mod etc;
 mod files;
+mod groups;
 mod guest;
 mod planning;
 mod sandbox;
 mod slots;
 mod upper;
+mod watch;
 
 pub use backend::{NativeBackend, NativeConfig};

@@ -31,6 +31,8 @@ pub struct Plan {
     pub idmapped: bool,
     /// Uid 0 inside with the capabilities of package managers, in place of uid 1000 without.
     pub setup: bool,
+    /// Whether it was folded before: then `/tmp` is brought back.
+    pub unfolding: bool,
     /// The home directory, made if absent.
     pub home: PathBuf,
     /// The working directory, made if absent.

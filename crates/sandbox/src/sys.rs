@@ -110,7 +110,10 @@ pub unsafe fn fork_into(flags: libc::c_int) -> io::Result<Option<(i32, OwnedFd)>
     match check(pid)? {
         0 => Ok(None),
         // SAFETY: the kernel wrote a descriptor of ours.
-        pid => Ok(Some((pid as i32, unsafe { OwnedFd::from_raw_fd(pidfd) }))),
+        pid => {
+            let pid = i32::try_from(pid).map_err(io::Error::other)?;
+            Ok(Some((pid, unsafe { OwnedFd::from_raw_fd(pidfd) })))
+        }
     }
 }
 
@@ -125,7 +128,7 @@ pub fn prctl(option: libc::c_int, value: libc::c_ulong) -> io::Result<libc::c_in
     let result = unsafe {
         libc::prctl(option, value, 0 as libc::c_ulong, 0 as libc::c_ulong, 0 as libc::c_ulong)
     };
-    check(result.into()).map(|value| value as libc::c_int)
+    check(result.into()).map(|_| result)
 }
 
 /// Sets effective, permitted and inheritable capabilities alike, as a bit set.
@@ -142,11 +145,9 @@ pub fn set_capabilities(bits: u64) -> io::Result<()> {
         inheritable: u32,
     }
     let header = Header { version: 0x2008_0522, pid: 0 };
-    let half = |bits: u64| {
-        let bits = (bits & u64::from(u32::MAX)) as u32;
-        Data { effective: bits, permitted: bits, inheritable: 0 }
-    };
-    let data = [half(bits), half(bits >> 32)];
+    let half = |bits: u32| Data { effective: bits, permitted: bits, inheritable: 0 };
+    let (low, high) = crate::frames::halves(bits);
+    let data = [half(low), half(high)];
     // SAFETY: both structures have the layout of version 3 and outlive the call.
     let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) };
     check(result).map(drop)

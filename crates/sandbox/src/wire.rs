@@ -9,6 +9,8 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// The most descriptors that travel with one message.
 pub const MAX_FDS: usize = 8;
@@ -114,6 +116,13 @@ pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
 pub fn set_nonblocking(fd: impl AsFd) -> io::Result<()> {
     let flags = rustix::fs::fcntl_getfl(&fd)?;
     Ok(rustix::fs::fcntl_setfl(&fd, flags | rustix::fs::OFlags::NONBLOCK)?)
+}
+
+/// Watches a descriptor for the runtime's event loop.
+pub fn watch(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` gives the same descriptor for as long as it lives, and the watch owns
+    // it.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, interest) }?)
 }
 
 /// The number of a descriptor for raw calls.

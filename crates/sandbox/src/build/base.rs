@@ -8,7 +8,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, U
 
 use super::tree::{self, Kind};
 use super::{Opened, Step, StepError, System, devices, overlay};
-use crate::plan::{MountPlan, Plan, RootPlan, UpperPlan};
+use crate::plan::{Plan, RootPlan, UpperPlan};
 use crate::sys;
 
 /// Where mounts wait for their place, below the new root.
@@ -38,7 +38,7 @@ pub fn make_root(plan: &Plan, opened: &Opened) -> Result<OwnedFd, StepError> {
         let step = format!("show /{name}");
         match system {
             System::Link(target) => {
-                rustix::fs::symlinkat(target, &root, name.as_str()).step(&step)?
+                rustix::fs::symlinkat(target, &root, name.as_str()).step(&step)?;
             }
             System::Mount(mount) => {
                 let place = tree::place(&root, Path::new(name), Kind::Directory).step(&step)?;
@@ -106,6 +106,11 @@ pub fn finish(plan: &Plan, root: &OwnedFd) -> Result<(), StepError> {
         Ok(()) | Err(rustix::io::Errno::EXIST) => {}
         Err(error) => return Err(error).step("make the journal's directory"),
     }
+    if plan.unfolding {
+        // A descriptor of the root, as a path that rustix's callers of std can use.
+        let root = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(root));
+        crate::guest::fold::restore(Path::new(&root)).step("bring back /tmp")?;
+    }
     for path in [&plan.home, &plan.workdir] {
         tree::place(root, path, Kind::Directory)
             .step(&format!("make the directory {}", path.display()))?;
@@ -124,13 +129,6 @@ pub fn enter(root: BorrowedFd<'_>) -> Result<(), StepError> {
     rustix::process::pivot_root(c".", c".").step("pivot the root")?;
     rustix::mount::unmount(c".", UnmountFlags::DETACH).step("let go of the host's tree")?;
     rustix::process::chdir(c"/").step("enter the root")
-}
-
-/// Whether the plan mounts an overlay of its own at `target`.
-pub fn overlaid(plan: &Plan, target: &str) -> bool {
-    plan.mounts.iter().any(|mount| {
-        matches!(mount, MountPlan::Overlay { .. }) && mount.target() == Path::new(target)
-    })
 }
 
 /// Whether the upper lies in memory.

@@ -11,6 +11,9 @@ use crate::sys;
 const SETUP_CAPABILITIES: u64 =
     1 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 18 | 1 << 31;
 
+/// `IFF_UP | IFF_RUNNING`.
+const IFF_UP_RUNNING: libc::c_short = 0x41;
+
 /// The last capability number that is tried; the kernel refuses those it does not know.
 const LAST_CAPABILITY: u32 = 63;
 
@@ -42,7 +45,7 @@ pub fn network_and_name() -> io::Result<()> {
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     request.ifr_name[0] = b'l'.cast_signed() as libc::c_char;
     request.ifr_name[1] = b'o'.cast_signed() as libc::c_char;
-    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    request.ifr_ifru.ifru_flags = IFF_UP_RUNNING;
     // SAFETY: the call reads `request`, which outlives it.
     let result =
         unsafe { libc::ioctl(crate::wire::raw(&socket), libc::SIOCSIFFLAGS, &raw const request) };

@@ -38,6 +38,15 @@ pub fn stage_upper(plan: &Plan, opened: &Opened, small: &OwnedFd) -> Result<(), 
     }
 }
 
+/// A handle on an upper in memory.
+pub fn memory_upper(plan: &Plan) -> io::Result<Option<OwnedFd>> {
+    if !super::base::in_memory(plan) {
+        return Ok(None);
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(Some(rustix::fs::open(UPPER, flags, Mode::empty())?))
+}
+
 /// Makes the overlay that is the root, attached on the stage.
 pub fn mount_root(plan: &Plan, opened: &Opened, small: &OwnedFd) -> Result<OwnedFd, StepError> {
     let root = writable(plan, ROOT_NAME, &opened.root).step("make the root overlay")?;

@@ -47,7 +47,7 @@ pub fn mount(root: &OwnedFd, degraded: &mut Vec<String>) -> Result<(), StepError
         let step = format!("close /proc/{name}");
         match sys::detached(&own, Path::new(name), true, sys::ATTR_RDONLY, None) {
             Ok(view) => {
-                sys::attach(&view, tree::open(&own, Path::new(name)).step(&step)?).step(&step)?
+                sys::attach(&view, tree::open(&own, Path::new(name)).step(&step)?).step(&step)?;
             }
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
             Err(error) => return Err(error).step(&step),

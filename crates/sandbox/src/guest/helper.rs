@@ -5,15 +5,15 @@ use std::io::Write as _;
 use std::os::fd::OwnedFd;
 
 use super::serve::Descriptors;
-use crate::frames::{answer, pack};
+use crate::frames::{self, answer, pack};
 use crate::sys;
 
 /// Forks; the child does the work with the request and the answer's pipe, and ends.
-pub fn run(fds: &mut Descriptors, work: impl FnOnce(OwnedFd, File)) {
+pub fn run(fds: &mut Descriptors, work: impl FnOnce(&OwnedFd, File)) {
     let (Some(request), Some(answer)) = (fds.take(0), fds.take(1)) else { return };
     // SAFETY: the guest has one thread.
     if unsafe { libc::fork() } == 0 {
-        work(request, File::from(answer));
+        work(&request, File::from(answer));
         sys::exit_now(0);
     }
     // A fork that failed shows as a closed pipe.
@@ -21,8 +21,7 @@ pub fn run(fds: &mut Descriptors, work: impl FnOnce(OwnedFd, File)) {
 
 /// Writes the head of an answer.
 pub fn head(to: &mut File, code: u32, errno: i32, number: u64) {
-    let low = (number & u64::from(u32::MAX)) as u32;
-    let high = (number >> 32) as u32;
+    let (low, high) = frames::halves(number);
     let (packet, _) = pack([code, errno.cast_unsigned(), low, high]);
     let _ = to.write_all(&packet[..answer::HEAD]);
 }

@@ -15,8 +15,8 @@ use crate::wire;
 const PATH_LIMIT: usize = 64 * 1024;
 
 /// Reads the file that the request names and writes it to `to`, at most `limit` bytes.
-pub fn read(request: OwnedFd, limit: u64, mut to: File) {
-    match open(&request) {
+pub fn read(request: &OwnedFd, limit: u64, mut to: File) {
+    match open(request) {
         Ok(Opened::File(file, size)) if size <= limit => {
             head(&mut to, answer::DONE, 0, size);
             // It may grow while it is read: never more than was asked for.

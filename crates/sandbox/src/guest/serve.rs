@@ -1,6 +1,6 @@
 //! The guest's loop.
 
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd};
 
 use super::start::{self, Start};
 use super::terminal::Terminals;
@@ -207,9 +207,11 @@ impl Descriptors {
             let control = libc::CMSG_FIRSTHDR(&raw const message);
             if !control.is_null() && (*control).cmsg_type == libc::SCM_RIGHTS {
                 let bytes = (*control).cmsg_len as usize - libc::CMSG_LEN(0) as usize;
-                let numbers = libc::CMSG_DATA(control).cast::<i32>();
+                let bytes_of = libc::CMSG_DATA(control);
                 for index in 0..bytes / 4 {
-                    let fd = OwnedFd::from_raw_fd(numbers.add(index).read_unaligned());
+                    let mut number = [0; 4];
+                    std::ptr::copy_nonoverlapping(bytes_of.add(index * 4), number.as_mut_ptr(), 4);
+                    let fd = OwnedFd::from_raw_fd(i32::from_ne_bytes(number));
                     if let Some(slot) = self.0.get_mut(index) {
                         *slot = Some(fd);
                     }
@@ -218,10 +220,4 @@ impl Descriptors {
             length
         }
     }
-}
-
-/// Borrows a descriptor by its number.
-pub fn borrow(fd: &OwnedFd) -> BorrowedFd<'_> {
-    // SAFETY: the owner outlives what is given.
-    unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) }
 }

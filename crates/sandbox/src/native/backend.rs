@@ -10,14 +10,16 @@ use async_trait::async_trait;
 use quire_domain::sandbox::{
     IsolationReport, Sandbox, SandboxBackend, SandboxBase, SandboxError, SandboxSpec, Upper,
 };
+use rustix::fs::{Mode, OFlags};
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::Mutex;
 
-use super::guest::{Guest, PATIENCE, creating, next_answer};
+use super::groups::{Group, Groups};
+use super::guest::{Guest, Met, PATIENCE, creating, next_answer};
 use super::planning::{self, Ids};
 use super::sandbox::NativeSandbox;
 use super::slots::{Slot, Slots};
+use super::watch::{Watched, watch};
 use super::{etc, upper};
 use crate::plan::{Abilities, Answer, Request};
 use crate::zygote::FIRST_ID;
@@ -43,9 +45,20 @@ pub struct Maker {
     zygote: Zygote,
     state_dir: PathBuf,
     abilities: Abilities,
-    slots: Arc<Slots>,
+    groups: Groups,
+    /// Where each sandbox has a range of its own.
+    slots: Option<Arc<Slots>>,
     /// The copy of `/etc` by home; checked once in the life of this process.
     etc: Mutex<HashMap<PathBuf, PathBuf>>,
+}
+
+/// Which life of a sandbox a guest is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// It is new.
+    First,
+    /// It was folded.
+    Unfolded,
 }
 
 /// A guest and what it holds of the machine's.
@@ -59,6 +72,10 @@ pub struct Made {
     pub owner: Option<u32>,
     /// What is weaker in it than it should be.
     pub degraded: Vec<String>,
+    /// What it writes to.
+    pub upper: Arc<OwnedFd>,
+    /// Its control groups.
+    pub group: Group,
 }
 
 impl NativeBackend {
@@ -67,13 +84,23 @@ impl NativeBackend {
     pub async fn new(zygote: Zygote, config: NativeConfig) -> Result<Self, SandboxError> {
         let state_dir = config.state_dir;
         std::fs::create_dir_all(&state_dir).map_err(creating("make the state directory"))?;
-        let slots = Slots::open(&state_dir).map_err(creating("open the table of id ranges"))?;
-        let abilities = match ask(&zygote, &Request::Probe).await? {
-            Answer::Abilities(abilities) => abilities,
-            _ => return Err(SandboxError::Gone("the zygote gave an answer out of place".into())),
+        let Answer::Abilities(abilities) = ask(&zygote, &Request::Probe).await? else {
+            return Err(SandboxError::Gone("the zygote gave an answer out of place".into()));
         };
-        let maker =
-            Maker { zygote, state_dir, abilities, slots: Arc::new(slots), etc: Mutex::default() };
+        let slots = if abilities.root && abilities.idmap {
+            let slots = Slots::open(&state_dir).map_err(creating("open the table of id ranges"))?;
+            Some(Arc::new(slots))
+        } else {
+            None
+        };
+        let maker = Maker {
+            zygote,
+            state_dir,
+            abilities,
+            slots,
+            groups: Groups::find(),
+            etc: Mutex::default(),
+        };
         Ok(Self { maker: Arc::new(maker) })
     }
 
@@ -93,7 +120,7 @@ impl NativeBackend {
 #[async_trait]
 impl SandboxBackend for NativeBackend {
     async fn create(&self, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError> {
-        let made = self.maker.make(&spec).await?;
+        let made = self.maker.make(&spec, Life::First).await?;
         Ok(Arc::new(NativeSandbox::new(Arc::clone(&self.maker), spec, made)))
     }
 
@@ -111,17 +138,16 @@ impl SandboxBackend for NativeBackend {
 
 impl Maker {
     /// Makes a guest for the specification.
-    pub async fn make(&self, spec: &SandboxSpec) -> Result<Made, SandboxError> {
+    pub async fn make(&self, spec: &SandboxSpec, life: Life) -> Result<Made, SandboxError> {
         if let Some(errno) = self.abilities.userns_error {
             return Err(SandboxError::Unsupported {
                 what: format!("no user namespace: {}", io::Error::from_raw_os_error(errno)),
                 remedy: "see `quire doctor`".to_owned(),
             });
         }
-        let slot = if self.abilities.root && self.abilities.idmap {
-            Some(self.slots.take().map_err(creating("take a range of ids"))?)
-        } else {
-            None
+        let slot = match &self.slots {
+            Some(slots) => Some(slots.take().map_err(creating("take a range of ids"))?),
+            None => None,
         };
         let range = match &slot {
             Some(slot) => Some(slot.first_id()),
@@ -135,10 +161,31 @@ impl Maker {
             // What is written is stored in the first range, whichever range wrote it.
             upper::prepare(path, self.abilities.root.then_some(FIRST_ID))?;
         }
-        let plan = planning::plan(spec, Ids { range, idmapped: slot.is_some() }, etc)?;
-        let socket = request(&self.zygote, &Request::Create(Box::new(plan)), &[]).await?;
-        let (guest, degraded) = Guest::meet(socket).await?;
-        Ok(Made { guest, slot, owner: range, degraded })
+        let mut plan = planning::plan(spec, Ids { range, idmapped: slot.is_some() }, etc)?;
+        plan.unfolding = life == Life::Unfolded;
+        let (group, files) = self
+            .groups
+            .make(&spec.name, &spec.limits)
+            .map_err(creating("make the control group"))?;
+        let socket = request(&self.zygote, &Request::Create(Box::new(plan)), &files).await?;
+        let Met { guest, degraded, upper } = Guest::meet(socket).await?;
+        let upper = match (&spec.upper, upper) {
+            (Upper::Memory, Some(upper)) => upper,
+            (Upper::Memory, None) => {
+                return Err(SandboxError::Gone("it did not show its upper".to_owned()));
+            }
+            (Upper::Disk(path), _) => open_upper(path).map_err(creating("open the upper"))?,
+        };
+        let upper = Arc::new(upper);
+        let watched = Watched {
+            upper: matches!(spec.upper, Upper::Disk(_)).then(|| Arc::clone(&upper)),
+            memory: self.groups.mode("memory").is_none(),
+            limits: spec.limits,
+        };
+        if watched.memory || watched.upper.is_some() {
+            tokio::spawn(watch(Arc::clone(&guest), watched));
+        }
+        Ok(Made { guest, slot, owner: range, degraded, upper, group })
     }
 
     async fn etc(&self, home: &Path) -> Result<PathBuf, SandboxError> {
@@ -154,6 +201,12 @@ impl Maker {
         copies.insert(home.to_owned(), copy.clone());
         Ok(copy)
     }
+}
+
+/// Opens an upper's directory, not by a link.
+pub fn open_upper(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
 /// Hands a request to the zygote; answers come on the socket.
@@ -175,8 +228,8 @@ async fn request(
 async fn ask(zygote: &Zygote, what: &Request) -> Result<Answer, SandboxError> {
     let socket = request(zygote, what, &[]).await?;
     wire::set_nonblocking(&socket).map_err(creating("hear from the zygote"))?;
-    let socket = AsyncFd::with_interest(socket, Interest::READABLE)
-        .map_err(creating("hear from the zygote"))?;
+    let socket =
+        wire::watch(socket, Interest::READABLE).map_err(creating("hear from the zygote"))?;
     let answer = tokio::time::timeout(PATIENCE, next_answer(&socket)).await;
     Ok(answer.map_err(|_| SandboxError::Timeout(PATIENCE))??.0)
 }

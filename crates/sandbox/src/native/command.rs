@@ -84,7 +84,7 @@ pub async fn start(
     };
     let output = Output {
         guest: Arc::clone(guest),
-        output: Some(output),
+        both: Some(output),
         error,
         exited: Some(news.exited),
         end: End::Running,
@@ -124,14 +124,14 @@ fn request(command: &Command, environment: &[String], workdir: &str) -> io::Resu
 pub fn read_pipe(owner: Option<u32>) -> io::Result<(AsyncFd<OwnedFd>, OwnedFd)> {
     let (read, write) = owned_pipe(owner)?;
     wire::set_nonblocking(&read)?;
-    Ok((AsyncFd::with_interest(read, Interest::READABLE)?, write))
+    Ok((wire::watch(read, Interest::READABLE)?, write))
 }
 
 /// A pipe that we write to.
 fn write_pipe(owner: Option<u32>) -> io::Result<(AsyncFd<OwnedFd>, OwnedFd)> {
     let (read, write) = owned_pipe(owner)?;
     wire::set_nonblocking(&write)?;
-    Ok((AsyncFd::with_interest(write, Interest::WRITABLE)?, read))
+    Ok((wire::watch(write, Interest::WRITABLE)?, read))
 }
 
 fn owned_pipe(owner: Option<u32>) -> io::Result<(OwnedFd, OwnedFd)> {
@@ -146,7 +146,7 @@ fn owned_pipe(owner: Option<u32>) -> io::Result<(OwnedFd, OwnedFd)> {
 /// What a command prints.
 struct Output {
     guest: Arc<Guest>,
-    output: Option<AsyncFd<OwnedFd>>,
+    both: Option<AsyncFd<OwnedFd>>,
     error: Option<AsyncFd<OwnedFd>>,
     exited: Option<oneshot::Receiver<ExitStatus>>,
     end: End,
@@ -170,7 +170,7 @@ enum End {
 impl CommandOutput for Output {
     async fn next(&mut self) -> Result<CommandEvent, SandboxError> {
         loop {
-            let closed = self.output.is_none() && self.error.is_none();
+            let closed = self.both.is_none() && self.error.is_none();
             let deadline = match self.end {
                 End::Exited(status, until) if closed || Instant::now() >= until => {
                     self.end = End::Told;
@@ -184,9 +184,9 @@ impl CommandOutput for Output {
             let scratch = &mut self.scratch;
             tokio::select! {
                 biased;
-                piece = read(self.output.as_ref(), scratch) => match piece {
+                piece = read(self.both.as_ref(), scratch) => match piece {
                     Some(bytes) => return Ok(CommandEvent::Output(bytes)),
-                    None => self.output = None,
+                    None => self.both = None,
                 },
                 // A separate buffer: two borrows of one would not do.
                 piece = read_small(self.error.as_ref()) => match piece {
@@ -222,10 +222,7 @@ async fn read(from: Option<&AsyncFd<OwnedFd>>, scratch: &mut Vec<u8>) -> Option<
 
 async fn read_small(from: Option<&AsyncFd<OwnedFd>>) -> Option<Bytes> {
     let mut scratch = [0; 4096];
-    let from = match from {
-        Some(from) => from,
-        None => return std::future::pending().await,
-    };
+    let Some(from) = from else { return std::future::pending().await };
     let read = from
         .async_io(Interest::READABLE, |fd| Ok(rustix::io::read(fd, &mut scratch)?))
         .await
@@ -248,7 +245,7 @@ impl Drop for Output {
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        for pipe in [self.output.take(), self.error.take()].into_iter().flatten() {
+        for pipe in [self.both.take(), self.error.take()].into_iter().flatten() {
             runtime.spawn(async move {
                 let mut scratch = vec![0; 4096];
                 while read(Some(&pipe), &mut scratch).await.is_some() {}

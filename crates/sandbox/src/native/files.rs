@@ -14,8 +14,12 @@ use tokio::time::timeout;
 
 use super::command::read_pipe;
 use super::guest::{Guest, PATIENCE, creating};
-use crate::frames::{answer, ask};
+use crate::frames::{self, answer, ask};
+use crate::guest::change;
 use crate::wire::{self, u32_at};
+
+/// The most content of one change of files.
+const CHANGES_LIMIT: usize = 256 << 20;
 
 /// Reads a regular file of at most `limit` bytes.
 pub async fn read(
@@ -25,7 +29,7 @@ pub async fn read(
     owner: Option<u32>,
 ) -> Result<Bytes, FileError> {
     let request = [path.as_os_str().as_bytes()];
-    let (low, high) = ((limit & u64::from(u32::MAX)) as u32, (limit >> 32) as u32);
+    let (low, high) = frames::halves(limit);
     let answered = call(guest, [ask::READ, 0, low, high], &request, limit, owner).await?;
     let name = path.display().to_string();
     match answered.code {
@@ -44,12 +48,43 @@ pub async fn change(
     changes: &[FileChange],
     owner: Option<u32>,
 ) -> Result<(), FileError> {
-    let _ = (root, changes);
-    let answered = call(guest, [ask::CHANGE, 0, 0, 0], &[b"x"], 4096, owner).await?;
+    let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
+    let root = root.as_os_str().as_bytes();
+    let mut heads = vec![[&length(root.len())[..], root].concat()];
+    let mut contents: Vec<&[u8]> = vec![&[]];
+    for change in changes {
+        let (kind, path, content) = match change {
+            FileChange::Write { path, content } => (change::WRITE, path, &content[..]),
+            FileChange::Remove { path } => (change::REMOVE, path, &[][..]),
+        };
+        let path = path.as_str().as_bytes();
+        let size = (content.len() as u64).to_le_bytes();
+        heads.push([&[kind], &length(path.len())[..], path, &size].concat());
+        contents.push(content);
+    }
+    if contents.iter().map(|content| content.len()).sum::<usize>() > CHANGES_LIMIT {
+        return Err(denied(String::new(), libc::E2BIG));
+    }
+    let parts: Vec<&[u8]> = heads
+        .iter()
+        .map(Vec::as_slice)
+        .zip(contents)
+        .flat_map(|(head, content)| [head, content])
+        .collect();
+    let answered = call(guest, [ask::CHANGE, 0, 0, 0], &parts, 8192, owner).await?;
+    let path = String::from_utf8_lossy(&answered.content).into_owned();
     match answered.code {
         answer::DONE => Ok(()),
-        _ => Err(denied(String::from_utf8_lossy(&answered.content).into_owned(), answered.errno)),
+        answer::NOT_FOUND => Err(FileError::NotFound(path)),
+        answer::NOT_A_FILE => Err(FileError::NotAFile(path)),
+        _ => Err(denied(path, answered.errno)),
     }
+}
+
+/// Whether nothing runs and nothing is lost when all processes end; saves `/tmp` if so.
+pub async fn may_fold(guest: &Arc<Guest>, owner: Option<u32>) -> Result<bool, SandboxError> {
+    let answered = call(guest, [ask::FOLD, 0, 0, 0], &[b"-"], 0, owner).await?;
+    Ok(answered.code == answer::DONE)
 }
 
 fn denied(path: String, errno: i32) -> FileError {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use quire_domain::sandbox::{ExitStatus, SandboxError};
 use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::frames::{PACKET, pack, tell};
 use crate::plan::Answer;
@@ -32,6 +32,18 @@ pub struct Guest {
     pub pid: i32,
     next_id: AtomicU32,
     shared: Mutex<Shared>,
+    /// Told when a command is started.
+    pub started: Notify,
+}
+
+/// A guest that became ready.
+pub struct Met {
+    /// It.
+    pub guest: Arc<Guest>,
+    /// What is weaker in it than it should be.
+    pub degraded: Vec<String>,
+    /// Its upper, where that lies in memory.
+    pub upper: Option<OwnedFd>,
 }
 
 #[derive(Debug, Default)]
@@ -71,25 +83,24 @@ pub struct News {
 }
 
 impl Guest {
-    /// Waits until a guest that the zygote was asked for is ready. Gives what is weaker in it
-    /// than it should be, too.
-    pub async fn meet(socket: OwnedFd) -> Result<(Arc<Self>, Vec<String>), SandboxError> {
+    /// Waits until a guest that the zygote was asked for is ready.
+    pub async fn meet(socket: OwnedFd) -> Result<Met, SandboxError> {
         wire::set_nonblocking(&socket).map_err(creating("open the guest's socket"))?;
-        let socket = AsyncFd::with_interest(socket, Interest::READABLE | Interest::WRITABLE)
+        let socket = wire::watch(socket, Interest::READABLE | Interest::WRITABLE)
             .map_err(creating("open the guest's socket"))?;
         let met = tokio::time::timeout(PATIENCE, both_answers(&socket)).await;
-        let (pid, pidfd, degraded) = met.map_err(|_| SandboxError::Timeout(PATIENCE))??;
-        let pidfd = AsyncFd::with_interest(pidfd, Interest::READABLE)
-            .map_err(creating("watch the guest"))?;
+        let (pid, pidfd, degraded, upper) = met.map_err(|_| SandboxError::Timeout(PATIENCE))??;
+        let pidfd = wire::watch(pidfd, Interest::READABLE).map_err(creating("watch the guest"))?;
         let guest = Arc::new(Self {
             socket,
             pidfd,
             pid,
             next_id: AtomicU32::new(1),
             shared: Mutex::default(),
+            started: Notify::new(),
         });
         tokio::spawn(listen(Arc::clone(&guest)));
-        Ok((guest, degraded))
+        Ok(Met { guest, degraded, upper })
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -109,6 +120,8 @@ impl Guest {
         }
         let waiting = Waiting { started: Some(say_started), exited: Some(say_exited) };
         shared.commands.insert(id, waiting);
+        drop(shared);
+        self.started.notify_one();
         Ok(News { id, started, exited })
     }
 
@@ -250,14 +263,14 @@ async fn listen(guest: Arc<Guest>) {
 /// The zygote's answer and the guest's, in either order.
 async fn both_answers(
     socket: &AsyncFd<OwnedFd>,
-) -> Result<(i32, OwnedFd, Vec<String>), SandboxError> {
+) -> Result<(i32, OwnedFd, Vec<String>, Option<OwnedFd>), SandboxError> {
     let (mut spawned, mut ready) = (None, None);
     loop {
         match next_answer(socket).await? {
             (Answer::Spawned { pid }, fd) => {
                 spawned = fd.map(|pidfd| (pid, pidfd));
             }
-            (Answer::Ready { degraded }, _) => ready = Some(degraded),
+            (Answer::Ready { degraded }, upper) => ready = Some((degraded, upper)),
             (Answer::Failed { step, errno }, _) => {
                 let source = io::Error::from_raw_os_error(errno);
                 return Err(SandboxError::Create { step, source });
@@ -265,7 +278,9 @@ async fn both_answers(
             _ => return Err(SandboxError::Gone("an answer out of place".to_owned())),
         }
         match (spawned, ready) {
-            (Some((pid, pidfd)), Some(degraded)) => return Ok((pid, pidfd, degraded)),
+            (Some((pid, pidfd)), Some((degraded, upper))) => {
+                return Ok((pid, pidfd, degraded, upper));
+            }
             (one, other) => (spawned, ready) = (one, other),
         }
     }
@@ -294,9 +309,4 @@ pub async fn next_answer(
 pub fn creating(step: &str) -> impl FnOnce(io::Error) -> SandboxError + use<> {
     let step = step.to_owned();
     move |source| SandboxError::Create { step, source }
-}
-
-/// The descriptor of an `AsyncFd` for a system call.
-pub fn descriptor(fd: &AsyncFd<OwnedFd>) -> BorrowedFd<'_> {
-    fd.get_ref().as_fd()
 }

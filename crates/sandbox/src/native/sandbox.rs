@@ -1,7 +1,9 @@
 //! A native sandbox: running, folded, or ended.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,15 +14,18 @@ use quire_domain::sandbox::{
 };
 use tokio::sync::Mutex;
 
-use super::backend::{Made, Maker};
-use super::guest::{Guest, Reason};
-use super::{command, files, upper};
+use super::backend::{Life, Made, Maker, open_upper};
+use super::changes::Snapshot;
+use super::guest::{Guest, Reason, creating};
+use super::{changes, command, files, upper};
 
 /// A native sandbox.
 pub struct NativeSandbox {
     maker: Arc<Maker>,
     spec: SandboxSpec,
     state: Mutex<State>,
+    /// What each overlay held when its changes were last listed.
+    snapshots: Mutex<HashMap<String, Snapshot>>,
 }
 
 enum State {
@@ -34,7 +39,8 @@ enum State {
 impl NativeSandbox {
     /// Takes a guest that was made for the specification.
     pub fn new(maker: Arc<Maker>, spec: SandboxSpec, made: Made) -> Self {
-        Self { maker, spec, state: Mutex::new(State::Running(made)) }
+        let state = Mutex::new(State::Running(made));
+        Self { maker, spec, state, snapshots: Mutex::default() }
     }
 
     /// The guest, made anew if it was folded; and whose pipes have to be.
@@ -44,7 +50,7 @@ impl NativeSandbox {
             State::Running(made) => Ok((Arc::clone(&made.guest), made.owner)),
             State::Ended => Err(SandboxError::Gone("it was ended".to_owned())),
             State::Folded => {
-                let made = self.maker.make(&self.spec).await?;
+                let made = self.maker.make(&self.spec, Life::Unfolded).await?;
                 let guest = (Arc::clone(&made.guest), made.owner);
                 *state = State::Running(made);
                 Ok(guest)
@@ -54,12 +60,29 @@ impl NativeSandbox {
 
     async fn stop(&self) -> Result<(), SandboxError> {
         let mut state = self.state.lock().await;
-        if let State::Running(made) = std::mem::replace(&mut *state, State::Ended) {
-            made.guest.kill(Reason::Said("it was ended".to_owned()));
-            made.guest.ended().await?;
+        match std::mem::replace(&mut *state, State::Ended) {
+            State::Running(made) => end_guest(made, "it was ended").await,
+            State::Folded | State::Ended => Ok(()),
         }
-        Ok(())
     }
+
+    /// What it writes to.
+    async fn upper(&self) -> Result<Arc<OwnedFd>, SandboxError> {
+        let state = self.state.lock().await;
+        match (&*state, &self.spec.upper) {
+            (State::Running(made), _) => Ok(Arc::clone(&made.upper)),
+            (_, Upper::Disk(path)) => {
+                open_upper(path).map(Arc::new).map_err(creating("open the upper"))
+            }
+            (_, Upper::Memory) => Err(SandboxError::Gone("its memory is gone with it".to_owned())),
+        }
+    }
+}
+
+/// Kills everything and waits for it; what the guest held is given back.
+async fn end_guest(made: Made, why: &str) -> Result<(), SandboxError> {
+    made.guest.kill(Reason::Said(why.to_owned()));
+    made.guest.ended().await
 }
 
 #[async_trait]
@@ -87,15 +110,43 @@ impl Sandbox for NativeSandbox {
 
     async fn changes(
         &self,
-        _overlay: &str,
+        overlay: &str,
         since: Option<ChangeMark>,
-        _limit: usize,
+        limit: usize,
     ) -> Result<Changes, SandboxError> {
-        let mark = since.unwrap_or_default();
-        Ok(Changes { paths: Vec::new(), more: false, mark, used: Default::default() })
+        let Some(mount) = self.spec.overlays.iter().find(|mount| mount.name == overlay) else {
+            return Err(SandboxError::Gone(format!("it has no overlay `{overlay}`")));
+        };
+        let upper = self.upper().await?;
+        let layers: Vec<_> = mount.lowers.iter().map(|layer| layer.path.clone()).collect();
+        let name = overlay.to_owned();
+        let mut snapshots = self.snapshots.lock().await;
+        let last = snapshots.remove(overlay).unwrap_or_default();
+        let listed = tokio::task::spawn_blocking(move || {
+            let layers = changes::open_layers(layers.iter().map(PathBuf::as_path));
+            changes::list(&upper, &name, &layers, since, limit, &last)
+        });
+        let (listed, snapshot) = listed
+            .await
+            .map_err(io::Error::other)
+            .and_then(|listed| listed)
+            .map_err(creating("list what was written"))?;
+        snapshots.insert(overlay.to_owned(), snapshot);
+        Ok(listed)
     }
 
     async fn fold(&self) -> Result<(), SandboxError> {
+        let mut state = self.state.lock().await;
+        let State::Running(made) = &*state else { return Ok(()) };
+        if self.spec.upper == Upper::Memory
+            || made.guest.is_busy()
+            || !files::may_fold(&made.guest, made.owner).await?
+        {
+            return Ok(());
+        }
+        if let State::Running(made) = std::mem::replace(&mut *state, State::Folded) {
+            end_guest(made, "it was folded").await?;
+        }
         Ok(())
     }
 
@@ -104,7 +155,12 @@ impl Sandbox for NativeSandbox {
             return Err(SandboxError::Gone("an upper in memory cannot be frozen".to_owned()));
         };
         self.stop().await?;
-        upper::mark_synced(path).map_err(super::guest::creating("mark the upper"))?;
+        let place = path.clone();
+        tokio::task::spawn_blocking(move || upper::sync(&place))
+            .await
+            .map_err(io::Error::other)
+            .and_then(|synced| synced)
+            .map_err(creating("sync the upper"))?;
         let names = self.spec.overlays.iter().map(|overlay| overlay.name.as_str());
         Ok(names
             .chain(["home", "var"])

@@ -13,6 +13,9 @@ use crate::zygote::{FIRST_ID, RANGE};
 /// How many ranges there are; all lie below 2^31. The first is the store's.
 const SLOTS: u32 = 4096;
 
+const WRITE_LOCK: libc::c_short = 1;
+const UNLOCK: libc::c_short = 2;
+
 /// Hands out ranges that no other process on this machine uses.
 #[derive(Debug)]
 pub struct Slots {
@@ -48,7 +51,7 @@ impl Slots {
     pub fn take(self: &Arc<Self>) -> io::Result<Slot> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         for number in 1..SLOTS {
-            if !taken.contains(&number) && self.lock(number, libc::F_WRLCK)? {
+            if !taken.contains(&number) && self.lock(number, WRITE_LOCK)? {
                 taken.insert(number);
                 return Ok(Slot { slots: Arc::clone(self), number });
             }
@@ -57,12 +60,12 @@ impl Slots {
     }
 
     /// Locks or unlocks one byte; `false` if another process has it.
-    fn lock(&self, number: u32, kind: libc::c_int) -> io::Result<bool> {
+    fn lock(&self, number: u32, kind: libc::c_short) -> io::Result<bool> {
         // SAFETY: all-zero is a valid `flock`, and the call only reads it.
         let result = unsafe {
             let mut lock: libc::flock = std::mem::zeroed();
-            lock.l_type = kind as libc::c_short;
-            lock.l_whence = libc::SEEK_SET as libc::c_short;
+            lock.l_type = kind;
+
             lock.l_start = number.into();
             lock.l_len = 1;
             libc::fcntl(self.file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock)
@@ -88,6 +91,6 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut taken = self.slots.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.remove(&self.number);
-        let _ = self.slots.lock(self.number, libc::F_UNLCK);
+        let _ = self.slots.lock(self.number, UNLOCK);
     }
 }

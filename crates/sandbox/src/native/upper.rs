@@ -40,8 +40,10 @@ fn mark_of(upper: &Path) -> std::path::PathBuf {
     upper.with_file_name(name)
 }
 
-/// Everything of it is on disk: the mark is emptied, and a restart does no harm.
-pub fn mark_synced(upper: &Path) -> io::Result<()> {
+/// Brings all of it to the disk and says so: a restart then does no harm. What overlayfs keeps
+/// to refuse a second mount lies in the work directories, which each mount makes anew.
+pub fn sync(upper: &Path) -> io::Result<()> {
+    rustix::fs::syncfs(fs::File::open(upper)?)?;
     fs::write(mark_of(upper), "")
 }
 

@@ -1,6 +1,7 @@
 //! User namespaces that exist only as a table of ids, for id-mapped mounts.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -28,10 +29,10 @@ pub struct IdMaps(HashMap<Shift, OwnedFd>);
 impl IdMaps {
     /// The namespace for a shift; made at first use. About 0.4 ms.
     pub fn get(&mut self, shift: Shift) -> io::Result<&OwnedFd> {
-        if !self.0.contains_key(&shift) {
-            self.0.insert(shift, make(shift)?);
+        match self.0.entry(shift) {
+            Entry::Occupied(made) => Ok(made.into_mut()),
+            Entry::Vacant(room) => Ok(room.insert(make(shift)?)),
         }
-        self.0.get(&shift).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 

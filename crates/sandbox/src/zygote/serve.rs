@@ -49,7 +49,7 @@ fn serve_one(socket: &OwnedFd, nursery: &mut spawn::Nursery) -> bool {
     let (Some(plan), Some(answer_to)) = (fds.next(), fds.next()) else {
         return true;
     };
-    let answer = handle_request(&plan, &answer_to, fds.collect(), nursery);
+    let answer = handle_request(&plan, &answer_to, &fds.collect::<Vec<_>>(), nursery);
     if let Some(answer) = answer {
         send_answer(&answer_to, &answer, None);
     }
@@ -60,13 +60,13 @@ fn serve_one(socket: &OwnedFd, nursery: &mut spawn::Nursery) -> bool {
 fn handle_request(
     plan: &OwnedFd,
     answer_to: &OwnedFd,
-    groups: Vec<OwnedFd>,
+    groups: &[OwnedFd],
     nursery: &mut spawn::Nursery,
 ) -> Option<Answer> {
     let request = wire::read_memory_file(plan, PLAN_LIMIT)
         .and_then(|bytes| serde_json::from_slice::<Request>(&bytes).map_err(io::Error::other));
     match request {
-        Ok(Request::Create(plan)) => match nursery.create(*plan, answer_to, &groups) {
+        Ok(Request::Create(plan)) => match nursery.create(*plan, answer_to, groups) {
             Ok((pid, pidfd)) => {
                 send_answer(answer_to, &Answer::Spawned { pid }, Some(&pidfd));
                 None

@@ -1,5 +1,6 @@
 //! What the scenarios share: a backend with its own zygote, and specifications.
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where it fails")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,8 +9,8 @@ use std::time::Duration;
 
 use quire_domain::environment::Limits;
 use quire_domain::sandbox::{
-    Command, CommandEvent, CommandIo, ExitStatus, Layer, LayerOwner, OverlayMount, Sandbox,
-    SandboxBackend, SandboxBase, SandboxSpec, SandboxUser, Upper,
+    Command, CommandEvent, CommandIo, CommandOutput, ExitStatus, Layer, LayerOwner, OverlayMount,
+    Sandbox, SandboxBackend, SandboxBase, SandboxError, SandboxSpec, SandboxUser, Upper,
 };
 use quire_sandbox::{NativeBackend, NativeConfig, Zygote};
 use tempfile::TempDir;
@@ -18,6 +19,7 @@ use tempfile::TempDir;
 pub struct Stage {
     pub backend: NativeBackend,
     pub dir: TempDir,
+    pub zygote_id: u32,
 }
 
 impl Stage {
@@ -25,7 +27,15 @@ impl Stage {
         let zygote = Zygote::spawn_program(Path::new(env!("CARGO_BIN_EXE_quire-zygote"))).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let config = NativeConfig { state_dir: dir.path().join("sandboxes") };
-        Self { backend: NativeBackend::new(zygote, config).await.unwrap(), dir }
+        let zygote_id = zygote.id();
+        Self { backend: NativeBackend::new(zygote, config).await.unwrap(), dir, zygote_id }
+    }
+
+    pub async fn backend_create(
+        &self,
+        spec: SandboxSpec,
+    ) -> Result<Arc<dyn Sandbox>, SandboxError> {
+        self.backend.create(spec).await
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -86,8 +96,11 @@ pub fn bash(script: &str) -> Command {
 
 /// Runs a command to its end; its output as text.
 pub async fn run(sandbox: &Arc<dyn Sandbox>, command: Command) -> (String, ExitStatus) {
-    let started = sandbox.start(command).await.unwrap();
-    let mut output = started.output;
+    rest(&mut sandbox.start(command).await.unwrap().output).await
+}
+
+/// What a command still prints, and its end.
+pub async fn rest(output: &mut Box<dyn CommandOutput>) -> (String, ExitStatus) {
     let mut all = Vec::new();
     loop {
         let next = tokio::time::timeout(Duration::from_secs(60), output.next());

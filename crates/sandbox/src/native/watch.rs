@@ -1,0 +1,129 @@
+//! Limits that no control group holds: looked at from outside while something runs.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quire_domain::environment::Limits;
+use quire_domain::sandbox::UpperUse;
+use tokio::time::{Instant, sleep};
+
+use super::changes;
+use super::guest::{Guest, Reason};
+
+/// How often it is looked.
+const EVERY: Duration = Duration::from_millis(250);
+
+/// How long the size of an upper may go unmeasured while something runs.
+const MEASURE_AT_LEAST: Duration = Duration::from_secs(30);
+
+/// The most processes whose memory is added up.
+const MAX_PROCESSES: usize = 20_000;
+
+/// What is watched.
+pub struct Watched {
+    /// The upper, where it lies on disk.
+    pub upper: Option<Arc<OwnedFd>>,
+    /// Whether memory is watched: no control group limits it.
+    pub memory: bool,
+    /// How much there may be.
+    pub limits: Limits,
+}
+
+/// Watches until the guest is gone; wakes only while something runs.
+pub async fn watch(guest: Arc<Guest>, watched: Watched) {
+    let mut disk = Disk { used: UpperUse::default(), free: None, measured: Instant::now() };
+    loop {
+        guest.started.notified().await;
+        loop {
+            sleep(EVERY).await;
+            if guest.is_gone() {
+                return;
+            }
+            if watched.memory {
+                let used = memory(guest.pid);
+                if used > watched.limits.memory_bytes {
+                    let what = format!("memory ({} MiB)", watched.limits.memory_bytes >> 20);
+                    guest.kill(Reason::Limit(what));
+                    return;
+                }
+            }
+            if let Some(upper) = &watched.upper
+                && disk.is_over(upper, &watched.limits).await
+            {
+                guest.kill(Reason::Disk);
+                return;
+            }
+            if !guest.is_busy() && children(guest.pid).is_empty() {
+                break;
+            }
+        }
+        if guest.is_gone() {
+            return;
+        }
+    }
+}
+
+/// What is known of an upper's size.
+struct Disk {
+    used: UpperUse,
+    /// Free bytes and inodes of its file system when it was measured.
+    free: Option<(u64, u64)>,
+    measured: Instant,
+}
+
+impl Disk {
+    /// Measures where the file system filled by a quarter of what is left to the upper.
+    async fn is_over(&mut self, upper: &Arc<OwnedFd>, limits: &Limits) -> bool {
+        let Ok(stat) = rustix::fs::fstatvfs(upper) else { return false };
+        let free = (stat.f_bavail * stat.f_frsize, stat.f_ffree);
+        let left = limits.disk_bytes.saturating_sub(self.used.bytes);
+        let left_files = limits.inodes.saturating_sub(self.used.files);
+        let due = self.free.is_none_or(|(bytes, files)| {
+            bytes.saturating_sub(free.0) > left / 4 || files.saturating_sub(free.1) > left_files / 4
+        });
+        if !due && self.measured.elapsed() < MEASURE_AT_LEAST {
+            return false;
+        }
+        let shared = Arc::clone(upper);
+        let measured = tokio::task::spawn_blocking(move || changes::measure(&shared)).await;
+        if let Ok(Ok(used)) = measured {
+            self.used = used;
+        }
+        self.free = Some(free);
+        self.measured = Instant::now();
+        self.used.bytes > limits.disk_bytes || self.used.files > limits.inodes
+    }
+}
+
+/// Anonymous and shared memory of a process and all below it, in bytes. What was double-forked
+/// hangs below the guest.
+fn memory(guest: i32) -> u64 {
+    let page = rustix::param::page_size() as u64;
+    let mut pending = vec![guest];
+    let mut pages = 0;
+    let mut seen = 0;
+    while let Some(pid) = pending.pop() {
+        seen += 1;
+        if seen > MAX_PROCESSES {
+            break;
+        }
+        if let Ok(statm) = fs::read_to_string(format!("/proc/{pid}/statm")) {
+            let mut fields =
+                statm.split(' ').skip(1).map(|field| field.parse::<u64>().unwrap_or(0));
+            let (resident, shared) = (fields.next().unwrap_or(0), fields.next().unwrap_or(0));
+            pages += resident.saturating_sub(shared);
+        }
+        pending.extend(children(pid));
+    }
+    pages * page
+}
+
+fn children(pid: i32) -> Vec<i32> {
+    fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
+        .unwrap_or_default()
+        .split_whitespace()
+        .filter_map(|child| child.parse().ok())
+        .collect()
+}
