@@ -215,14 +215,14 @@ fn backticks(text: &str) -> usize {
     text.bytes().take_while(|byte| *byte == b'`').count()
 }
 
-/// Where inline code that was opened by `run` backticks ends.
+/// Where inline code that was opened by `run` backticks ends, behind its closing ones.
 fn code_end(line: &str, from: usize, run: usize) -> Option<usize> {
     let mut at = from;
     while let Some(offset) = line[at..].find('`') {
         at += offset;
         let length = backticks(&line[at..]);
         if length == run {
-            return Some(at);
+            return Some(at + length);
         }
         at += length;
     }

@@ -2,7 +2,8 @@
 //! statement that can be verified offline. No I/O.
 //!
 //! [`chain`] links and verifies events, [`citations`] reads citations from an answer and
-//! [`resolve()`] looks where they lead, [`statement`] sums an attempt up from its log, [`dsse`] and
+//! [`resolve()`] looks where they lead,
+//! [`staleness`] knows which commands ran before the last change, [`statement`] sums an attempt up from its log, [`dsse`] and
 //! [`keys`] sign it, [`bundle`] holds all of it in one file, [`rerun`] compares repeated
 //! commands. What that proves and what not: `docs/design/evidence.md`.
 
@@ -19,6 +20,7 @@ pub mod record;
 pub mod rerun;
 mod resolve;
 mod shown;
+pub mod staleness;
 pub mod statement;
 mod verify;
 

@@ -78,17 +78,19 @@ fn same(bundle: &Bundle, statement: &Statement) -> Result<(), String> {
     }
     let (said, log) = (&statement.predicate, &again.predicate);
     let what = [
-        ("the final hash or the commit", statement.subject != again.subject),
+        ("what it is about", statement.subject != again.subject),
         ("the number of events", said.events != log.events),
+        ("the mode", said.mode != log.mode),
         ("the base", said.base != log.base),
-        ("the outcome", said.outcome != log.outcome),
+        ("the commit", said.head != log.head),
+        ("the outcome", (&said.outcome, said.partial) != (&log.outcome, log.partial)),
         ("the commands", said.chunks != log.chunks),
         ("the checks", said.checks != log.checks),
         ("the citations", said.citations != log.citations),
     ]
     .into_iter()
     .find_map(|(what, differs)| differs.then_some(what));
-    Err(format!("it differs in {}", what.unwrap_or("what the attempt was asked")))
+    Err(format!("it differs in {}", what.unwrap_or("what the attempt goes on from")))
 }
 
 fn answer(bundle: &Bundle, statement: &Statement) -> Result<(), String> {
