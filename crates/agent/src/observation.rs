@@ -74,14 +74,19 @@ pub fn observation(header: String, screen: &Screen) -> String {
     format!("{header}{before}\n{}", screen.text())
 }
 
-/// An observation without what differs each time it is made: its first line's id and times.
-/// Gives the text whole if it is no command's.
+/// An observation without what differs each time it is made (its first line's id and times), and
+/// whether making it again is mere waiting: the command runs, or it succeeded in silence as
+/// `sleep` does. Gives the text whole if it is no command's.
 pub fn without_header(text: &str) -> (&str, bool) {
     let is_header = |line: &str| {
         line.starts_with('[') && line.get(7..9) == Some("] ") && ChunkId::parse(&line[1..7]).is_ok()
     };
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
-    if is_header(first) { (rest, first[9..].starts_with("running")) } else { (text, false) }
+    if !is_header(first) {
+        return (text, false);
+    }
+    let how = &first[9..];
+    (rest, how.starts_with("running ") || (how.starts_with("exit 0 ") && rest.is_empty()))
 }
 
 /// `14 ms`, `2.4 s`, `3 min 12 s`.
@@ -125,6 +130,8 @@ mod tests {
     fn two_runs_of_one_command_compare_equal_without_their_first_lines() {
         assert_eq!(without_header("[3f9a2c] exit 1 · 2.4 s\nno"), ("no", false));
         assert_eq!(without_header("[3f9a2c] running · 2.4 s · no output so far"), ("", true));
+        assert_eq!(without_header("[3f9a2c] exit 0 · 5.0 s · no output"), ("", true));
+        assert_eq!(without_header("[3f9a2c] exit 1 · 5.0 s · no output"), ("", false));
         assert_eq!(without_header("[warning] exit"), ("[warning] exit", false));
         assert_eq!(without_header("é"), ("é", false));
     }

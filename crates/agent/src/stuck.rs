@@ -1,9 +1,9 @@
 //! Notices when the loop goes round in circles.
 //!
 //! Three patterns count: one call with one result four times in a row; one error three times in
-//! a row; two calls taking turns three times. The first time the model is told, as most recover
-//! at a word; the second time the attempt ends. Anything new said to the model starts the count
-//! anew.
+//! a row; two calls taking turns three times. Waiting is none of them: a command that runs, or
+//! that succeeded in silence. The first time the model is told, as most recover at a word; the
+//! second time the attempt ends. Anything new said to the model starts the count anew.
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -51,15 +51,14 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Of a call and its answer. `None` for what may be repeated without limit: waiting for a
-    /// command that runs.
+    /// Of a call and its answer. `None` for what may be repeated without limit: waiting.
     pub fn of(call: &ToolCall, parts: &[Part], ok: bool) -> Option<Self> {
         let text = match parts.first() {
             Some(Part::Text { text }) => text.as_str(),
             Some(Part::Image { .. }) | None => "",
         };
-        let (text, running) = without_header(text);
-        if running {
+        let (text, waiting) = without_header(text);
+        if waiting {
             return None;
         }
         let hash = |value: &dyn Fn(&mut DefaultHasher)| {

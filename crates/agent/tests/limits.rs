@@ -233,3 +233,11 @@ async fn a_word_that_came_with_the_last_reply_is_still_told() {
     assert_eq!(stage.answer().await.0, "Second.");
     assert!(stage.kinds().ends_with("model_replied\nsteered\nmodel_requested\nmodel_replied"));
 }
+
+#[tokio::test]
+async fn waiting_with_a_silent_command_is_no_circle() {
+    let stage = Stage::playing(Player::saying(|items| {
+        Ok(if heard(items) < 18 { shell("true") } else { say("Done.") })
+    }));
+    assert_eq!(stage.answer().await.0, "Done.");
+}
