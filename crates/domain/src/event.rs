@@ -37,6 +37,7 @@ pub struct Event {
 /// What happened. Serialised as `{"kind": …, "body": {…}}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "body", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "the large one comes once in a log")]
 pub enum EventBody {
     /// The request as it was accepted. Always first.
     Submitted(Submitted),

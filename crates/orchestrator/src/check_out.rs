@@ -10,7 +10,7 @@ use quire_git::{Git, ResultStore};
 use crate::finish::other;
 
 /// How long it may take.
-const TIME: Duration = Duration::from_secs(300);
+const TIME: Duration = Duration::from_mins(5);
 
 /// What is written at once.
 const PIECE: usize = 256 << 10;

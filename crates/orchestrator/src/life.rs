@@ -10,9 +10,9 @@ use quire_domain::event::{
     Answered, BaseCaptured, Claimed, CommandFinished, CommitBy, Committed, EndedBy, Event,
     EventBody, Fault, Finished, Phase, PhaseFinished, Resumed, Submitted,
 };
-use quire_domain::ids::{AttemptId, CommitId};
-use quire_domain::journal::{Journal, JournalError};
-use quire_domain::sandbox::{ExitStatus, Sandbox, SandboxError, SandboxUser, Upper};
+use quire_domain::ids::AttemptId;
+use quire_domain::journal::Journal;
+use quire_domain::sandbox::{ExitStatus, SandboxUser, Upper};
 use quire_domain::task::{Continues, Mode, Request, StartPoint, Turn};
 use quire_git::CacheWord;
 use quire_store::Write;
@@ -72,12 +72,7 @@ pub async fn run(
         seen,
         cancel: lost,
     };
-    let state = life.go().await;
-    if let Err(RunError::Journal(JournalError::Fenced)) = &state {
-        // Another worker holds it: nothing more may be written.
-        return state;
-    }
-    state
+    life.go().await
 }
 
 /// One attempt while this process holds it.
@@ -493,12 +488,17 @@ impl Life {
         }
     }
 
-    /// Ends the sandbox. What it wrote stays, unless the mode throws it away.
+    /// Ends the sandbox. Of a turn that keeps changes, what it wrote becomes the layer that
+    /// follow-ups go on from.
     async fn end_sandbox(&self, finish: &AttemptFinish) {
-        let sandbox = finish.sandbox.sandbox().await;
-        if let Ok(sandbox) = sandbox {
-            end_quietly(sandbox.as_ref()).await;
+        let Ok(sandbox) = finish.sandbox.sandbox().await else { return };
+        if self.request().mode.keeps_changes()
+            && let Ok(frozen) = sandbox.freeze().await
+        {
+            // Without it a follow-up starts from the commit alone.
+            let _ = crate::prepare::keep_frozen(&self.worker, self.row.id, &frozen);
         }
+        let _ = sandbox.end().await;
     }
 
     async fn write_state(
@@ -514,12 +514,6 @@ impl Life {
         let write = Write { state, spent, result, now };
         Ok(self.worker.store.set_state(self.row.id, self.row.epoch, write).await?)
     }
-}
-
-/// A sandbox that is gone already is as good as ended.
-async fn end_quietly(sandbox: &dyn Sandbox) {
-    let ended: Result<(), SandboxError> = sandbox.end().await;
-    drop(ended);
 }
 
 /// What a log says was spent: every reply, and the time from each claim to its last event.
@@ -552,9 +546,4 @@ pub fn spent_of(events: &[Event], now: quire_domain::time::Timestamp) -> Spent {
         spent.wall_ms += now.max(last).millis_since(claimed);
     }
     spent
-}
-
-/// The commit a reader of the result starts from.
-pub fn base_of(request: &Request) -> Option<&CommitId> {
-    request.start.as_ref().map(|start| &start.base)
 }

@@ -277,6 +277,18 @@ pub fn frozen_layers(worker: &Worker, continued: &[AttemptId]) -> Vec<BTreeMap<S
         .collect()
 }
 
+/// Notes the layers that an attempt left, for [`frozen_layers`].
+pub fn keep_frozen(
+    worker: &Worker,
+    attempt: AttemptId,
+    frozen: &BTreeMap<String, Layer>,
+) -> std::io::Result<()> {
+    let dir = worker.place.upper(attempt);
+    let unfinished = dir.join("frozen.tmp");
+    std::fs::write(&unfinished, serde_json::to_vec(frozen)?)?;
+    std::fs::rename(unfinished, dir.join("frozen.json"))
+}
+
 /// An error with its causes, in one line.
 pub fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -25,7 +25,7 @@ use crate::submit::{Origin, environment};
 use crate::worker::Worker;
 
 /// How long one repetition may take.
-const TIME: Duration = Duration::from_secs(1_800);
+const TIME: Duration = Duration::from_mins(30);
 
 /// What is read of the output of a repetition.
 const MOST_BYTES: usize = 64 << 20;
@@ -218,12 +218,11 @@ async fn repeat(
                 }
             }
         };
-        let exit = match tokio::time::timeout(TIME, read).await {
-            Ok(exit) => Some(exit?),
-            Err(_) => {
-                running.control.signal(CommandSignal::Kill).await?;
-                None
-            }
+        let exit = if let Ok(exit) = tokio::time::timeout(TIME, read).await {
+            Some(exit?)
+        } else {
+            running.control.signal(CommandSignal::Kill).await?;
+            None
         };
         Ok(Run { exit, lines: lines_of(&bytes, citation) })
     }

@@ -31,7 +31,7 @@ pub struct Collected {
 const PIPE_BYTES: usize = 256 << 10;
 
 /// How long packing and checking may take.
-const COLLECT_TIME: Duration = Duration::from_secs(300);
+const COLLECT_TIME: Duration = Duration::from_mins(5);
 
 impl AttemptFinish {
     /// Takes the commits from the base to `head` out of the sandbox, unless they are out already.

@@ -30,7 +30,7 @@ pub struct TreeFacts {
 }
 
 /// How long a question to git inside may take: a large tree on a slow disk.
-const GIT_TIME: Duration = Duration::from_secs(120);
+const GIT_TIME: Duration = Duration::from_mins(2);
 
 /// The most that is read of an answer.
 const MOST_BYTES: usize = 8 << 20;
@@ -112,12 +112,12 @@ impl AttemptFinish {
     /// Gives the commit, or `None` if there was nothing.
     pub(crate) async fn commit_the_rest(&self) -> Result<Option<CommitId>, ContractError> {
         let sandbox = self.sandbox.sandbox().await?;
-        let script = r#"
+        let script = r"
 git add -A && git -c user.name=Quire -c user.email=quire@localhost -c commit.gpgsign=false \
   -c core.hooksPath=/dev/null commit -q --no-verify \
   -m 'Work that was not committed' -m 'Made by Quire of what the agent left in the working tree.'
 git rev-parse --verify -q 'HEAD^{commit}'
-"#;
+";
         let argv = ["bash", "-c", script].map(str::to_owned).to_vec();
         let (_, output) = run_inside(sandbox.as_ref(), argv, GIT_TIME).await?;
         let text = String::from_utf8_lossy(&output);
