@@ -145,7 +145,7 @@ pub(crate) fn open_layer(dir: &Path, key: &str) -> Result<Option<CheckoutLayer>,
 
 /// Whether all of it is on disk. A layer is not synced when it is made, which would cost more
 /// than making it; instead one met again in the same boot some minutes later is marked.
-fn is_settled(dir: &Path, manifest: &LayerManifest) -> bool {
+pub(crate) fn is_settled(dir: &Path, manifest: &LayerManifest) -> bool {
     let mark = dir.join("settled");
     if mark.exists() {
         return true;

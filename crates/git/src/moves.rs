@@ -218,3 +218,125 @@ fn write_synced(path: &Path, journal: &Journal) -> Result<(), GitError> {
     file.sync_all().map_err(GitError::io("write", &half))?;
     std::fs::rename(&half, path).map_err(GitError::io("write", path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(top: &Path) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut dirs = vec![top.to_owned()];
+        while let Some(dir) = dirs.pop() {
+            for entry in std::fs::read_dir(&dir).unwrap().flatten() {
+                let path = entry.path();
+                if entry.file_type().unwrap().is_dir() {
+                    dirs.push(path.clone());
+                    lines.push(format!("{}/", path.display()));
+                } else {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    lines.push(format!("{} {text}", path.display()));
+                }
+            }
+        }
+        lines.sort();
+        lines
+    }
+
+    fn write(path: PathBuf, text: &str) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// A working tree, and a change of five files that is prepared beside it.
+    fn scene(dir: &Path) -> Moves {
+        let (top, place) = (dir.join("top"), dir.join("place"));
+        std::fs::create_dir_all(place.join("before")).unwrap();
+        for (path, text) in [("a", "old a"), ("b", "old b"), ("d/e/gone", "old"), ("f", "old f")] {
+            write(top.join(path), text);
+        }
+        for (path, text) in [("a", "new a"), ("n/m", "new"), ("f/g", "below f")] {
+            write(place.join("stage").join(path), text);
+        }
+        let one = |path: &str, writes| Move {
+            path: RepoPath::new(path),
+            before: FileSeen::of(&top.join(path)),
+            writes,
+        };
+        let list = vec![
+            one("d/e/gone", false),
+            one("f", false),
+            one("a", true),
+            one("f/g", true),
+            one("n/m", true),
+        ];
+        Moves { top, place, list }
+    }
+
+    #[test]
+    fn wherever_it_dies_the_next_one_undoes_it() {
+        for done in 0..=5 {
+            let dir = tempfile::tempdir().unwrap();
+            let moves = scene(dir.path());
+            let before = listing(&moves.top);
+            let journal = Journal {
+                version: 1,
+                moves: moves
+                    .list
+                    .iter()
+                    .map(|m| JournalMove {
+                        path: m.path.as_bytes().to_vec(),
+                        new: m.writes.then(|| FileSeen::of(&moves.staged(&m.path))).flatten(),
+                    })
+                    .collect(),
+            };
+            write_synced(&moves.place.join("journal.json"), &journal).unwrap();
+            for (number, one) in moves.list.iter().take(done).enumerate() {
+                moves.run_one(number, one).unwrap();
+            }
+            recover(&moves.top, &moves.place).unwrap();
+            assert_eq!(listing(&moves.top), before, "after {done} moves");
+            assert!(!moves.place.exists());
+        }
+    }
+
+    #[test]
+    fn one_that_fails_undoes_those_before_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let moves = scene(dir.path());
+        write(moves.top.join("n"), "someone was faster");
+        let before = listing(&moves.top);
+        assert!(moves.run().is_err());
+        assert_eq!(listing(&moves.top), before);
+    }
+
+    #[test]
+    fn what_others_wrote_since_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let moves = scene(dir.path());
+        let journal = Journal {
+            version: 1,
+            moves: vec![JournalMove {
+                path: b"a".to_vec(),
+                new: FileSeen::of(&moves.staged(&RepoPath::new("a"))),
+            }],
+        };
+        write_synced(&moves.place.join("journal.json"), &journal).unwrap();
+        moves.run_one(0, &moves.list[2]).unwrap();
+        write(moves.top.join("a"), "edited after the crash");
+        recover(&moves.top, &moves.place).unwrap();
+        assert_eq!(std::fs::read_to_string(moves.top.join("a")).unwrap(), "old a");
+        let kept = listing(dir.path()).into_iter().any(|l| l.ends_with("edited after the crash"));
+        assert!(kept);
+    }
+
+    #[test]
+    fn done_is_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let moves = scene(dir.path());
+        moves.run().unwrap();
+        recover(&moves.top, &moves.place).unwrap();
+        let lines = listing(&moves.top);
+        let ends: Vec<&str> = lines.iter().map(|l| &l[moves.top.as_os_str().len()..]).collect();
+        assert_eq!(ends, ["/a new a", "/b old b", "/f/", "/f/g below f", "/n/", "/n/m new"]);
+    }
+}

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use crate::build_layer::Times;
 use crate::error::GitError;
 use crate::index::{FileState, Index};
+use crate::layer::is_settled;
 use crate::lock::{Hold, Lock};
 use crate::manifest::LayerManifest;
 
@@ -62,6 +63,9 @@ pub(crate) fn find_nearest(
             continue;
         }
         looked_at += 1;
+        if !is_settled(&dir, &manifest) {
+            continue;
+        }
         let Some(held) = Lock::try_now(&dir.join("held"), Hold::Shared)? else { continue };
         let tree = dir.join("tree");
         let Ok(bytes) = std::fs::read(tree.join(".git/index")) else { continue };

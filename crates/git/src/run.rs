@@ -79,7 +79,7 @@ const OVERRIDES: &[&str] = &[
 
 const COMPLAINT_LIMIT: usize = 16 * 1024;
 /// Private memory of a run that reads what is not trusted.
-const UNTRUSTED_MEMORY_BYTES: u64 = 2 << 30;
+const UNTRUSTED_MEMORY_BYTES: u64 = 1 << 30;
 
 impl Git {
     /// A run of git in a repository of ours.
