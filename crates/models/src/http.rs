@@ -76,6 +76,8 @@ impl Clients {
             .map_err(|error| format!("cannot set up TLS: {error}"))?
             .with_root_certificates(roots)
             .with_no_client_auth();
+        // HTTP/1.1, as no other protocol is offered: a reply is a long stream, and one connection
+        // for all of them would be cut for all of them.
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .connect_timeout(self.connect_timeout)

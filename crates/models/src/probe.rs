@@ -9,7 +9,7 @@ use quire_domain::model::{
 };
 use quire_domain::task::Image;
 use quire_domain::transcript::{Item, Message, Part, Role};
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::http::HttpClients;
 use crate::settings::Settings;
@@ -122,18 +122,16 @@ pub fn advice(error: &ModelError) -> &'static str {
 
 /// A server that listed its models.
 pub(crate) struct LocalServer {
-    /// Their names, in its order.
-    pub(crate) models: Vec<String>,
+    /// Those that converse, in its order.
+    pub(crate) models: Vec<ListedModel>,
 }
 
-#[derive(Deserialize)]
-struct ModelList {
-    data: Vec<ListedModel>,
-}
-
-#[derive(Deserialize)]
-struct ListedModel {
-    id: String,
+/// A model as a server lists it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ListedModel {
+    pub(crate) id: String,
+    /// The window it was started with, where the server says so.
+    pub(crate) window_tokens: Option<u64>,
 }
 
 /// Asks `base_url` for its models; `None` unless it answers in time and in form.
@@ -152,11 +150,19 @@ pub(crate) async fn local_server(base_url: String, settings: &Settings) -> Optio
                 return None;
             }
         }
-        let list: ModelList = serde_json::from_slice(&body).ok()?;
-        let models = list.data.into_iter().map(|model| model.id).filter(|id| writes_text(id));
-        Some(LocalServer { models: models.collect() })
+        let list: Value = serde_json::from_slice(&body).ok()?;
+        let models = list.get("data")?.as_array()?.iter().filter_map(listed);
+        Some(LocalServer { models: models.filter(|model| writes_text(&model.id)).collect() })
     };
     tokio::time::timeout(settings.probe_timeout, ask).await.ok().flatten()
+}
+
+fn listed(model: &Value) -> Option<ListedModel> {
+    // As vLLM, llama.cpp and the routers call it, in this order.
+    let window_tokens = ["/max_model_len", "/meta/n_ctx", "/context_length"]
+        .iter()
+        .find_map(|path| model.pointer(path).and_then(Value::as_u64));
+    Some(ListedModel { id: model.get("id")?.as_str()?.to_owned(), window_tokens })
 }
 
 /// Local servers list models for other ends among those that converse.

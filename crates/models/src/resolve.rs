@@ -74,15 +74,21 @@ pub enum ResolveError {
         /// Full names that come close, at most five.
         near: Vec<String>,
     },
-    /// Several providers have it and none of them has a key.
-    #[error(
-        "nobody knows where {provider} is: set {}", variables.join(" or ")
-    )]
+    /// Only a setting can say where the provider is, and none does.
+    #[error("nobody knows where {provider} is: set {}", variables.join(" or "))]
     NoAddress {
         /// The provider's name for people.
         provider: String,
         /// The variables that may hold its address.
         variables: Vec<String>,
+    },
+    /// A provider was named without a model, and its server lists none.
+    #[error("{provider} lists no model at {base_url}: start it, or name one as `provider/model`")]
+    NothingThere {
+        /// The provider's name for people.
+        provider: String,
+        /// Where it was looked for.
+        base_url: String,
     },
     /// The address is not one.
     #[error("`{url}` is not an address of a model server: {problem}")]
@@ -126,11 +132,13 @@ impl Catalogue {
         if let Some((id, model)) = name.split_once('/')
             && let Some(provider) = self.provider(id)
         {
-            return self.at(provider, model, name, settings);
+            return self.measured(provider, model, name, settings).await;
         }
         if let Some(provider) = self.provider(name) {
-            let model = usual_model(provider, settings).await;
-            return self.at(provider, &model, name, settings);
+            let model = usual_model(provider, settings)
+                .await
+                .ok_or_else(|| nothing_at(provider, settings))?;
+            return self.measured(provider, &model, name, settings).await;
         }
         let holders: Vec<&Provider> =
             self.providers().iter().filter(|p| p.model(name).is_some()).collect();
@@ -142,7 +150,7 @@ impl Catalogue {
         let pointed_at =
             self.providers().iter().find(|p| custom_address(p, settings).is_some() && !p.scripted);
         match pointed_at {
-            Some(provider) => self.at(provider, name, name, settings),
+            Some(provider) => self.measured(provider, name, name, settings).await,
             None => Err(self.unknown(name)),
         }
     }
@@ -150,8 +158,10 @@ impl Catalogue {
     async fn usual(&self, settings: &Settings) -> Result<ResolvedModel, ResolveError> {
         for provider in self.providers() {
             if is_set_up(provider, settings) {
-                let model = usual_model(provider, settings).await;
-                let mut resolved = self.at(provider, &model, &model, settings)?;
+                let model = usual_model(provider, settings)
+                    .await
+                    .ok_or_else(|| nothing_at(provider, settings))?;
+                let mut resolved = self.measured(provider, &model, &model, settings).await?;
                 resolved.chosen_because = Some(why_set_up(provider, settings));
                 return Ok(resolved);
             }
@@ -169,7 +179,8 @@ impl Catalogue {
             if let Some(LocalServer { models }) = answer
                 && let Some(model) = models.first()
             {
-                let mut resolved = self.at(provider, model, model, settings)?;
+                let mut resolved = self.at(provider, &model.id, &model.id, settings)?;
+                resolved.set_window(model.window_tokens);
                 resolved.chosen_because =
                     Some(format!("{} answers at {}", provider.title, resolved.base_url));
                 return Ok(resolved);
@@ -187,6 +198,25 @@ impl Catalogue {
                 .filter_map(|p| p.local_port.map(|port| format!("{} on port {port}", p.title)))
                 .collect(),
         })
+    }
+
+    /// The model, with the window that its server says it has where nobody listed one: a local
+    /// server is started with any.
+    async fn measured(
+        &self,
+        provider: &Provider,
+        model: &str,
+        typed: &str,
+        settings: &Settings,
+    ) -> Result<ResolvedModel, ResolveError> {
+        let mut resolved = self.at(provider, model, typed, settings)?;
+        let may_tell = provider.local_port.is_some() || resolved.custom_base_url;
+        if provider.model(model).is_none() && may_tell && !provider.scripted {
+            let server = probe::local_server(resolved.base_url.clone(), settings).await;
+            let listed = server.and_then(|s| s.models.into_iter().find(|m| m.id == resolved.model));
+            resolved.set_window(listed.and_then(|model| model.window_tokens));
+        }
+        Ok(resolved)
     }
 
     fn at(
@@ -246,7 +276,13 @@ impl Catalogue {
             key,
             abilities,
             chosen_because: None,
-            developer_role: provider.developer_role,
+            developer_role: match provider.developer_role {
+                // What listens at an address of the person's own may be any template.
+                DeveloperRole::Developer if custom.is_some() && !provider.scripted => {
+                    DeveloperRole::User
+                }
+                role => role,
+            },
             cache_marks: provider.cache_marks,
             headers: provider.headers.clone().into_iter().collect(),
             request: entry.map(request_fields).unwrap_or_default(),
@@ -275,17 +311,39 @@ fn request_fields(entry: &ModelEntry) -> Map<String, Value> {
 
 /// The provider's default model; at an address that is not the catalogue's own, the first that
 /// the server itself lists unless it lists the default.
-async fn usual_model(provider: &Provider, settings: &Settings) -> String {
-    let default = provider.default_model.clone().unwrap_or_default();
+async fn usual_model(provider: &Provider, settings: &Settings) -> Option<String> {
+    let default = provider.default_model.clone();
     let address = custom_address(provider, settings)
         .or_else(|| provider.local_port.map(|_| provider.base_url.clone()));
     let Some(address) = address.filter(|_| !provider.scripted) else { return default };
     let base_url = http::normal_base_url(&address, provider.dialect);
     match probe::local_server(base_url, settings).await {
-        Some(LocalServer { models }) if !models.contains(&default) => {
-            models.into_iter().next().unwrap_or(default)
+        Some(LocalServer { models })
+            if !models.iter().any(|model| Some(&model.id) == default.as_ref()) =>
+        {
+            models.into_iter().next().map(|model| model.id).or(default)
         }
         _ => default,
+    }
+}
+
+fn nothing_at(provider: &Provider, settings: &Settings) -> ResolveError {
+    let address = custom_address(provider, settings).unwrap_or_else(|| provider.base_url.clone());
+    ResolveError::NothingThere {
+        provider: provider.title.clone(),
+        base_url: http::normal_base_url(&address, provider.dialect),
+    }
+}
+
+impl ResolvedModel {
+    /// Takes the window that the server told, if it did and it is one to work in.
+    fn set_window(&mut self, window_tokens: Option<u64>) {
+        if let Some(tokens) = window_tokens.filter(|tokens| *tokens >= 1024) {
+            self.abilities.window_tokens = tokens;
+            self.abilities.max_output_tokens = self.abilities.max_output_tokens.min(tokens / 4);
+            self.info.window_tokens = tokens;
+            self.info.max_output_tokens = self.abilities.max_output_tokens;
+        }
     }
 }
 

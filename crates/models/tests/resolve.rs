@@ -105,6 +105,45 @@ async fn a_local_server_on_its_usual_port_is_found_and_its_first_model_taken() {
 }
 
 #[tokio::test]
+async fn a_servers_own_word_on_its_window_is_taken() {
+    let list = r#"{"data":[
+        {"id":"nomic-embed-text","max_model_len":512},
+        {"id":"qwen","max_model_len":40960},
+        {"id":"small","meta":{"n_ctx":4096}},
+        {"id":"silent"}
+    ]}"#;
+    let url = stage::raw_server(move |_| {
+        stage::Raw::Whole("application/json", vec![list.as_bytes().to_vec()])
+    })
+    .await;
+    let settings = Settings {
+        probe_timeout: std::time::Duration::from_secs(5),
+        ..Settings::with_base_url("vllm", &url)
+    };
+    let cases = [
+        ("vllm/qwen", 40_960, 8_000),
+        ("vllm/small", 4_096, 1_024),
+        ("vllm/silent", 32_000, 8_000),
+    ];
+    for (name, window, output) in cases {
+        let info = catalogue().resolve(Some(name), &settings).await.unwrap().info;
+        assert_eq!((info.window_tokens, info.max_output_tokens), (window, output), "{name}");
+    }
+    let usual = catalogue().resolve(Some("vllm"), &settings).await.unwrap();
+    assert_eq!(usual.info.name, "vllm/qwen", "the first that converses");
+}
+
+#[tokio::test]
+async fn a_provider_named_alone_that_does_not_answer_says_where_it_was_looked_for() {
+    let settings = Settings::with_base_url("ollama", "http://127.0.0.1:9");
+    let error = catalogue().resolve(Some("ollama"), &settings).await.unwrap_err();
+    assert!(
+        error.to_string().contains("Ollama lists no model at http://127.0.0.1:9/v1"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_name_that_nobody_knows_is_met_with_those_that_come_close() {
     let settings = with(&[("OPENAI_API_KEY", "sk-1")]);
     for name in ["gpt-6.1-sool", "openai/gpt-6.1-sool", "openai/", "claude-opus-9"] {
