@@ -116,9 +116,10 @@ pub struct Driver {
 
 impl Driver {
     /// Reads the log and drives the attempt to its end.
-    pub async fn drive(attempt: AttemptRun) -> Result<End, AgentError> {
+    pub async fn drive(mut attempt: AttemptRun) -> Result<End, AgentError> {
         let own = attempt.journal.events().await?;
-        let mut transcript = Transcript::of(&attempt.earlier);
+        // The logs are not kept: what matters of them is in the transcript.
+        let mut transcript = Transcript::of(&std::mem::take(&mut attempt.earlier));
         for event in &own {
             transcript.push(&event.body);
         }
@@ -164,6 +165,7 @@ impl Driver {
             attempt,
         };
         driver.take_up(&own);
+        drop(own);
         let end = driver.work().await;
         driver.close(end).await
     }

@@ -113,6 +113,11 @@ impl Instructions {
         Ok(text.loaded(InstructionsAt::Start))
     }
 
+    /// Whether the repository has none.
+    pub fn is_empty(&self) -> bool {
+        self.by_scope.is_empty()
+    }
+
     /// The files that hold for one of `paths` and that the model was not shown, outermost first.
     pub fn unseen<'a>(
         &self,
@@ -120,9 +125,6 @@ impl Instructions {
         paths: impl Iterator<Item = &'a str>,
     ) -> Vec<Found> {
         let mut found: BTreeMap<&str, Found> = BTreeMap::new();
-        if self.by_scope.values().all(|path| transcript.was_shown(path)) {
-            return Vec::new();
-        }
         for path in paths {
             for scope in scopes(path) {
                 let Some((scope, file)) = self.by_scope.get_key_value(scope) else { continue };

@@ -135,4 +135,33 @@ mod tests {
         assert_eq!(without_header("[warning] exit"), ("[warning] exit", false));
         assert_eq!(without_header("é"), ("é", false));
     }
+
+    #[test]
+    fn a_noisy_output_reads_like_a_terminal_and_keeps_its_line_numbers() {
+        let mut screen = Screen::new(400, 1);
+        screen.push(b"\x1b[1m\x1b[92m   Compiling\x1b[0m app v0.1.0\r\n");
+        screen.push(b"\r  0%\r 50%\r100% done\n\n");
+        for number in 4..=1_200 {
+            screen.push(format!("\x1b[32mok\x1b[0m {number} - test_{number}\n").as_bytes());
+        }
+        screen.push(b"\x1b]0;title\x07FAILED: 1 of 1,197 \xff\n");
+        let size = ChunkSize { bytes: 0, lines: 1_201 };
+        let standing = Standing::Ended { exit: ExitStatus::Code(1), by: None };
+        let text = observation(header(&chunk(), standing, 2_400, size, None), &screen);
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn what_was_shown_before_is_named_so_that_lines_can_be_cited() {
+        let mut screen = Screen::new(400, 1);
+        screen.push(b"one\ntwo\n");
+        let mut next = screen.following();
+        next.push(b"three\n");
+        let text = observation("[3f9a2c] exit 0 · 9 ms · 3 lines".to_owned(), &next);
+        insta::assert_snapshot!(text, @r"
+        [3f9a2c] exit 0 · 9 ms · 3 lines
+        … lines 1–2 were shown before …
+        three
+        ");
+    }
 }

@@ -279,7 +279,35 @@ fn arguments<A: DeserializeOwned>(call: &ToolCall) -> Result<A, Declined> {
     })
 }
 
-/// Whole seconds that a model asked for, bounded.
+/// Seconds that a model asked for, bounded.
 fn seconds(asked: f64, most: std::time::Duration) -> std::time::Duration {
     std::time::Duration::try_from_secs_f64(asked.max(0.0)).unwrap_or(most).min(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_tools_is_in_the_list() {
+        let info = ModelInfo {
+            name: "m".to_owned(),
+            window_tokens: 1,
+            max_output_tokens: 1,
+            images: true,
+            price: None,
+            scripted: true,
+        };
+        let toolbox = Toolbox::new(Mode::Code, &info, &Settings::default());
+        let mut listed: Vec<String> = toolbox.specs().into_iter().map(|spec| spec.name).collect();
+        listed.sort();
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tools");
+        let mut files: Vec<String> = std::fs::read_dir(dir)
+            .unwrap()
+            .filter_map(|entry| Some(entry.unwrap().path().to_str()?.to_owned()))
+            .filter_map(|path| Some(path.rsplit('/').next()?.strip_suffix(".rs")?.to_owned()))
+            .collect();
+        files.sort();
+        assert_eq!(listed, files);
+    }
 }

@@ -31,7 +31,10 @@ impl Driver {
                 }
             };
             self.answered(&call, answer)?;
-            self.show_instructions(&call.id, touched::paths(&call, &self.place)).await?;
+            if !self.instructions.is_empty() {
+                let paths = touched::paths(&call, &self.place);
+                self.show_instructions(&call.id, paths).await?;
+            }
             last = Some(call.id);
             if self.transcript.circles().found().is_some() {
                 self.ready = ready.collect();

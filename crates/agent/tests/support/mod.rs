@@ -9,7 +9,7 @@ pub mod processes;
 pub mod record;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub struct Stage {
     pub cancel: CancellationToken,
     pub earlier: Vec<Event>,
     pub edit_request: fn(&mut Request),
-    pub runs: AtomicU64,
+    pub folds: Arc<AtomicU32>,
 }
 
 impl Stage {
@@ -66,7 +66,7 @@ impl Stage {
             cancel: CancellationToken::new(),
             earlier: Vec::new(),
             edit_request: |_| {},
-            runs: AtomicU64::new(0),
+            folds: Arc::default(),
         }
     }
 
@@ -103,7 +103,7 @@ impl Stage {
     }
 
     pub fn attempt(&self) -> AttemptRun {
-        let sandbox = Arc::new(Processes::new(self.repo.path().to_owned()));
+        let sandbox = Arc::new(Processes::new(self.repo.path().to_owned(), self.folds.clone()));
         AttemptRun {
             model: self.player.clone(),
             journal: self.record.clone(),
@@ -126,7 +126,6 @@ impl Stage {
 
     pub async fn try_run(&self) -> Result<End, AgentError> {
         self.submit();
-        self.runs.fetch_add(1, Ordering::Relaxed);
         tokio::time::timeout(Duration::from_mins(1), run(self.attempt())).await.unwrap()
     }
 

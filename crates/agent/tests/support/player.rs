@@ -2,6 +2,7 @@
 //! run that goes on after a death hears what the one before would have.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use quire_domain::budget::Usage;
@@ -21,6 +22,8 @@ pub struct Player {
     pub asked: Notify,
     /// Never answers.
     pub silent: bool,
+    /// Thinks before it answers.
+    pub thinks: Duration,
 }
 
 impl Player {
@@ -48,6 +51,7 @@ impl Player {
             preambles: Mutex::default(),
             asked: Notify::new(),
             silent: false,
+            thinks: Duration::ZERO,
         }
     }
 
@@ -77,6 +81,7 @@ impl Model for Player {
         if self.silent {
             std::future::pending::<()>().await;
         }
+        tokio::time::sleep(self.thinks).await;
         (self.says)(request.items)
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -31,12 +32,13 @@ pub struct Processes {
     root: PathBuf,
     /// The files at each mark; what was there first is the base.
     listings: Mutex<Vec<Files>>,
+    folds: Arc<AtomicU32>,
 }
 
 impl Processes {
-    pub fn new(root: PathBuf) -> Self {
+    pub fn new(root: PathBuf, folds: Arc<AtomicU32>) -> Self {
         let first = files(&root);
-        Self { root, listings: Mutex::new(vec![first]) }
+        Self { root, listings: Mutex::new(vec![first]), folds }
     }
 }
 
@@ -131,6 +133,7 @@ impl Sandbox for Processes {
     }
 
     async fn fold(&self) -> Result<(), SandboxError> {
+        self.folds.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
