@@ -43,7 +43,7 @@ pub async fn run(
         Command::Run(args) => run::run(args, context).await,
         Command::Ask(args) => ask::run(args, context).await,
         Command::Review(args) => review::run(args, context).await,
-        Command::Task(command) => task::run(command, context).await,
+        Command::Task(command) => Box::pin(task::run(command, context)).await,
         Command::Verify(args) => verify::run(args, context).await,
         Command::Sandbox(args) => sandbox::run(args, context).await,
         Command::Doctor(args) => doctor::run(args, context).await,

@@ -71,7 +71,7 @@ pub async fn scratch(
         Layout::make(worker, &found.origin, &found.start, &environment, &stack, seen).await?;
     let mut spec = layout.spec(name, Upper::Memory, SandboxUser::Agent);
     if checkout.starts_with(&layout.workspace) {
-        spec.workdir = checkout.to_owned();
+        checkout.clone_into(&mut spec.workdir);
     }
     spec.env.extend(BTreeMap::from([("PAGER".to_owned(), "cat".to_owned())]));
     Ok(Scratch { spec, workspace: layout.workspace.clone(), _layout: Some(layout), dir })

@@ -1,5 +1,6 @@
 //! `quire model`: what models there are, whether one answers, and playing a script as one.
 
+use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -39,7 +40,7 @@ pub enum Command {
 /// Runs it.
 pub async fn run(command: Command, context: Context) -> anyhow::Result<Exit> {
     match command {
-        Command::List { json } => list(&models(&context)?, json),
+        Command::List { json } => Ok(list(&models(&context)?, json)),
         Command::Test { model } => test(&models(&context)?, model.as_deref()).await,
         Command::Play { file, port } => play(file, port).await,
     }
@@ -50,7 +51,7 @@ fn models(context: &Context) -> anyhow::Result<CatalogueModels> {
     CatalogueModels::new(&context.surroundings, &settings)
 }
 
-fn list(models: &CatalogueModels, json: bool) -> anyhow::Result<Exit> {
+fn list(models: &CatalogueModels, json: bool) -> Exit {
     let mut rows = Vec::new();
     for provider in models.catalogue.providers() {
         for entry in &provider.models {
@@ -88,7 +89,7 @@ fn list(models: &CatalogueModels, json: bool) -> anyhow::Result<Exit> {
         let heading = ["model", "window", "input / cached / output per million tokens"];
         show::out(table(&heading, &rows, show::width()).trim_end());
     }
-    Ok(Exit::Done)
+    Exit::Done
 }
 
 async fn test(models: &CatalogueModels, name: Option<&str>) -> anyhow::Result<Exit> {
@@ -120,7 +121,7 @@ async fn play(file: PathBuf, port: u16) -> anyhow::Result<Exit> {
     let script = Script::read(&file).map_err(|error| {
         let mut text = error.to_string();
         if let Some(cause) = std::error::Error::source(&error) {
-            text.push_str(&format!(": {cause}"));
+            let _ = write!(text, ": {cause}");
         }
         usage(text)
     })?;

@@ -1,5 +1,7 @@
 //! Several attempts at one turn, side by side.
 
+use std::fmt::Write;
+
 use quire_domain::attempt::AttemptState;
 use quire_domain::event::Event;
 use quire_domain::ids::TaskNumber;
@@ -25,21 +27,23 @@ pub fn text(number: TaskNumber, ended: &[(u8, AttemptState, Vec<Event>)], style:
             duration(spent.wall_ms),
         ]);
         if let Some(answer) = report.answer {
-            answers.push_str(&format!(
+            let _ = write!(
+                answers,
                 "\n{}  {}\n",
                 style.bold(&format!("{number}.{ordinal}")),
                 fit(&answer.text, 400)
-            ));
+            );
         }
     }
     let heading = ["attempt", "end", "checks", "change", "cost", "time"];
     let mut text = table(&heading, &rows, super::width());
     text.push_str(&answers);
-    text.push_str(&format!(
+    let _ = write!(
+        text,
         "\n{}\n  quire task show {number}.1            the whole of one\n  \
          quire task diff {number}.1 {number}.2     one against another\n  \
          quire task apply {number}.1           choose it and bring it into your checkout\n",
         style.bold("Next"),
-    ));
+    );
     text
 }

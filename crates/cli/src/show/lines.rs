@@ -2,11 +2,12 @@
 //! afterwards.
 
 use std::collections::HashMap;
+use std::fmt::Write;
 
 use quire_domain::attempt::Outcome;
 use quire_domain::event::{
-    CommandPurpose, CommitBy, EndedBy, Event, EventBody, Fault, FileChangeKind, InstructionsAt,
-    InterruptedWhat, PlanStatus,
+    CommitBy, EndedBy, Event, EventBody, Fault, FileChangeKind, InstructionsAt, InterruptedWhat,
+    PlanStatus,
 };
 use quire_domain::ids::ChunkId;
 use quire_domain::sandbox::ExitStatus;
@@ -40,12 +41,13 @@ impl Lines {
                 )]
             }
             EventBody::BaseCaptured(base) => {
-                let mut text = format!("{}", &base.base.as_str()[..8]);
+                let mut text = (&base.base.as_str()[..8]).to_string();
                 if let Some(branch) = &base.branch {
-                    text.push_str(&format!(" on {}", plain(branch, false)));
+                    let _ = write!(text, " on {}", plain(branch, false));
                 }
                 if base.uncommitted > 0 {
-                    text.push_str(&format!(", with {} uncommitted files", base.uncommitted));
+                    let files = if base.uncommitted == 1 { "file" } else { "files" };
+                    let _ = write!(text, ", with {} uncommitted {files}", base.uncommitted);
                 }
                 let mut lines = vec![format!("{} {text}", self.head("base"))];
                 lines.extend(base.notes.iter().map(|note| {
@@ -330,14 +332,5 @@ pub fn fault_text(fault: &Fault) -> String {
         }
         Fault::CheckFailed { name, chunk } => format!("check `{name}` failed [{chunk}]"),
         Fault::EmptyAnswer => "the answer was empty".to_owned(),
-    }
-}
-
-/// Why a command ran, in a word.
-pub fn purpose(purpose: &CommandPurpose) -> &'static str {
-    match purpose {
-        CommandPurpose::Call(_) => "agent",
-        CommandPurpose::Check(_) => "check",
-        CommandPurpose::Setup => "setup",
     }
 }

@@ -51,7 +51,7 @@ impl Progress {
     pub fn event(&mut self, index: usize, event: &Event) {
         let Some(view) = self.views.get_mut(index) else { return };
         match &event.body {
-            EventBody::PhaseStarted(phase) => view.doing = phase.phase.as_str().to_owned(),
+            EventBody::PhaseStarted(phase) => phase.phase.as_str().clone_into(&mut view.doing),
             EventBody::ModelRequested(_) => "thinking".clone_into(&mut view.doing),
             EventBody::CommandStarted(started) => {
                 view.doing = format!("$ {}", fit(&started.command, 60));
