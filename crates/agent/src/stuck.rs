@@ -78,6 +78,8 @@ impl Trace {
 pub struct Circles {
     last: VecDeque<Trace>,
     told: bool,
+    /// Whether the model has replied since it was told.
+    heard: bool,
     found: Option<Circle>,
 }
 
@@ -111,11 +113,21 @@ impl Circles {
             self.last.clear();
             return;
         }
+        if closed.is_some() && !self.heard {
+            // Further calls of the reply that the note answers: the model could not know.
+            self.last.clear();
+            return;
+        }
         self.found = self.found.or(closed);
         if self.last.len() == 5 {
             self.last.pop_front();
         }
         self.last.push_back(trace);
+    }
+
+    /// The model replied: it has read what it was told.
+    pub fn new_reply(&mut self) {
+        self.heard = self.told;
     }
 
     /// Starts anew: something was said that may help.
@@ -155,6 +167,7 @@ mod tests {
                 told = told.or(Some(at + 1));
             }
             circles.push(trace);
+            circles.new_reply();
             if circles.found().is_some() {
                 ended = ended.or(Some(at + 1));
             }
@@ -179,6 +192,20 @@ mod tests {
         ] {
             assert_eq!(course(steps), expected, "{steps}");
         }
+    }
+
+    #[test]
+    fn many_calls_of_one_reply_do_not_end_it_before_the_model_was_told() {
+        let mut circles = Circles::default();
+        for _ in 0..20 {
+            circles.push(trace("a!x").unwrap());
+        }
+        assert_eq!(circles.found(), None);
+        circles.new_reply();
+        for _ in 0..3 {
+            circles.push(trace("a!x").unwrap());
+        }
+        assert_eq!(circles.found(), Some(Circle::SameError));
     }
 
     #[test]

@@ -206,6 +206,7 @@ impl Transcript {
         self.calls_since_resumed += 1;
         self.spent.wall_ms += replied.ms;
         self.commands.new_step();
+        self.circles.new_reply();
         if let StopReason::Refused { words } = &reply.stop {
             // A reply that was declined is nothing to go on from.
             self.stands = Stands::Refused(words.clone());

@@ -114,8 +114,9 @@ impl Driver {
                 ))
             } else if at >= MAX_CALLS {
                 Err(Declined(format!(
-                    "Not run: a reply may make {MAX_CALLS} calls. Make it again if it is still \
-                     needed."
+                    "Not run: this is call {} of a reply that may make {MAX_CALLS}. Make it \
+                     again if it is still needed.",
+                    at + 1
                 )))
             } else {
                 self.toolbox.prepare(call, &self.place)
