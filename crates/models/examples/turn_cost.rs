@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use quire_domain::model::{ImageSource, LiveReply, ModelRequest, ReplyDelta};
 use quire_domain::task::Image;
 use quire_domain::transcript::{Item, Message, Part, Role, ToolResult};
-use quire_models::play::{PlayOptions, Script, Turn, serve};
+use quire_models::play::{PlayOptions, PlayServer, Script, Turn, serve};
 use quire_models::{Catalogue, Settings, connect};
 
 const ROUNDS: u32 = 500;
+const OURS: &str = "/proc/thread-self/schedstat";
 
 struct Nothing;
 
@@ -58,16 +59,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let server = serve(script, ([127, 0, 0, 1], 0).into(), PlayOptions::default()).await;
-            let _ = send.send(server.map(|server| {
-                let url = server.url();
-                std::mem::forget(server);
-                url
-            }));
+            let thread = std::fs::read_link("/proc/thread-self").unwrap_or_default();
+            let url = server.as_ref().map(PlayServer::url).map_err(ToString::to_string);
+            let _ = send.send((url, format!("/proc/{}/schedstat", thread.display())));
             std::future::pending::<()>().await;
         });
         Ok::<(), std::io::Error>(())
     });
-    let url = receive.recv()??;
+    let (url, server) = receive.recv()?;
+    let url = url?;
 
     for name in ["demo", "chat", "messages"] {
         let settings = Settings::with_base_url("scripted", &url);
@@ -110,17 +110,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
             items.push(Item::Reply(reply?));
         }
         items.pop();
-        let (wall, cpu) = (Instant::now(), cpu_time());
+        let (wall, cpu, its_cpu) = (Instant::now(), cpu_time(OURS), cpu_time(&server));
         for _ in 0..ROUNDS {
             let (reply, same) = ask(items).await;
             items = same;
             reply?;
         }
         println!(
-            "{name:<9} turn of {} items      {:>8.1} µs wall, {:>6.1} µs CPU",
+            "{name:<9} turn of {} items      {:>8.1} µs wall, {:>6.1} µs CPU, server {:>6.1} µs CPU",
             items.len(),
             micros(wall.elapsed() / ROUNDS),
-            micros(cpu_time().saturating_sub(cpu) / ROUNDS),
+            micros(cpu_time(OURS).saturating_sub(cpu) / ROUNDS),
+            micros(cpu_time(&server).saturating_sub(its_cpu) / ROUNDS),
         );
     }
     Ok(())
@@ -130,9 +131,9 @@ fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }
 
-/// CPU time of this thread, from the kernel's own count in nanoseconds.
-fn cpu_time() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+/// CPU time of a thread, from the kernel's own count in nanoseconds.
+fn cpu_time(thread: &str) -> Duration {
+    let text = std::fs::read_to_string(thread).unwrap_or_default();
     let nanos = text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0);
     Duration::from_nanos(nanos)
 }

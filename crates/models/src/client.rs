@@ -14,8 +14,9 @@ use reqwest::Response;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::Map;
 
+use crate::arrival::Arrival;
 use crate::catalogue::Dialect;
-use crate::dialect::{self, Reader};
+use crate::dialect;
 use crate::fault::{self, Again, Fault};
 use crate::fold::{self, Fold};
 use crate::gateway::Gateway;
@@ -25,12 +26,7 @@ use crate::messages;
 use crate::resolve::ResolvedModel;
 use crate::retry_after::retry_after;
 use crate::settings::Settings;
-use crate::sse::SseReader;
 
-/// All bytes of one answer. Some dialects send a reply's text up to four times.
-const STREAM_LIMIT: usize = 160 * 1024 * 1024;
-/// One event of a stream.
-const EVENT_LIMIT: usize = 64 * 1024 * 1024;
 /// What is read of an answer that is an error.
 const ERROR_LIMIT: usize = 64 * 1024;
 /// How long an answer that is complete may take to close before it is left to the background.
@@ -126,7 +122,9 @@ impl Model for RemoteModel {
                 }
                 Fault::Fatal(error) => return Err(error),
                 Fault::Refused(words) => return Ok(self.refused(words)),
-                Fault::TooLarge(what) => return Err(self.unreadable(what.to_owned())),
+                Fault::TooLarge(what) | Fault::NotAReply(what) => {
+                    return Err(self.unreadable(what.to_owned()));
+                }
             };
             let wait = self.wait(tries, &again);
             if tries >= self.client.settings.tries || wait > self.client.settings.longest_wait {
@@ -183,12 +181,21 @@ impl RemoteModel {
         let _pass = self.gateway.enter(estimate).await;
         let deadline = Instant::now() + settings.reply_timeout;
 
-        let response = self.send(dialect, body).await?;
-        let mut fold = Fold::new(request.live, request.items.len());
-        let mut reader = Reader::new(dialect);
-        self.read(response, deadline, &mut reader, &mut fold).await?;
-        let tag = dialect::tag(dialect, &self.model);
-        let reply = fold.finish(&self.model.model, tag, request_bytes)?;
+        let mut response = self.send(dialect, body).await?;
+        let fold = Fold::new(request.live, request.items.len());
+        let mut arrival = Arrival::new(self.model(), dialect, fold);
+        while !arrival.has_ended() {
+            match self.piece(&mut response, deadline).await {
+                Ok(Some(piece)) => arrival.take(&piece)?,
+                Ok(None) => break,
+                Err(_) if arrival.has_stopped() => break,
+                Err(fault) => return Err(fault),
+            }
+        }
+        if arrival.has_ended() {
+            drain(response).await;
+        }
+        let reply = arrival.finish(request_bytes)?;
         self.gateway.correct(estimate, reply.usage.total_tokens());
         Ok(reply)
     }
@@ -210,61 +217,6 @@ impl RemoteModel {
         let after = retry_after(response.headers(), settings.pace.wall());
         let body = error_body(response, settings.idle_timeout).await;
         Err(fault::from_status(&self.model, status.as_u16(), after, &body))
-    }
-
-    /// Reads an answer to its end, streamed or whole.
-    async fn read(
-        &self,
-        mut response: Response,
-        deadline: Instant,
-        reader: &mut Reader,
-        fold: &mut Fold<'_>,
-    ) -> Result<(), Fault> {
-        let mut events = SseReader::new(EVENT_LIMIT);
-        let mut whole: Option<Vec<u8>> = None;
-        let mut received = 0;
-        while !fold.has_ended() {
-            let piece = match self.piece(&mut response, deadline).await {
-                Ok(Some(piece)) => piece,
-                Ok(None) => break,
-                // Only the count of tokens can be missing.
-                Err(_) if fold.has_stopped() => break,
-                Err(fault) => return Err(fault),
-            };
-            if received == 0 {
-                // Never how a stream of events begins.
-                match piece.iter().find(|byte| !byte.is_ascii_whitespace()) {
-                    Some(b'{') => whole = Some(Vec::new()),
-                    Some(b'<') => {
-                        return Err(Fault::Fatal(
-                            self.unreadable("a web page instead of a reply".to_owned()),
-                        ));
-                    }
-                    _ => {}
-                }
-            }
-            received += piece.len();
-            if received > STREAM_LIMIT {
-                return Err(Fault::TooLarge("the answer is larger than 160 MiB"));
-            }
-            match &mut whole {
-                Some(whole) => whole.extend_from_slice(&piece),
-                None => events.take(&piece, |event| reader.event(&self.model, &event, fold))?,
-            }
-        }
-        if let Some(whole) = whole {
-            return reader.whole(&self.model, &String::from_utf8_lossy(&whole), fold);
-        }
-        if fold.has_ended() {
-            drain(response).await;
-            return Ok(());
-        }
-        if let Some(event) = events.rest() {
-            // Cut in the middle of an event: what it would have said is not known.
-            let _ = reader.event(&self.model, &event, fold);
-        }
-        reader.closed(fold);
-        Ok(())
     }
 
     async fn piece(

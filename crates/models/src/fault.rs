@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     Refused(String),
     /// A reply is not what the dialect promises and asking again would be as large.
     TooLarge(&'static str),
+    /// What answers there is no model.
+    NotAReply(&'static str),
 }
 
 /// Something that may get better by itself.

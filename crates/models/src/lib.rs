@@ -5,6 +5,7 @@
 //! folds a stream of events into a reply. [`play`] is the scripted provider, [`probe`] a live
 //! test. Nothing here reads the environment.
 
+mod arrival;
 mod body;
 pub mod catalogue;
 mod chat;

@@ -10,6 +10,7 @@
 
 mod answer;
 mod conversation;
+mod played;
 mod script;
 mod server;
 mod template;

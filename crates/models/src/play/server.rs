@@ -5,15 +5,13 @@ use std::collections::hash_map::DefaultHasher;
 use std::convert::Infallible;
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::{Body, Frame, Incoming};
+use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -24,6 +22,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::answer::{self, Answer};
 use super::conversation::{self, Asked};
+use super::played::Played;
 use super::script::{Fault, Script, Turn};
 use crate::catalogue::Dialect;
 
@@ -324,60 +323,11 @@ fn played(
     fault: Option<&Fault>,
 ) -> Response<Played> {
     let filled = answer::fill(turn, asked, request_bytes);
-    let Answer { content_type, mut pieces } = answer::write(dialect, &filled, asked.stream);
-    if fault.is_some_and(|fault| fault.malformed) {
-        let at = pieces.len() / 2;
-        pieces.insert(at, b"data: {\"type\": \"response.outp\n\n".to_vec());
-    }
-    if fault.is_some_and(|fault| fault.invalid_utf8) {
-        spoil(&mut pieces);
-    }
-    let pause = Duration::from_millis(fault.and_then(|f| f.idle_ms).unwrap_or(0));
-    let pace = Duration::from_millis(pace_ms);
-    let limit = fault.and_then(|f| f.cut_after.or(f.end_after));
-    let breaks = fault.is_some_and(|f| f.cut_after.is_some());
-    // Without a reason to go slowly: the first event, so that clients do stream, and the rest.
-    let mut frames: Vec<Bytes> = if pace.is_zero() {
-        let rest = pieces.split_off(pieces.len().min(1));
-        pieces.into_iter().chain([rest.concat()]).map(Bytes::from).collect()
-    } else {
-        pieces.into_iter().map(Bytes::from).collect()
-    };
-    if let Some(limit) = limit {
-        cut(&mut frames, limit);
-    }
-    frames.retain(|frame| !frame.is_empty());
-    let body = Played { frames: frames.into_iter(), pace, pause, breaks, sent: 0, sleep: None };
+    let Answer { content_type, pieces } = answer::write(dialect, &filled, asked.stream);
+    let body = Played::of(pieces, Duration::from_millis(pace_ms), fault);
     let mut response = Response::new(body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
-}
-
-/// Puts a byte that is no UTF-8 in front of the first closing quote of the middle piece's text.
-fn spoil(pieces: &mut [Vec<u8>]) {
-    for field in
-        [b"\"delta\":\"".as_slice(), b"\"text\":\"", b"\"content\":\"", b"\"partial_json\":\""]
-    {
-        for piece in pieces.iter_mut() {
-            let found = piece.windows(field.len()).position(|window| window == field);
-            // An empty text stays as it is: a first event often carries one.
-            if let Some(start) = found
-                && piece.get(start + field.len()) != Some(&b'"')
-            {
-                piece.insert(start + field.len(), 0xff);
-                return;
-            }
-        }
-    }
-}
-
-fn cut(frames: &mut Vec<Bytes>, limit: usize) {
-    let mut left = limit;
-    for frame in frames.iter_mut() {
-        frame.truncate(left);
-        left -= frame.len();
-    }
-    frames.retain(|frame| !frame.is_empty());
 }
 
 fn faulty(status: u16, fault: &Fault) -> Response<Played> {
@@ -401,57 +351,9 @@ fn error(status: StatusCode, code: Option<&str>, message: &str) -> Response<Play
 }
 
 fn whole(status: StatusCode, text: String) -> Response<Played> {
-    let body = Played {
-        frames: vec![Bytes::from(text)].into_iter(),
-        pace: Duration::ZERO,
-        pause: Duration::ZERO,
-        breaks: false,
-        sent: 0,
-        sleep: None,
-    };
+    let body = Played::of(vec![text.into_bytes()], Duration::ZERO, None);
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
-}
-
-/// A body that is sent in frames, with pauses, and may break off.
-struct Played {
-    frames: std::vec::IntoIter<Bytes>,
-    /// Between two frames.
-    pace: Duration,
-    /// After the first frame.
-    pause: Duration,
-    breaks: bool,
-    sent: usize,
-    sleep: Option<Pin<Box<tokio::time::Sleep>>>,
-}
-
-impl Body for Played {
-    type Data = Bytes;
-    type Error = std::io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let wait = if self.sent == 1 { self.pace + self.pause } else { self.pace };
-        if self.sent > 0 && !wait.is_zero() && self.frames.len() > 0 {
-            let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
-            std::task::ready!(sleep.as_mut().poll(cx));
-            self.sleep = None;
-        }
-        self.sent += 1;
-        match self.frames.next() {
-            Some(frame) => Poll::Ready(Some(Ok(Frame::data(frame)))),
-            None if std::mem::take(&mut self.breaks) => {
-                Poll::Ready(Some(Err(std::io::Error::other("the script cuts the stream here"))))
-            }
-            None => Poll::Ready(None),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.frames.len() == 0 && !self.breaks
-    }
 }
