@@ -102,7 +102,8 @@ impl Installation {
             host: surroundings.host_facts(&host_directories(&surroundings, &settings)?),
             place: Place {
                 global_instructions: surroundings.config_dir().map(|dir| dir.join("AGENTS.md")),
-                worker: format!("{}:{}", host_name(), std::process::id()),
+                worker: quire_orchestrator::lease::worker_name(&host_name()),
+                host: host_name(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 data_dir,
             },

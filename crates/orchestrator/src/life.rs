@@ -23,7 +23,7 @@ use crate::error::RunError;
 use crate::finish::{AttemptFinish, Collected};
 use crate::inputs::{POLL, StoredInputs};
 use crate::instructions::{LayerInstructions, RootFiles};
-use crate::lease::{LEASE_MS, LeaseKeeper};
+use crate::lease::{LeaseKeeper, claim};
 use crate::prepare::{Layout, Preparing, Seen, Stack};
 use crate::purse::TurnPurse;
 use crate::recorder::Recorder;
@@ -48,8 +48,7 @@ pub async fn run(
     seen: Option<Arc<Seen>>,
     cancel: CancellationToken,
 ) -> Result<AttemptState, RunError> {
-    let now = worker.clock.now();
-    let claim = worker.store.claim(attempt, &worker.place.worker, now, LEASE_MS).await?;
+    let claim = claim(worker, attempt).await?;
     let lost = cancel.child_token();
     let _lease = LeaseKeeper::start(worker, attempt, claim.epoch, lost.clone());
     let row = worker.store.attempt_by_id(attempt).await?;

@@ -44,7 +44,9 @@ pub struct Place {
     pub data_dir: PathBuf,
     /// The person's global instructions, if the file exists.
     pub global_instructions: Option<PathBuf>,
-    /// The worker's name: host and process.
+    /// This machine's name.
+    pub host: String,
+    /// The worker's name: [`crate::lease::worker_name`].
     pub worker: String,
     /// The version of Quire.
     pub version: String,

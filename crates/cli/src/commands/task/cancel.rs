@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use quire_domain::attempt::{AttemptState, Outcome};
 use quire_domain::ids::AttemptRef;
+use quire_orchestrator::lease::is_gone;
 use quire_store::{InputKind, NewInput};
 use tokio_util::sync::CancellationToken;
 
@@ -57,7 +58,9 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
                 break;
             }
             let held = worker.store.lease(attempt.id).await.map_err(told)?;
-            let free = held.is_none_or(|lease| lease.until < worker.clock.now());
+            let free = held.is_none_or(|lease| {
+                lease.until < worker.clock.now() || is_gone(&lease.worker, &worker.place.host)
+            });
             if free {
                 // Nobody works on it: end it here, so that what was done is collected.
                 let cancel = CancellationToken::new();
