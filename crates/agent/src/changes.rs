@@ -1,4 +1,4 @@
-//! Which files of the working tree the commands of a step changed.
+//! Which files of the working tree a command changed.
 //!
 //! What git ignores does not count: a test run that fills a cache has not changed the work. The
 //! rules are read inside the sandbox as they stand, so a command may change them; they decide
@@ -54,7 +54,7 @@ impl ChangeWatch {
         self.forget_rules(path);
     }
 
-    /// What changed since it was last asked; `call` is the step's last.
+    /// What changed since it was last asked, for the log to say that `call` did it.
     pub async fn changed(
         &mut self,
         sandbox: &dyn Sandbox,

@@ -274,7 +274,7 @@ impl Transcript {
     }
 
     fn files_changed(&mut self, changed: &FilesChanged) {
-        self.commands.step_changed_files();
+        self.commands.files_changed_by(&changed.call_id);
         for path in &changed.paths {
             self.remember_file(path);
         }

@@ -8,8 +8,9 @@ use quire_agent::Findings;
 use quire_domain::event::{EventBody, Fault};
 use quire_domain::ids::ChunkId;
 use quire_domain::task::Mode;
+use quire_domain::transcript::ToolInput;
 use support::Stage;
-use support::player::{call, patch, reply, say, shell};
+use support::player::{call, calls, patch, reply, say, shell};
 
 const EDIT: &str = "*** Begin Patch\n*** Add File: web/a.txt\n+a\n*** End Patch";
 
@@ -102,6 +103,27 @@ async fn commands_that_instructions_name_are_asked_for_once_unless_they_ran_afte
     let rounds = rounds(&stage);
     assert_eq!(rounds.len(), 1);
     assert!(rounds[0].contains("last change: `make lint`."), "{}", rounds[0]);
+}
+
+#[tokio::test]
+async fn the_order_of_calls_in_one_reply_decides_what_ran_after_the_last_change() {
+    let input =
+        |command: &str| ToolInput::Json(serde_json::json!({ "command": command }).to_string());
+    for (calls_of_reply, asked) in [
+        (vec![("apply_patch", ToolInput::Text(EDIT.to_owned())), ("shell", input("make test"))], 0),
+        (vec![("shell", input("make test")), ("apply_patch", ToolInput::Text(EDIT.to_owned()))], 1),
+        (vec![("shell", input("echo 2 > b.txt")), ("shell", input("make test"))], 0),
+        (vec![("shell", input("make test")), ("shell", input("echo 2 > b.txt"))], 1),
+        (vec![("shell", input("echo 2 > b.txt; make test"))], 0),
+    ] {
+        let shown = format!("{calls_of_reply:?}");
+        let stage = Stage::new(vec![calls(calls_of_reply), say("Done."), say("Done.")])
+            .file("AGENTS.md", "Run `make test`.\n")
+            .file("b.txt", "1\n");
+        *stage.desk.findings.lock().unwrap() = vec![changed("web/a.txt")];
+        stage.answer().await;
+        assert_eq!(rounds(&stage).len(), asked, "{shown}");
+    }
 }
 
 #[tokio::test]

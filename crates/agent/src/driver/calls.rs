@@ -13,15 +13,12 @@ impl Driver {
     /// Runs the open calls in order.
     pub(super) async fn run_calls(&mut self, calls: Vec<ToolCall>) -> Result<(), Halt> {
         let mut ready = std::mem::take(&mut self.ready).into_iter();
-        let mut any_command = false;
-        let mut last = None;
         for call in calls {
             let Some(next) = ready.next() else { break };
             let acts = next.chunk.is_some() || call.name == "write_stdin";
             if acts && self.resumed {
                 self.know_what_is_there().await?;
             }
-            any_command |= acts;
             let answer = match self.run_call(next).await {
                 Ok(answer) => answer,
                 Err(halt) => {
@@ -35,16 +32,15 @@ impl Driver {
                 let paths = touched::paths(&call, &self.place);
                 self.show_instructions(&call.id, paths).await?;
             }
-            last = Some(call.id);
+            if acts {
+                self.note_changes(&call.id).await?;
+            }
             if self.transcript.circles().found().is_some() {
                 self.ready = ready.collect();
                 return Ok(());
             }
         }
-        match last {
-            Some(call) if any_command => self.note_changes(&call).await,
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     async fn run_call(&mut self, ready: Ready) -> Result<Answer, Halt> {
@@ -102,7 +98,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Notes which files the step's commands changed.
+    /// Notes which files a command changed: asked after each, so that it is known which one did.
     async fn note_changes(&mut self, call: &CallId) -> Result<(), Halt> {
         let sandbox = self.sandbox().await?;
         let workspace = &self.place.workspace;

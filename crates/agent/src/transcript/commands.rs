@@ -44,8 +44,7 @@ pub struct Commands {
     by_chunk: HashMap<ChunkId, usize>,
     /// How often files were changed.
     changes: u64,
-    /// Those that ran during this step and have seen all changes: what the step's commands
-    /// change, they have seen as well.
+    /// Those that ran during this step and have seen all changes so far.
     fresh: Vec<usize>,
     /// The first one of the last reply.
     step_from: usize,
@@ -123,11 +122,17 @@ impl Commands {
         self.fresh.clear();
     }
 
-    /// The step's own commands changed files: they have seen what they did.
-    pub(super) fn step_changed_files(&mut self) {
+    /// Commands changed files, noted after the one that this call started: it has seen what it
+    /// did. So has one in the background, which may have done it itself.
+    pub(super) fn files_changed_by(&mut self, call: &CallId) {
         self.changes += 1;
-        for at in &self.fresh {
-            self.records[*at].saw_changes = self.changes;
-        }
+        let (records, changes, step_from) = (&mut self.records, self.changes, self.step_from);
+        self.fresh.retain(|at| {
+            let saw = *at < step_from || records[*at].is_of(call);
+            if saw {
+                records[*at].saw_changes = changes;
+            }
+            saw
+        });
     }
 }
