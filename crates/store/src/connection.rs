@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use sqlx::{Connection, SqliteConnection};
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::error::StoreError;
@@ -34,15 +35,16 @@ pub(crate) enum Promise {
 struct Lent {
     connection: SqliteConnection,
     promise: Promise,
-    /// A transaction was left open: by an error, or as its caller stopped waiting.
-    open: bool,
 }
 
-/// A transaction that holds the write lock. Dropped without [`Transaction::commit`] it is rolled
-/// back before the next begins.
-pub(crate) struct Transaction {
+/// A transaction that holds the write lock. Dropped without [`Transaction::commit`], by an error or
+/// as its caller stopped waiting, it is rolled back at once: other processes wait for the lock.
+pub(crate) struct Transaction(Option<Open>);
+
+struct Open {
+    lent: Lent,
+    /// Where the connection goes back to. Held until then, so that the next one waits.
     home: OwnedMutexGuard<Option<Lent>>,
-    lent: Option<Lent>,
 }
 
 impl Database {
@@ -53,7 +55,7 @@ impl Database {
             .max_connections(READERS)
             .test_before_acquire(false)
             .connect_lazy_with(options(path).read_only(true).create_if_missing(false));
-        let lent = Lent { connection, promise: Promise::Durable, open: false };
+        let lent = Lent { connection, promise: Promise::Durable };
         Ok(Self { path: path.to_owned(), writer: Arc::new(Mutex::new(Some(lent))), readers })
     }
 
@@ -65,8 +67,9 @@ impl Database {
     pub(crate) async fn begin(&self, promise: Promise) -> Result<Transaction, StoreError> {
         let mut home = Arc::clone(&self.writer).lock_owned().await;
         let mut lent = match home.take() {
-            Some(lent) => self.tidied(lent).await?,
-            None => self.reopened().await?,
+            Some(lent) => lent,
+            // The last one was dropped as it could not be rolled back.
+            None => Lent { connection: open(&self.path).await?, promise: Promise::Durable },
         };
         if lent.promise != promise {
             let pragma = match promise {
@@ -76,23 +79,9 @@ impl Database {
             run(&mut lent.connection, pragma).await?;
             lent.promise = promise;
         }
-        let mut transaction = Transaction { home, lent: Some(lent) };
-        transaction.start().await?;
+        let mut transaction = Transaction(Some(Open { lent, home }));
+        run(transaction.connection()?, "BEGIN IMMEDIATE").await?;
         Ok(transaction)
-    }
-
-    async fn tidied(&self, mut lent: Lent) -> Result<Lent, StoreError> {
-        if lent.open && run(&mut lent.connection, "ROLLBACK").await.is_err() {
-            // SQLite had rolled back by itself, or the connection is of no more use.
-            return self.reopened().await;
-        }
-        lent.open = false;
-        Ok(lent)
-    }
-
-    async fn reopened(&self) -> Result<Lent, StoreError> {
-        let connection = open(&self.path).await?;
-        Ok(Lent { connection, promise: Promise::Durable, open: false })
     }
 
     pub(crate) async fn close(&self) {
@@ -104,18 +93,10 @@ impl Database {
 }
 
 impl Transaction {
-    async fn start(&mut self) -> Result<(), StoreError> {
-        if let Some(lent) = &mut self.lent {
-            lent.open = true;
-            run(&mut lent.connection, "BEGIN IMMEDIATE").await?;
-        }
-        Ok(())
-    }
-
     /// Where the transaction's statements run.
     pub(crate) fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
-        match &mut self.lent {
-            Some(lent) => Ok(&mut lent.connection),
+        match &mut self.0 {
+            Some(open) => Ok(&mut open.lent.connection),
             // Only `commit` takes it, and that consumes the transaction.
             None => Err(failure(sqlx::Error::WorkerCrashed)),
         }
@@ -124,8 +105,8 @@ impl Transaction {
     /// Keeps what was written.
     pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
         run(self.connection()?, "COMMIT").await?;
-        if let Some(lent) = &mut self.lent {
-            lent.open = false;
+        if let Some(mut open) = self.0.take() {
+            *open.home = Some(open.lent);
         }
         Ok(())
     }
@@ -133,6 +114,18 @@ impl Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        *self.home = self.lent.take();
+        // Without a runtime the connection is dropped, and closing rolls back too.
+        if let (Some(open), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(open.roll_back());
+        }
+    }
+}
+
+impl Open {
+    async fn roll_back(mut self) {
+        // Where SQLite had rolled back by itself this fails, and the next one opens the file anew.
+        if run(&mut self.lent.connection, "ROLLBACK").await.is_ok() {
+            *self.home = Some(self.lent);
+        }
     }
 }

@@ -294,3 +294,38 @@ async fn attempts_of_one_turn_in_several_processes_see_what_they_cost_together()
     assert_eq!(all.usage.input_tokens, 200);
     assert_eq!(stage.store.spent(task.turn.id).await.unwrap(), all);
 }
+
+#[tokio::test]
+async fn a_refused_write_holds_up_no_other_process() {
+    let stage = Stage::new().await;
+    let attempt = stage.submit_one().await;
+    let other = Store::open(&stage.path).await.unwrap();
+    stage.store.claim(attempt, "a", at(0), 1000).await.unwrap();
+    stage.store.claim(attempt, "b", at(0), 1000).await.unwrap_err();
+    let stale = stage.store.set_spent(attempt, Epoch(9), Spent::default()).await;
+    assert!(matches!(stale, Err(StoreError::Fenced { .. })));
+    let submitted = other.submit(new_task("another", 1));
+    let soon = std::time::Duration::from_secs(5);
+    tokio::time::timeout(soon, submitted).await.expect("the lock is free").unwrap();
+}
+
+#[tokio::test]
+async fn a_file_of_another_kind_or_version_is_left_alone_and_named() {
+    let stage = Stage::new().await;
+    let junk = stage.directory.path().join("junk.db");
+    std::fs::write(&junk, "neither a database nor short ".repeat(99)).unwrap();
+    assert!(matches!(Store::open(&junk).await.err(), Some(StoreError::Damaged(_))));
+    let nowhere = stage.directory.path().join("no/such/quire.db");
+    assert!(matches!(Store::open(&nowhere).await.err(), Some(StoreError::Open { .. })));
+
+    stage.store.close().await;
+    let mut bytes = std::fs::read(&stage.path).unwrap();
+    // `user_version` stands at offset 60 of a SQLite file.
+    bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
+    std::fs::write(&stage.path, &bytes).unwrap();
+    let newer = Store::open(&stage.path).await.err().unwrap();
+    assert!(matches!(newer, StoreError::Newer { found: 99, known: 1 }), "{newer:?}");
+    assert!(newer.advice().contains("newer"));
+    let kept = std::fs::read(&stage.path).unwrap();
+    assert!(kept == bytes, "the file was touched");
+}
