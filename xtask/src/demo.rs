@@ -7,9 +7,8 @@ mod acts;
 mod lines;
 mod player;
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, bail};
 
@@ -76,12 +75,32 @@ pub fn run(args: &Args) -> Chore {
     println!();
     let running: anyhow::Result<Vec<Running>> =
         acts.iter().map(|act| start(&stage, act, &model, args.model.as_deref())).collect();
+    // All have ended before the first is shown, so that no line of work stands among the answers.
+    let ended: anyhow::Result<Vec<Done>> = running?.into_iter().map(Running::wait).collect();
     let mut verdict = Verdict::Good;
-    for task in running? {
-        verdict = verdict.and(finish(&stage, task)?);
+    let mut numbers = Vec::new();
+    for done in ended? {
+        match show(&stage, &done)? {
+            Some(number) => numbers.push(number),
+            None => verdict = Verdict::Bad,
+        }
     }
-    next_steps(&stage);
+    next_steps(&stage, numbers.first().map_or("1", String::as_str), acts.first());
     Ok(verdict)
+}
+
+/// One task that has ended.
+struct Done {
+    act: &'static Act,
+    status: ExitStatus,
+    answer: String,
+}
+
+impl Running {
+    fn wait(mut self) -> anyhow::Result<Done> {
+        let status = self.child.wait()?;
+        Ok(Done { act: self.act, status, answer: self.shown.wait() })
+    }
 }
 
 /// Who answers.
@@ -169,20 +188,30 @@ fn start(
     Ok(Running { act, child, shown, _player: player })
 }
 
-/// Waits for a task, shows its answer, and has its evidence verified.
-fn finish(stage: &Stage, mut task: Running) -> anyhow::Result<Verdict> {
-    let status = task.child.wait()?;
-    let answer = task.shown.wait();
-    println!("\n━━ {} ━━", task.act.repository);
-    println!("{}", answer.trim_end());
-    if !status.success() {
-        println!("{} ended with {status}; its last lines are above", task.act.repository);
-        return Ok(Verdict::Bad);
+/// Shows a task's answer and what became of its evidence. Gives its number if all is well.
+fn show(stage: &Stage, done: &Done) -> anyhow::Result<Option<String>> {
+    println!("\n━━ {} ━━", done.act.repository);
+    println!("{}", done.answer.trim_end());
+    if !done.status.success() {
+        println!("{} ended with {}; its last lines are above", done.act.repository, done.status);
+        return Ok(None);
     }
-    let number = task_of(stage, task.act)?;
-    println!("\n$ quire verify {number}");
-    let verified = quire(stage).args(["verify", &number]).status().context("cannot start quire")?;
-    Ok(Verdict::of(verified))
+    let number = task_of(stage, done.act)?;
+    let output =
+        quire(stage).args(["verify", &number, "--json"]).output().context("cannot start quire")?;
+    let verified = acts::verified(&String::from_utf8_lossy(&output.stdout));
+    match verified {
+        Some(words) if output.status.success() => {
+            println!("\nquire verify {number}: {words}");
+            Ok(Some(number))
+        }
+        _ => {
+            println!("\nquire verify {number}: THE EVIDENCE DOES NOT HOLD");
+            println!("{}", String::from_utf8_lossy(&output.stdout));
+            eprintln!("{}", String::from_utf8_lossy(&output.stderr));
+            Ok(None)
+        }
+    }
 }
 
 /// The number that the list gives to the task of this repository.
@@ -200,23 +229,30 @@ fn quire(stage: &Stage) -> Command {
     command
 }
 
-fn next_steps(stage: &Stage) {
-    let path = |path: &Path| relative(path).to_string_lossy().into_owned();
+fn next_steps(stage: &Stage, number: &str, first: Option<&&'static Act>) {
+    let steps = [
+        (
+            format!("export QUIRE_DATA_DIR={}", stage.data.display()),
+            "where the demo keeps its tasks",
+        ),
+        (format!("alias quire={}", relative(&stage.quire).display()), "the binary just built"),
+        ("quire task list".to_owned(), "the three, and what became of them"),
+        (format!("quire task show {number}"), "answer, citations, checks, cost"),
+        (format!("quire task diff {number}"), "what it changed"),
+        (format!("quire verify {number} --rerun"), "repeat the commands it cites"),
+        ("quire doctor".to_owned(), "what isolation this machine gives"),
+        ("OPENAI_API_KEY=… cargo xtask demo".to_owned(), "the same with a real model"),
+    ];
     println!("\n━━ to try next ━━");
-    println!("export QUIRE_DATA_DIR={}", stage.data.display());
-    println!("alias quire={}", stage.quire.display());
-    println!("quire task list                      # the three, and what became of them");
-    println!("quire task show 1                    # answer, citations, checks, cost");
-    println!("quire task diff 1                    # what it changed");
-    println!(
-        "cd {} && quire task apply 1    # onto the checkout",
-        path(&stage.repos.join("python-slugs"))
-    );
-    println!("quire sandbox -- ls -la /            # what such a sandbox holds");
-    println!("OPENAI_API_KEY=… cargo xtask demo    # the same with a real model");
+    for (command, why) in steps {
+        println!("  {command:<60} # {why}");
+    }
+    if let Some(act) = first {
+        let checkout = stage.repos.join(act.repository);
+        println!("  cd {} && quire task apply {number}", relative(&checkout).display());
+    }
 }
 
-fn relative(path: &Path) -> OsString {
-    let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(here).unwrap_or(path).as_os_str().to_owned()
+fn relative(path: &Path) -> &Path {
+    path.strip_prefix(cargo::root()).unwrap_or(path)
 }

@@ -50,6 +50,8 @@ pub fn run(args: &Args) -> Chore {
     if !lacks.is_empty() {
         bail!("the tests need what is missing above");
     }
+    // Scenarios of other crates start it as a person would.
+    cargo::build_quire(cargo::Profile::Dev)?;
     let nextest = !args.plain && cargo::has("nextest");
     let chosen = !args.passed_on.is_empty();
     let mut sum = Count::default();

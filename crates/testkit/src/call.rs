@@ -217,7 +217,7 @@ impl Ended {
     }
 
     /// Panics with what was printed unless the exit code is `code`.
-    #[must_use]
+    #[allow(clippy::return_self_not_must_use, reason = "the check is often all that is wanted")]
     pub fn expect_code(self, code: i32) -> Self {
         assert_eq!(
             self.code(),

@@ -47,6 +47,16 @@ impl Stage {
         }
     }
 
+    /// An empty stage for the `quire` that lies beside the running test: for tests of other crates
+    /// than its own. `cargo xtask test` builds it before any test runs.
+    pub fn built() -> Self {
+        let test = std::env::current_exe().expect("a test knows its own path");
+        let profile = test.ancestors().nth(2).expect("tests lie in target/<profile>/deps");
+        let quire = profile.join("quire");
+        assert!(quire.exists(), "{} is missing: cargo build -p quire", quire.display());
+        Self::new(quire)
+    }
+
     /// The stage's folder.
     pub fn path(&self) -> &Path {
         self.dir.path()

@@ -73,6 +73,22 @@ pub fn task_number(list: &str, repository: &Path) -> Option<String> {
     of_repository.map(|task| task.task).max().map(|number| number.to_string())
 }
 
+/// What `quire verify --json` printed, in a few words.
+pub fn verified(report: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Report {
+        signature: String,
+        checks: Vec<Check>,
+    }
+    #[derive(Deserialize)]
+    struct Check {
+        fault: Option<String>,
+    }
+    let report: Report = serde_json::from_str(report.lines().next()?).ok()?;
+    let held = report.checks.iter().filter(|check| check.fault.is_none()).count();
+    Some(format!("{held} of {} checks hold, {}", report.checks.len(), report.signature))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +122,14 @@ mod tests {
         );
         assert_eq!(task_number(&list, &here).as_deref(), Some("3"));
         assert_eq!(task_number("", &here), None);
+    }
+
+    #[test]
+    fn a_verdict_is_told_in_a_few_words() {
+        let report = r#"{"intact":true,"trusted":true,"signature":"signed by a trusted key (3e6f)",
+            "checks":[{"check":"a","fault":null},{"check":"b","fault":"gone"}]}"#;
+        let one_line = report.replace('\n', " ");
+        let words = verified(&one_line).unwrap();
+        assert_eq!(words, "1 of 2 checks hold, signed by a trusted key (3e6f)");
     }
 }
