@@ -1,4 +1,4 @@
-//! Prints what the record costs on this machine: `cargo run --release -p quire-engine --example bench`.
+//! Prints what the record costs on this machine: `cargo run --release -p quire-engine --example record_bench`.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -1,4 +1,4 @@
-//! Prints what the store costs on this machine: `cargo run --release -p quire-store --example bench`.
+//! Prints what the store costs on this machine: `cargo run --release -p quire-store --example store_bench`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench")]
 
 use std::time::{Duration, Instant};
