@@ -18,8 +18,8 @@ const ASKED: usize = 10_000;
 const RECORDED: usize = 200;
 /// The largest file of ignore rules, in bytes.
 const RULES_BYTES: u64 = 64 * 1024;
-/// Directories whose rules are kept.
-const MAX_RULES: usize = 2_000;
+/// Directories of which something is remembered.
+const MAX_KEPT: usize = 20_000;
 
 /// Keeps where the last listing ended.
 pub struct ChangeWatch {
@@ -29,6 +29,8 @@ pub struct ChangeWatch {
     patched: HashSet<String>,
     /// The rules of each directory that was looked at.
     rules: HashMap<String, Option<Gitignore>>,
+    /// Whether a directory is ignored: nothing below an ignored one is looked at.
+    ignored: HashMap<String, bool>,
 }
 
 impl ChangeWatch {
@@ -39,6 +41,7 @@ impl ChangeWatch {
             mark: None,
             patched: HashSet::new(),
             rules: HashMap::new(),
+            ignored: HashMap::new(),
         }
     }
 
@@ -87,26 +90,51 @@ impl ChangeWatch {
         Ok((!paths.is_empty()).then(|| FilesChanged { call_id: call.clone(), paths, more }))
     }
 
-    /// Whether the rules of its directories, the deepest first, say that git ignores it.
+    /// Whether git ignores a file: one of its directories, or itself.
     async fn is_ignored(
         &mut self,
         sandbox: &dyn Sandbox,
         workspace: &Path,
         path: &str,
     ) -> Result<bool, SandboxError> {
+        for (end, _) in path.match_indices('/') {
+            let dir = &path[..end];
+            let known = self.ignored.get(dir).copied();
+            let ignored = match known {
+                Some(ignored) => ignored,
+                None => self.verdict(sandbox, workspace, dir, true).await?,
+            };
+            if known.is_none() {
+                self.ignored.insert(dir.to_owned(), ignored);
+            }
+            if ignored {
+                return Ok(true);
+            }
+        }
+        self.verdict(sandbox, workspace, path, false).await
+    }
+
+    /// What the rules of the directories above a path say of it, the deepest first.
+    async fn verdict(
+        &mut self,
+        sandbox: &dyn Sandbox,
+        workspace: &Path,
+        path: &str,
+        is_dir: bool,
+    ) -> Result<bool, SandboxError> {
         let mut end = path.rfind('/').unwrap_or(0);
         loop {
             let dir = &path[..end];
             if !self.rules.contains_key(dir) {
                 let rules = read_rules(sandbox, workspace, dir).await?;
-                if self.rules.len() >= MAX_RULES {
+                if self.rules.len() + self.ignored.len() >= MAX_KEPT {
                     self.rules.clear();
+                    self.ignored.clear();
                 }
                 self.rules.insert(dir.to_owned(), rules);
             }
             if let Some(Some(rules)) = self.rules.get(dir) {
-                let below = path[end..].trim_start_matches('/');
-                let verdict = rules.matched_path_or_any_parents(below, false);
+                let verdict = rules.matched(path[end..].trim_start_matches('/'), is_dir);
                 if !verdict.is_none() {
                     return Ok(verdict.is_ignore());
                 }
@@ -121,6 +149,7 @@ impl ChangeWatch {
     fn forget_rules(&mut self, path: &str) {
         if let Some(dir) = path.strip_suffix(".gitignore") {
             self.rules.remove(dir.trim_end_matches('/'));
+            self.ignored.clear();
         }
     }
 }
@@ -149,26 +178,4 @@ async fn read_rules(
         }
     }
     Ok(if any { builder.build().ok() } else { None })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rules_ignore_what_lies_below_an_ignored_directory() {
-        let mut builder = GitignoreBuilder::new("");
-        for line in ["target/", "*.pyc", "!keep.pyc", "/only-here"] {
-            builder.add_line(None, line).unwrap();
-        }
-        let rules = builder.build().unwrap();
-        let ignored = |path: &str| rules.matched_path_or_any_parents(path, false).is_ignore();
-        assert!(ignored("target/debug/app"));
-        assert!(ignored("web/target/x"));
-        assert!(ignored("a/b.pyc"));
-        assert!(!ignored("keep.pyc"));
-        assert!(ignored("only-here"));
-        assert!(!ignored("web/only-here"));
-        assert!(!ignored("src/main.rs"));
-    }
 }

@@ -71,18 +71,23 @@ async fn a_patch_written_as_a_heredoc_is_applied_as_a_patch() {
 
 #[tokio::test]
 async fn files_that_a_command_changes_are_recorded_unless_git_ignores_them() {
-    let stage = Stage::new(vec![
-        shell("mkdir -p target src && touch target/x src/new.rs && echo 2 > a.txt"),
-        say("Done."),
-    ])
-    .file("a.txt", "1\n")
-    .file(".gitignore", "target/\n");
+    let command = "mkdir -p target/deep src web/out .git/info && echo 2 > a.txt && touch \
+                   target/deep/x src/new.rs src/x.pyc src/keep.pyc web/out/x web/only x.local \
+                   .git/index";
+    let stage = Stage::new(vec![shell(command), say("Done.")])
+        .file("a.txt", "1\n")
+        .file(".gitignore", "target/\n*.pyc\n/only\n")
+        .file(".git/info/exclude", "*.local\n")
+        .file("target/.gitignore", "!*\n")
+        .file("src/.gitignore", "!keep.pyc\n")
+        .file("web/.gitignore", "out/\n");
     stage.run().await;
     let changed = stage.record.bodies().into_iter().find_map(|body| match body {
         EventBody::FilesChanged(changed) => Some(changed.paths),
         _ => None,
     });
-    assert_eq!(changed, Some(vec!["a.txt".to_owned(), "src/new.rs".to_owned()]));
+    let changed = changed.unwrap_or_default();
+    assert_eq!(changed, ["a.txt", "src/keep.pyc", "src/new.rs", "web/only"]);
 }
 
 #[tokio::test]
