@@ -112,9 +112,14 @@ impl Life {
             Err(ending) => return self.conclude(None, ending).await,
         };
         self.base_captured(&start, &layout).await?;
-        self.write_state(AttemptState::Working, None).await?;
         let finish = self.finish(&start, layout);
-        let end = self.drive(&finish, &start).await?;
+        // The list may say so a little later: the first request does not wait for it.
+        let (written, end) = tokio::join!(
+            self.write_state(AttemptState::Working, None),
+            self.drive(&finish, &start)
+        );
+        written?;
+        let end = end?;
         let ending = match end {
             End::Finished { answer, faults } => {
                 let outcome = if self.request().mode == Mode::Code {

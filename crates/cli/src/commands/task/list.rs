@@ -1,6 +1,8 @@
 //! `quire task list`: tasks, newest first.
 
-use quire_store::ListFilter;
+use quire_domain::attempt::AttemptState;
+use quire_orchestrator::lease::is_gone;
+use quire_store::{ListFilter, Listed};
 
 use crate::commands::task::told;
 use crate::exit::Exit;
@@ -65,13 +67,21 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
         return Ok(Exit::Done);
     }
     let now = installation.worker.clock.now();
+    let mut cut_off = Vec::new();
+    for listed in &page.tasks {
+        if is_cut_off(installation, listed).await {
+            cut_off.push(listed.task.number);
+        }
+    }
     let rows: Vec<Vec<String>> = page
         .tasks
         .iter()
         .map(|listed| {
+            let state =
+                if cut_off.contains(&listed.task.number) { "cut off" } else { listed.state.word() };
             vec![
                 listed.task.number.to_string(),
-                listed.state.word().to_owned(),
+                state.to_owned(),
                 listed.mode.to_string(),
                 format!("{} ago", duration(now.millis_since(listed.updated_at) / 1000 * 1000)),
                 installation.surroundings.short(std::path::Path::new(&listed.task.repository)),
@@ -81,8 +91,25 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
         .collect();
     let heading = ["task", "state", "mode", "changed", "repository", "title"];
     show::out(table(&heading, &rows, show::width()).trim_end());
+    if let Some(task) = cut_off.first() {
+        show::err(&format!("a task that was cut off goes on with `quire task resume {task}`"));
+    }
     if let Some(next) = page.next {
         show::err(&format!("there are more, before task {next} (--limit)"));
     }
     Ok(Exit::Done)
+}
+
+/// Whether a task is said to be at work though the process that worked on it is gone.
+async fn is_cut_off(installation: &Installation, listed: &Listed) -> bool {
+    let worker = &installation.worker;
+    for attempt in &listed.attempts {
+        if matches!(attempt.state, AttemptState::Preparing | AttemptState::Working)
+            && let Ok(Some(lease)) = worker.store.lease(attempt.id).await
+            && is_gone(&lease.worker, &worker.place.host)
+        {
+            return true;
+        }
+    }
+    false
 }
