@@ -1,14 +1,15 @@
 //! The life of one attempt, from the claim to its end.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod conclude;
+mod drive;
 
-use quire_agent::{AttemptRun, End, Finish, SandboxSource};
+use std::sync::Arc;
+
+use quire_agent::End;
 use quire_domain::attempt::{Attempt, AttemptResult, AttemptState, FailureKind, Outcome};
-use quire_domain::budget::Spent;
 use quire_domain::event::{
-    Answered, BaseCaptured, Claimed, CommandFinished, CommitBy, Committed, EndedBy, Event,
-    EventBody, Fault, Finished, Phase, PhaseFinished, Resumed, Submitted,
+    BaseCaptured, Claimed, CommandFinished, EndedBy, EventBody, Phase, PhaseFinished, Resumed,
+    Submitted,
 };
 use quire_domain::ids::AttemptId;
 use quire_domain::journal::Journal;
@@ -19,19 +20,15 @@ use quire_store::Write;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use self::conclude::Ending;
+pub use self::conclude::spent_of;
 use crate::error::RunError;
-use crate::finish::{AttemptFinish, Collected};
-use crate::inputs::{POLL, StoredInputs};
-use crate::instructions::{LayerInstructions, RootFiles};
+use crate::finish::AttemptFinish;
 use crate::lease::{LeaseKeeper, claim};
 use crate::prepare::{Layout, Preparing, Seen, Stack};
-use crate::purse::TurnPurse;
 use crate::recorder::Recorder;
 use crate::submit::Origin;
 use crate::worker::Worker;
-
-/// How long the work of a cancelled attempt may take to be taken out.
-const PARTIAL_TIME: Duration = Duration::from_secs(3);
 
 /// Runs an attempt until it ends or stands still; gives where it then stands.
 ///
@@ -84,20 +81,6 @@ struct Life {
     continued: Vec<AttemptId>,
     seen: Option<Arc<Seen>>,
     cancel: CancellationToken,
-}
-
-/// How an attempt ended, before that is written down.
-struct Ending {
-    outcome: Outcome,
-    answer: Option<(String, Vec<Fault>)>,
-    partial: bool,
-}
-
-impl Ending {
-    fn failed(kind: FailureKind, detail: impl Into<String>) -> Self {
-        let outcome = Outcome::Failed { kind, detail: detail.into() };
-        Self { outcome, answer: None, partial: true }
-    }
 }
 
 impl Life {
@@ -258,253 +241,6 @@ impl Life {
         })
     }
 
-    /// Hands the loop what it needs and waits for its end.
-    async fn drive(
-        &self,
-        finish: &Arc<AttemptFinish>,
-        start: &StartPoint,
-    ) -> Result<End, RunError> {
-        let model = match self.worker.models.open(&self.request().model).await {
-            Ok(model) => model,
-            Err(why) => {
-                return Ok(End::Failed { kind: FailureKind::ModelRejected, detail: why });
-            }
-        };
-        let purse = Arc::new(TurnPurse::new(self.request().budget));
-        let inputs = StoredInputs::new();
-        let store = &self.worker.store;
-        inputs.read(store, self.row.id, &purse, &self.cancel).await?;
-        let polling = self.poll(Arc::clone(&inputs), Arc::clone(&purse));
-        let mut settings = quire_agent::Settings::default();
-        if let Some(environment) = &self.request().environment {
-            settings.instruction_fallbacks.clone_from(&environment.instruction_fallbacks);
-        }
-        crate::prepare::WORK.clone_into(&mut settings.overlay);
-        let mut earlier = Vec::new();
-        for attempt in self.continued.iter().rev() {
-            earlier.extend(self.worker.record.events(*attempt).await?);
-        }
-        let sandbox: Arc<dyn SandboxSource> = Arc::clone(&finish.sandbox);
-        let end = quire_agent::run(AttemptRun {
-            model,
-            journal: Arc::clone(&self.recorder) as Arc<dyn Journal>,
-            sandbox,
-            finish: Arc::clone(finish) as Arc<dyn Finish>,
-            inputs,
-            purse,
-            instructions: Arc::new(self.instructions(finish)),
-            clock: Arc::clone(&self.worker.clock),
-            request: self.request().clone(),
-            earlier,
-            workspace: finish.workspace.clone(),
-            start_dir: self.origin.start_dir.clone(),
-            branch: start.branch.clone(),
-            cache_key: self.row.id.to_string(),
-            settings,
-            cancel: self.cancel.clone(),
-        })
-        .await;
-        polling.abort();
-        Ok(end?)
-    }
-
-    /// Asks the store now and then for what people of other processes say, and for what the other
-    /// attempts of the turn have spent.
-    fn poll(
-        &self,
-        inputs: Arc<StoredInputs>,
-        purse: Arc<TurnPurse>,
-    ) -> tokio::task::JoinHandle<()> {
-        let store = self.worker.store.clone();
-        let (attempt, turn, epoch) = (self.row.id, self.turn.id, self.row.epoch);
-        let before = self.row.spent;
-        let shared = self.request().attempts > 1;
-        let cancel = self.cancel.clone();
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(POLL).await;
-                // A store that cannot be read now is read the next time; the lease tells when to
-                // give up.
-                let _ = inputs.read(&store, attempt, &purse, &cancel).await;
-                if !shared {
-                    continue;
-                }
-                let added = purse.added();
-                let own = Spent {
-                    usage: before.usage.plus(added.usage),
-                    cost: quire_domain::budget::MicroDollars(before.cost.0 + added.cost.0),
-                    model_calls: before.model_calls + added.model_calls,
-                    wall_ms: before.wall_ms,
-                };
-                if let Ok(all) = store.set_spent(attempt, epoch, own).await {
-                    purse.set_others(crate::purse::without(all, &own));
-                }
-                let _ = turn;
-            }
-        })
-    }
-
-    fn instructions(&self, finish: &AttemptFinish) -> LayerInstructions {
-        let checkout = &finish.layout.checkout;
-        LayerInstructions {
-            tree: checkout.path.clone(),
-            paths: checkout.manifest.instruction_files.clone(),
-            global: self.worker.place.global_instructions.clone(),
-            root: finish.layout.root().map(|(root, home)| RootFiles {
-                root,
-                home,
-                workspace: finish.workspace.clone(),
-            }),
-        }
-    }
-
-    /// Writes the end down: commits, citations, answer, the end itself; then signs.
-    async fn conclude(
-        &self,
-        finish: Option<&Arc<AttemptFinish>>,
-        mut ending: Ending,
-    ) -> Result<AttemptState, RunError> {
-        let mut bodies = Vec::new();
-        let mut collected = None;
-        if let Some(finish) = finish {
-            if self.request().mode == Mode::Code {
-                collected = self.collect(finish, &mut ending, &mut bodies).await;
-            }
-            if let Some((answer, faults)) = ending.answer.take() {
-                bodies.extend(self.answered(finish, answer, faults, collected.as_ref()).await);
-            }
-        }
-        let changed = collected.as_ref().is_some_and(|collected| !collected.commits.is_empty());
-        if ending.outcome == Outcome::Changed && !changed {
-            ending.outcome = Outcome::NoChange;
-        }
-        let events = self.recorder.events().await?;
-        let spent = spent_of(&events, self.worker.clock.now());
-        let finished = Finished {
-            outcome: ending.outcome.clone(),
-            spent,
-            diff_stat: collected.as_ref().map(|collected| collected.diff_stat),
-            head: collected.as_ref().map(|collected| collected.head.clone()),
-            partial: ending.partial && changed,
-        };
-        let head = finished.head.clone();
-        let partial = finished.partial;
-        bodies.push(EventBody::Finished(finished));
-        self.recorder.append(bodies).await?;
-        if let Some(finish) = finish {
-            self.end_sandbox(finish).await;
-        }
-        // Evidence that cannot be written now can be signed later: the log has all of it.
-        let sealed = crate::seal::seal(&self.worker, self.row.task, self.row.id).await;
-        let final_hash = sealed.is_ok().then(|| self.recorder.last_hash());
-        let state = AttemptState::Done { outcome: ending.outcome };
-        let result = AttemptResult {
-            base: self.request().start.as_ref().map(|start| start.base.clone()),
-            head,
-            diff_stat: collected.map(|collected| collected.diff_stat),
-            checks: crate::seal::checks_of(&events),
-            partial,
-            final_hash,
-        };
-        let write = Write {
-            state: state.clone(),
-            spent,
-            result: Some(result),
-            now: self.worker.clock.now(),
-        };
-        self.worker.store.set_state(self.row.id, self.row.epoch, write).await?;
-        if self.request().attempts == 1 {
-            self.worker.store.choose(self.turn.id, self.row.id).await?;
-        }
-        Ok(state)
-    }
-
-    /// Takes the commits out, also of an attempt that was cut short; what is uncommitted then
-    /// becomes a commit of the system's own.
-    async fn collect(
-        &self,
-        finish: &AttemptFinish,
-        ending: &mut Ending,
-        bodies: &mut Vec<EventBody>,
-    ) -> Option<Collected> {
-        let work = async {
-            let facts = finish.tree_facts().await?;
-            let mut by_system = None;
-            let mut head = facts.head;
-            if !facts.dirty.is_empty()
-                && let Some(commit) = finish.commit_the_rest().await?
-            {
-                by_system = Some(commit.clone());
-                head = commit;
-            }
-            Ok::<_, quire_agent::ContractError>((finish.collect(&head).await?, by_system))
-        };
-        let cut_short = ending.answer.is_none();
-        let result = if cut_short {
-            match tokio::time::timeout(PARTIAL_TIME, work).await {
-                Ok(result) => result,
-                Err(_) => return None,
-            }
-        } else {
-            work.await
-        };
-        match result {
-            Ok((collected, by_system)) => {
-                bodies.extend(collected.commits.iter().map(|commit| {
-                    let system = by_system.as_ref() == Some(&commit.id);
-                    EventBody::Committed(Committed {
-                        commit: commit.id.clone(),
-                        by: if system { CommitBy::System } else { CommitBy::Agent },
-                        subject: commit.subject.clone(),
-                    })
-                }));
-                Some(collected)
-            }
-            Err(error) => {
-                if !cut_short {
-                    ending.outcome = Outcome::Failed {
-                        kind: FailureKind::CollectFailed,
-                        detail: error.to_string(),
-                    };
-                }
-                None
-            }
-        }
-    }
-
-    async fn answered(
-        &self,
-        finish: &AttemptFinish,
-        answer: String,
-        faults: Vec<Fault>,
-        collected: Option<&Collected>,
-    ) -> Vec<EventBody> {
-        let changed = collected.map(|collected| collected.changed.clone()).unwrap_or_default();
-        let looked = finish.look_at_citations(&answer, &changed).await;
-        match looked {
-            Ok(looked) => {
-                let mut bodies: Vec<EventBody> =
-                    looked.citations.into_iter().map(EventBody::Cited).collect();
-                bodies.push(EventBody::Answered(Answered { text: looked.text, faults }));
-                bodies
-            }
-            Err(_) => vec![EventBody::Answered(Answered { text: answer, faults })],
-        }
-    }
-
-    /// Ends the sandbox. Of a turn that keeps changes, what it wrote becomes the layer that
-    /// follow-ups go on from.
-    async fn end_sandbox(&self, finish: &AttemptFinish) {
-        let Ok(sandbox) = finish.sandbox.sandbox().await else { return };
-        if self.request().mode.keeps_changes()
-            && let Ok(frozen) = sandbox.freeze().await
-        {
-            // Without it a follow-up starts from the commit alone.
-            let _ = crate::prepare::keep_frozen(&self.worker, self.row.id, &frozen);
-        }
-        let _ = sandbox.end().await;
-    }
-
     async fn write_state(
         &self,
         state: AttemptState,
@@ -518,36 +254,4 @@ impl Life {
         let write = Write { state, spent, result, now };
         Ok(self.worker.store.set_state(self.row.id, self.row.epoch, write).await?)
     }
-}
-
-/// What a log says was spent: every reply, and the time from each claim to its last event.
-pub fn spent_of(events: &[Event], now: quire_domain::time::Timestamp) -> Spent {
-    let mut spent = Spent::default();
-    let mut claim = None;
-    let mut last = now;
-    for event in events {
-        match &event.body {
-            EventBody::ModelReplied(replied) => {
-                spent.usage = spent.usage.plus(replied.reply.usage);
-                spent.cost.0 += replied.cost.unwrap_or_default().0;
-                spent.model_calls += 1;
-            }
-            EventBody::Compacted(compacted) => {
-                spent.usage = spent.usage.plus(compacted.spent.usage);
-                spent.cost.0 += compacted.spent.cost.0;
-                spent.model_calls += compacted.spent.model_calls;
-            }
-            EventBody::Claimed(_) => {
-                if let Some(claimed) = claim.replace(event.at) {
-                    spent.wall_ms += last.millis_since(claimed);
-                }
-            }
-            _ => {}
-        }
-        last = event.at;
-    }
-    if let Some(claimed) = claim {
-        spent.wall_ms += now.max(last).millis_since(claimed);
-    }
-    spent
 }

@@ -1,0 +1,214 @@
+//! The end of an attempt is written down: its commits, its citations, its answer, its outcome.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quire_domain::attempt::{AttemptResult, AttemptState, FailureKind, Outcome};
+use quire_domain::budget::Spent;
+use quire_domain::event::{Answered, CommitBy, Committed, Event, EventBody, Fault, Finished};
+use quire_domain::journal::Journal;
+use quire_domain::task::Mode;
+use quire_domain::time::Timestamp;
+use quire_store::Write;
+
+use super::Life;
+use crate::error::RunError;
+use crate::finish::{AttemptFinish, Collected};
+
+/// How long the work of a cancelled attempt may take to be taken out.
+const PARTIAL_TIME: Duration = Duration::from_secs(3);
+
+/// How an attempt ended, before that is written down.
+pub(super) struct Ending {
+    pub(super) outcome: Outcome,
+    pub(super) answer: Option<(String, Vec<Fault>)>,
+    pub(super) partial: bool,
+}
+
+impl Ending {
+    pub(super) fn failed(kind: FailureKind, detail: impl Into<String>) -> Self {
+        let outcome = Outcome::Failed { kind, detail: detail.into() };
+        Self { outcome, answer: None, partial: true }
+    }
+}
+
+impl Life {
+    /// Writes the end down: commits, citations, answer, the end itself; then signs.
+    pub(super) async fn conclude(
+        &self,
+        finish: Option<&Arc<AttemptFinish>>,
+        mut ending: Ending,
+    ) -> Result<AttemptState, RunError> {
+        let mut bodies = Vec::new();
+        let mut collected = None;
+        if let Some(finish) = finish {
+            if self.request().mode == Mode::Code {
+                collected = self.collect(finish, &mut ending, &mut bodies).await;
+            }
+            if let Some((answer, faults)) = ending.answer.take() {
+                bodies.extend(self.answered(finish, answer, faults, collected.as_ref()).await);
+            }
+        }
+        let changed = collected.as_ref().is_some_and(|collected| !collected.commits.is_empty());
+        if ending.outcome == Outcome::Changed && !changed {
+            ending.outcome = Outcome::NoChange;
+        }
+        let events = self.recorder.events().await?;
+        let spent = spent_of(&events, self.worker.clock.now());
+        let finished = Finished {
+            outcome: ending.outcome.clone(),
+            spent,
+            diff_stat: collected.as_ref().map(|collected| collected.diff_stat),
+            head: collected.as_ref().map(|collected| collected.head.clone()),
+            partial: ending.partial && changed,
+        };
+        let head = finished.head.clone();
+        let partial = finished.partial;
+        bodies.push(EventBody::Finished(finished));
+        self.recorder.append(bodies).await?;
+        if let Some(finish) = finish {
+            self.end_sandbox(finish).await;
+        }
+        // Evidence that cannot be written now can be signed later: the log has all of it.
+        let sealed = crate::seal::seal(&self.worker, self.row.task, self.row.id).await;
+        let final_hash = sealed.is_ok().then(|| self.recorder.last_hash());
+        let state = AttemptState::Done { outcome: ending.outcome };
+        let result = AttemptResult {
+            base: self.request().start.as_ref().map(|start| start.base.clone()),
+            head,
+            diff_stat: collected.map(|collected| collected.diff_stat),
+            checks: crate::seal::checks_of(&events),
+            partial,
+            final_hash,
+        };
+        let write = Write {
+            state: state.clone(),
+            spent,
+            result: Some(result),
+            now: self.worker.clock.now(),
+        };
+        self.worker.store.set_state(self.row.id, self.row.epoch, write).await?;
+        if self.request().attempts == 1 {
+            self.worker.store.choose(self.turn.id, self.row.id).await?;
+        }
+        Ok(state)
+    }
+
+    /// Takes the commits out, also of an attempt that was cut short; what is uncommitted then
+    /// becomes a commit of the system's own.
+    async fn collect(
+        &self,
+        finish: &AttemptFinish,
+        ending: &mut Ending,
+        bodies: &mut Vec<EventBody>,
+    ) -> Option<Collected> {
+        let work = async {
+            let facts = finish.tree_facts().await?;
+            let mut by_system = None;
+            let mut head = facts.head;
+            if !facts.dirty.is_empty()
+                && let Some(commit) = finish.commit_the_rest().await?
+            {
+                by_system = Some(commit.clone());
+                head = commit;
+            }
+            Ok::<_, quire_agent::ContractError>((finish.collect(&head).await?, by_system))
+        };
+        let cut_short = ending.answer.is_none();
+        let result = if cut_short {
+            match tokio::time::timeout(PARTIAL_TIME, work).await {
+                Ok(result) => result,
+                Err(_) => return None,
+            }
+        } else {
+            work.await
+        };
+        match result {
+            Ok((collected, by_system)) => {
+                bodies.extend(collected.commits.iter().map(|commit| {
+                    let system = by_system.as_ref() == Some(&commit.id);
+                    EventBody::Committed(Committed {
+                        commit: commit.id.clone(),
+                        by: if system { CommitBy::System } else { CommitBy::Agent },
+                        subject: commit.subject.clone(),
+                    })
+                }));
+                Some(collected)
+            }
+            Err(error) => {
+                if !cut_short {
+                    ending.outcome = Outcome::Failed {
+                        kind: FailureKind::CollectFailed,
+                        detail: error.to_string(),
+                    };
+                }
+                None
+            }
+        }
+    }
+
+    async fn answered(
+        &self,
+        finish: &AttemptFinish,
+        answer: String,
+        faults: Vec<Fault>,
+        collected: Option<&Collected>,
+    ) -> Vec<EventBody> {
+        let changed = collected.map(|collected| collected.changed.clone()).unwrap_or_default();
+        let looked = finish.look_at_citations(&answer, &changed).await;
+        match looked {
+            Ok(looked) => {
+                let mut bodies: Vec<EventBody> =
+                    looked.citations.into_iter().map(EventBody::Cited).collect();
+                bodies.push(EventBody::Answered(Answered { text: looked.text, faults }));
+                bodies
+            }
+            Err(_) => vec![EventBody::Answered(Answered { text: answer, faults })],
+        }
+    }
+
+    /// Ends the sandbox. Of a turn that keeps changes, what it wrote becomes the layer that
+    /// follow-ups go on from.
+    pub(super) async fn end_sandbox(&self, finish: &AttemptFinish) {
+        let Ok(sandbox) = finish.sandbox.sandbox().await else { return };
+        if self.request().mode.keeps_changes()
+            && let Ok(frozen) = sandbox.freeze().await
+        {
+            // Without it a follow-up starts from the commit alone.
+            let _ = crate::prepare::keep_frozen(&self.worker, self.row.id, &frozen);
+        }
+        let _ = sandbox.end().await;
+    }
+}
+
+/// What a log says was spent: every reply, and the time from each claim to its last event.
+pub fn spent_of(events: &[Event], now: Timestamp) -> Spent {
+    let mut spent = Spent::default();
+    let mut claim = None;
+    let mut last = now;
+    for event in events {
+        match &event.body {
+            EventBody::ModelReplied(replied) => {
+                spent.usage = spent.usage.plus(replied.reply.usage);
+                spent.cost.0 += replied.cost.unwrap_or_default().0;
+                spent.model_calls += 1;
+            }
+            EventBody::Compacted(compacted) => {
+                spent.usage = spent.usage.plus(compacted.spent.usage);
+                spent.cost.0 += compacted.spent.cost.0;
+                spent.model_calls += compacted.spent.model_calls;
+            }
+            EventBody::Claimed(_) => {
+                if let Some(claimed) = claim.replace(event.at) {
+                    spent.wall_ms += last.millis_since(claimed);
+                }
+            }
+            _ => {}
+        }
+        last = event.at;
+    }
+    if let Some(claimed) = claim {
+        spent.wall_ms += now.max(last).millis_since(claimed);
+    }
+    spent
+}
