@@ -1,5 +1,6 @@
 //! Prints what the steps of a start cost: `cargo run --release -p quire-git --example figures`.
-//! With a number, the large repository has so many files (50,000 if absent).
+//! With a number, the large repository has so many files (50,000 if absent); with a directory
+//! after it, everything is made there and stays.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program for people at a terminal")]
 
@@ -12,23 +13,24 @@ use quire_git::{AttemptGit, Git, GitConfig, LayerTimes, PersonSettings};
 fn main() {
     let files = std::env::args().nth(1).map_or(50_000, |n| n.parse().unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(measure(files));
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = std::env::args().nth(2).map_or(temporary.path().to_owned(), Into::into);
+    runtime.block_on(measure(files, &dir));
 }
 
-async fn measure(files: usize) {
-    let dir = tempfile::tempdir().unwrap();
+async fn measure(files: usize, dir: &Path) {
     let git = Git::new(GitConfig {
         git: "git".into(),
-        data_dir: dir.path().join("data"),
+        data_dir: dir.join("data"),
         path_env: std::env::var_os("PATH").unwrap(),
         person: PersonSettings::default(),
     })
     .unwrap();
     for (name, count) in [("small", 100), ("large", files)] {
-        let repo = dir.path().join(name);
+        let repo = dir.join(name);
         make(&repo, count);
         println!("{name}: {count} files");
-        starts(&git, &repo, &dir.path().join("attempt")).await;
+        starts(&git, &repo, &dir.join("attempt")).await;
     }
 }
 
@@ -75,7 +77,6 @@ async fn starts(git: &Git, repo: &Path, attempt: &Path) {
         git.attempt_git_dir(&attempt.join(round.to_string()), &mirror, &said).await.unwrap();
         steps[5].push(start.elapsed());
     }
-    std::fs::remove_dir_all(attempt).unwrap();
     let names = [
         "inspect",
         "mirror, nothing new",

@@ -6,6 +6,7 @@ use quire_domain::ids::CommitId;
 
 use crate::config::{Git, blocking};
 use crate::error::GitError;
+use crate::excludes::collect_excludes;
 use crate::hooks::{Hooks, collect_hooks};
 use crate::inside::OBJECTS_INSIDE;
 use crate::inspect::Checkout;
@@ -20,7 +21,8 @@ pub struct AttemptGit<'a> {
     pub base: &'a CommitId,
     /// The branch that points to it; `None` for a detached HEAD.
     pub branch: Option<&'a str>,
-    /// The checkout whose commit hooks are carried along; they run inside only.
+    /// The checkout whose commit hooks are carried along (they run inside only), and what its
+    /// person ignores.
     pub hooks_from: Option<&'a Checkout>,
     /// Name and address for commits.
     pub author: (&'a str, &'a str),
@@ -34,7 +36,8 @@ pub struct AttemptGitDir {
 }
 
 impl Git {
-    /// Writes a git directory into `dir/.git`, where `dir` is an empty or absent directory that
+    /// Writes a git directory into `dir/.git`, where `dir` is absent, empty, or what an earlier
+    /// try left: a directory that
     /// is then stacked over the checkout layer of the same commit: HEAD, the mirror's refs (so
     /// that the whole history answers), settings without remotes, and commit hooks. The mirror's
     /// objects have to be shown at [`OBJECTS_INSIDE`].
@@ -58,11 +61,11 @@ impl Git {
             author: (attempt.author.0.to_owned(), attempt.author.1.to_owned()),
         };
         blocking("write the attempt's git directory", move || {
-            let hooks = match &hooks_from {
-                Some(checkout) => collect_hooks(checkout),
-                None => Hooks::default(),
+            let (hooks, excludes) = match &hooks_from {
+                Some(checkout) => (collect_hooks(checkout), collect_excludes(checkout)),
+                None => (Hooks::default(), Vec::new()),
             };
-            plain.write(&hooks)?;
+            plain.write(&hooks, &excludes)?;
             Ok(AttemptGitDir { hooks: hooks.names() })
         })
         .await
@@ -78,7 +81,7 @@ struct Plain {
 }
 
 impl Plain {
-    fn write(&self, hooks: &Hooks) -> Result<(), GitError> {
+    fn write(&self, hooks: &Hooks, excludes: &[u8]) -> Result<(), GitError> {
         let git = self.dir.join(".git");
         for name in ["objects/info", "objects/pack", "refs/heads", "refs/tags", "info"] {
             make_dir(&git.join(name))?;
@@ -94,6 +97,7 @@ impl Plain {
         write(&git.join("objects/info/alternates"), format!("{OBJECTS_INSIDE}\n").as_bytes())?;
         self.link_or_copy("packed-refs", &git.join("packed-refs"))?;
         self.link_or_copy("shallow", &git.join("shallow"))?;
+        write(&git.join("info/exclude"), excludes)?;
         hooks.write(&self.dir)?;
         write(&git.join("config"), self.settings(hooks).as_bytes())
     }
@@ -118,6 +122,13 @@ impl Plain {
     /// The mirror replaces these files and never writes in them, so they may be shared.
     fn link_or_copy(&self, name: &str, target: &Path) -> Result<(), GitError> {
         let source = self.mirror.repository.git_dir().join(name);
+        // One of an earlier try may be the mirror's own file: never written through.
+        match std::fs::remove_file(target) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(GitError::io("remove", target)(error));
+            }
+            _ => {}
+        }
         if !source.exists() || std::fs::hard_link(&source, target).is_ok() {
             return Ok(());
         }

@@ -95,7 +95,7 @@ pub(crate) fn collect_hooks(checkout: &Checkout) -> Hooks {
 /// `~` is the person's home; anything else is relative to the working tree.
 fn expand(path: &str, checkout: &Checkout) -> Option<PathBuf> {
     let absolute = match path.strip_prefix("~/") {
-        Some(rest) => checkout.home.as_ref()?.join(rest),
+        Some(rest) => checkout.person.home.as_ref()?.join(rest),
         None => checkout.top_level.join(path),
     };
     absolute.canonicalize().ok()

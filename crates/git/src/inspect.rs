@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use quire_domain::ids::CommitId;
 
-use crate::config::{Git, blocking};
+use crate::config::{Git, PersonSettings, blocking};
 use crate::discover::{Found, discover};
 use crate::error::GitError;
 use crate::index::Index;
@@ -37,8 +37,8 @@ pub struct Checkout {
     /// Its settings, the person's own ones included; the last value of each, names in lower case
     /// but for a subsection.
     pub settings: BTreeMap<String, String>,
-    /// The person's home, for settings that begin with `~`.
-    pub(crate) home: Option<PathBuf>,
+    /// Whose it is: for settings that begin with `~`.
+    pub(crate) person: PersonSettings,
     /// A copy of the index, refreshed; gone when the last clone is dropped.
     pub(crate) private_index: Arc<tempfile::TempPath>,
     /// Settings that disarm filters where the checkout belongs to someone else.
@@ -106,7 +106,7 @@ impl Git {
             submodules,
             uses_lfs,
             settings,
-            home: self.inner.config.person.home.clone(),
+            person: self.inner.config.person.clone(),
             private_index: Arc::new(private_index),
             disarm,
         })

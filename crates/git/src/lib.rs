@@ -13,6 +13,7 @@ mod decide;
 mod discover;
 mod error;
 mod evict;
+mod excludes;
 mod hooks;
 mod index;
 mod inside;

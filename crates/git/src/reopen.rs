@@ -20,7 +20,7 @@ impl Git {
     /// [`GitError::NotARepository`] if there is none any more.
     pub async fn mirror_by_key(&self, key: &str) -> Result<Mirror, GitError> {
         let git_dir = self.mirrors_dir().join(format!("{}.git", hex_only(key)));
-        let key = key.to_owned();
+        let key = hex_only(key);
         blocking("open the mirror", move || {
             let config = std::fs::read_to_string(git_dir.join("config"))
                 .map_err(|_| GitError::NotARepository { path: git_dir.clone() })?;
