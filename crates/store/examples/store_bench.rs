@@ -45,13 +45,17 @@ async fn main() {
     print("claim", claims);
     print("set_spent", spents);
 
+    fill(&path, 100_000).await;
     let states = |word: &str| ListFilter { states: vec![word.to_owned()], ..ListFilter::default() };
     let text = ListFilter { text: Some("task 17".to_owned()), ..ListFilter::default() };
+    let nowhere = ListFilter { text: Some("zebra".to_owned()), ..ListFilter::default() };
     for (what, filter) in [
-        ("list 50 of 2,000", ListFilter::default()),
+        ("list 50 of 100,000", ListFilter::default()),
         ("list 50 that are preparing", states("preparing")),
-        ("list those that are done: none", states("done")),
+        ("list 50 that are done", states("done")),
         ("list 50 by a text", text),
+        ("list by a text that is nowhere", nowhere),
+        ("list 50 that wait: none", states("waiting")),
     ] {
         let mut times = Vec::new();
         for _ in 0..50 {
@@ -61,6 +65,24 @@ async fn main() {
         }
         print(what, times);
     }
+}
+
+/// Tasks as they are after a long time, without the turns that nobody opens here.
+async fn fill(path: &std::path::Path, count: i64) {
+    use sqlx::ConnectOptions;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+    let mut connection = options.connect().await.unwrap();
+    sqlx::query(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+         INSERT INTO tasks (id, title, repository, created_at, turns, mode, state, state_word,
+                            updated_at)
+         SELECT randomblob(16), 'an older task ' || i, '/src/' || (i % 7), i, 1, 'code',
+                '{\"state\":\"done\",\"outcome\":{\"outcome\":\"changed\"}}', 'changed', i FROM n",
+    )
+    .bind(count)
+    .execute(&mut connection)
+    .await
+    .unwrap();
 }
 
 fn task(n: u32) -> NewTask {

@@ -61,9 +61,16 @@ pub struct Listed {
 /// The page's size where none is asked for, and the largest.
 const PAGE: (u32, u32) = (50, 500);
 
+/// How many states a filter may name.
+const MAX_STATES: usize = 16;
+
 impl Store {
     /// A page of tasks, newest first.
     pub async fn list(&self, filter: &ListFilter) -> Result<Page> {
+        if filter.states.len() > MAX_STATES {
+            let (found, allowed) = (filter.states.len(), MAX_STATES);
+            return Err(StoreError::OutOfBounds { what: "states of a filter", found, allowed });
+        }
         let limit = if filter.limit == 0 { PAGE.0 } else { filter.limit.min(PAGE.1) } as usize;
         let rows = query(filter, limit)
             .build()
@@ -143,29 +150,48 @@ impl Store {
 }
 
 /// One row more than the page holds, to know whether there is another page.
+///
+/// Each state is a query of its own: it reads its end of the index and stops, where one query over
+/// several would sort all that ever ended.
 fn query(filter: &ListFilter, limit: usize) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new("SELECT * FROM tasks WHERE archived_at IS ");
+    let limit = to_sql(limit as u64 + 1);
+    let words: Vec<String> = filter.states.iter().flat_map(|state| meant_by(state)).collect();
+    let mut query = QueryBuilder::new("");
+    if words.is_empty() {
+        select(&mut query, filter, None, limit);
+        return query;
+    }
+    for (n, word) in words.into_iter().enumerate() {
+        query.push(if n == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
+        select(&mut query, filter, Some(word), limit);
+        query.push(")");
+    }
+    query.push(" ORDER BY number DESC LIMIT ").push_bind(limit);
+    query
+}
+
+fn select(
+    query: &mut QueryBuilder<Sqlite>,
+    filter: &ListFilter,
+    state_word: Option<String>,
+    limit: i64,
+) {
+    query.push("SELECT * FROM tasks WHERE archived_at IS ");
     query.push(if filter.archived == Some(true) { "NOT NULL" } else { "NULL" });
+    if let Some(word) = state_word {
+        query.push(" AND state_word = ").push_bind(word);
+    }
     if let Some(before) = filter.before {
         query.push(" AND number < ").push_bind(to_sql(before.0));
     }
     if let Some(repository) = &filter.repository {
         query.push(" AND repository = ").push_bind(repository.clone());
     }
-    if !filter.states.is_empty() {
-        query.push(" AND state_word IN (");
-        let mut words = query.separated(", ");
-        for word in filter.states.iter().flat_map(|state| meant_by(state)) {
-            words.push_bind(word);
-        }
-        query.push(")");
-    }
     if let Some(text) = &filter.text {
         // `instr` knows no wildcards, so what a person types stands for itself.
         query.push(" AND instr(lower(title), lower(").push_bind(text.clone()).push(")) > 0");
     }
-    query.push(" ORDER BY number DESC LIMIT ").push_bind(to_sql(limit as u64 + 1));
-    query
+    query.push(" ORDER BY number DESC LIMIT ").push_bind(limit);
 }
 
 /// The words that a word of a filter stands for.

@@ -14,8 +14,9 @@ CREATE TABLE tasks (
     state_word  TEXT    NOT NULL,
     updated_at  INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX tasks_by_state ON tasks (state_word, number);
-CREATE INDEX tasks_by_repository ON tasks (repository, number);
+CREATE INDEX tasks_by_state ON tasks (state_word, number) WHERE archived_at IS NULL;
+CREATE INDEX tasks_by_repository ON tasks (repository, number) WHERE archived_at IS NULL;
+CREATE INDEX tasks_listed ON tasks (number) WHERE archived_at IS NULL;
 CREATE INDEX tasks_archived ON tasks (number) WHERE archived_at IS NOT NULL;
 
 CREATE TABLE turns (
