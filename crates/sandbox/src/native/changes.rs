@@ -31,11 +31,22 @@ pub struct Snapshot {
 }
 
 /// What tells one state of a file from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 struct Print {
     inode: u64,
+    /// [`REMOVED`] where there is none any more.
     size: i64,
     changed: i128,
+}
+
+const REMOVED: i64 = -1;
+
+impl PartialEq for Print {
+    /// The times of what marks a removal say little: one inode may stand for many of them.
+    fn eq(&self, other: &Self) -> bool {
+        self.size == other.size
+            && (self.size == REMOVED || (self.inode, self.changed) == (other.inode, other.changed))
+    }
 }
 
 /// Opens a directory that nothing in the path may redirect.
@@ -170,7 +181,7 @@ impl Found {
     ) -> io::Result<()> {
         if opaque(directory) {
             let stat = rustix::fs::fstat(directory)?;
-            self.beneath(lowers, path, &print(&stat))?;
+            self.beneath(lowers, path, removed(&stat))?;
         }
         for entry in Dir::read_from(directory)? {
             let Ok(entry) = entry else { break };
@@ -194,8 +205,8 @@ impl Found {
                     _ => self.cut = true,
                 }
             } else if is(&stat, FileType::CharacterDevice) && stat.st_rdev == 0 {
-                if !self.beneath(lowers, &format!("{full}/"), &print(&stat))? {
-                    self.entries.insert(full, print(&stat));
+                if !self.beneath(lowers, &format!("{full}/"), removed(&stat))? {
+                    self.entries.insert(full, removed(&stat));
                 }
             } else {
                 self.entries.insert(full, print(&stat));
@@ -206,7 +217,7 @@ impl Found {
 
     /// Adds what the layers hold below `path`, as removed at `when`. Whether a layer has a
     /// directory there.
-    fn beneath(&mut self, lowers: &[OwnedFd], path: &str, when: &Print) -> io::Result<bool> {
+    fn beneath(&mut self, lowers: &[OwnedFd], path: &str, when: Print) -> io::Result<bool> {
         let place = path.trim_end_matches('/');
         let mut any = false;
         for lower in lowers {
@@ -227,7 +238,7 @@ impl Found {
         &mut self,
         directory: &OwnedFd,
         path: &str,
-        when: &Print,
+        when: Print,
         depth: usize,
     ) -> io::Result<()> {
         for entry in Dir::read_from(directory)? {
@@ -250,7 +261,7 @@ impl Found {
                     self.gone(&inner, &format!("{full}/"), when, depth + 1)?;
                 }
             } else if !is(&stat, FileType::CharacterDevice) {
-                self.entries.entry(full).or_insert(*when);
+                self.entries.entry(full).or_insert(when);
             }
         }
         Ok(())
@@ -262,6 +273,10 @@ fn opaque(directory: &OwnedFd) -> bool {
     let mut value = [0; 4];
     let read = rustix::fs::fgetxattr(directory, c"user.overlay.opaque", &mut value[..]);
     read.is_ok_and(|length| length == 1 && value[0] == b'y')
+}
+
+fn removed(stat: &Stat) -> Print {
+    Print { inode: 0, size: REMOVED, ..print(stat) }
 }
 
 fn print(stat: &Stat) -> Print {

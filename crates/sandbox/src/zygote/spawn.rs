@@ -77,8 +77,10 @@ impl Nursery {
         let opened = self.open(&plan)?;
         let (go, mut say_go) = std::io::pipe().map_err(failed("make a pipe"))?;
         let map = match plan.range {
-            Some(first) => [(0, first, RANGE)],
-            None => [(0, 0, self.abilities.ids)],
+            Some(first) => vec![(0, first, RANGE)],
+            None if self.abilities.ids == 1 => vec![(0, 0, 1)],
+            // As our own are mapped: a line must lie within one of theirs.
+            None => vec![(0, 0, 1), (1, 1, self.abilities.ids - 1)],
         };
         let filter = if plan.setup { &self.setup_filter } else { &self.agent_filter };
         // SAFETY: the zygote has one thread.

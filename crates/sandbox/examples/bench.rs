@@ -1,0 +1,232 @@
+//! Figures of the native backend on this machine: `cargo run --release -p quire-sandbox
+//! --example bench [rounds]`.
+#![allow(clippy::print_stdout, reason = "printing is its job")]
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use quire_domain::environment::Limits;
+use quire_domain::sandbox::{
+    Command, CommandEvent, CommandIo, Layer, LayerOwner, OverlayMount, Sandbox, SandboxBackend,
+    SandboxBase, SandboxSpec, SandboxUser, Upper,
+};
+use quire_sandbox::{NativeBackend, NativeConfig, Zygote, zygote};
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+fn main() -> Outcome<()> {
+    if zygote::is_zygote() {
+        zygote::main();
+    }
+    let zygote = Zygote::spawn()?;
+    let rounds = std::env::args().nth(1).map_or(Ok(40), |text| text.parse())?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(zygote, rounds))
+}
+
+async fn run(zygote: Zygote, rounds: usize) -> Outcome<()> {
+    let home = std::env::temp_dir().join(format!("quire-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&home)?;
+    let config = NativeConfig { state_dir: home.join("state") };
+    let begun = Instant::now();
+    let backend = NativeBackend::new(zygote, config).await?;
+    println!("backend ready                         {:>8.2} ms", ms(begun.elapsed()));
+    for files in [500, 50_000] {
+        let layer = tree(&home.join(format!("layer-{files}")), files)?;
+        // The first one copies /etc.
+        measure(&backend, &home, &layer, 3, false).await?;
+        println!("layer of {files} files:");
+        measure(&backend, &home, &layer, rounds, true).await?;
+    }
+    at_once(&backend, &home, 16).await?;
+    at_once(&backend, &home, 100).await?;
+    std::fs::remove_dir_all(home)?;
+    Ok(())
+}
+
+async fn measure(
+    backend: &NativeBackend,
+    home: &Path,
+    layer: &Layer,
+    rounds: usize,
+    print: bool,
+) -> Outcome<()> {
+    let mut figures: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for round in 0..rounds {
+        let upper = home.join(format!("upper-{round}"));
+        let mut note = |name, begun: Instant| {
+            figures.entry(name).or_default().push(ms(begun.elapsed()));
+        };
+        let begun = Instant::now();
+        let sandbox = backend.create(spec(&format!("b{round}"), &upper, layer)).await?;
+        note("1 create", begun);
+        finish(&*sandbox, "/bin/true").await?;
+        note("2 create to first command done", begun);
+        for _ in 0..10 {
+            let begun = Instant::now();
+            finish(&*sandbox, "/bin/true").await?;
+            note("3 command in a living sandbox", begun);
+        }
+        let begun = Instant::now();
+        sandbox.fold().await?;
+        note("4 fold", begun);
+        let begun = Instant::now();
+        finish(&*sandbox, "/bin/true").await?;
+        note("5 unfold and command", begun);
+        let begun = Instant::now();
+        sandbox.end().await?;
+        note("6 end", begun);
+        backend.discard(&upper).await?;
+    }
+    if print {
+        for (name, mut values) in figures {
+            values.sort_by(f64::total_cmp);
+            let at = |part: usize| values[(values.len() - 1) * part / 10];
+            println!(
+                "  {:<36} p10 {:>6.2}  p50 {:>6.2}  p90 {:>6.2} ms",
+                &name[2..],
+                at(1),
+                at(5),
+                at(9)
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Many alive together: how long to make them, and their share of memory.
+async fn at_once(backend: &NativeBackend, home: &Path, count: usize) -> Outcome<()> {
+    let layer = Layer { path: home.join("layer-500"), owner: LayerOwner::Host };
+    let (before, begun) = (used_memory()?, Instant::now());
+    let made = futures_of((0..count).map(|number| {
+        let upper = home.join(format!("many-{number}"));
+        backend.create(spec(&format!("m{number}"), &upper, &layer))
+    }))
+    .await?;
+    println!("{count} at once: made in {:.0} ms", ms(begun.elapsed()));
+    let grown = used_memory()?.saturating_sub(before);
+    println!(
+        "  memory of the machine: {} KiB each; guests: {} KiB PSS each",
+        grown / count as u64,
+        guests_pss()?
+    );
+    let begun = Instant::now();
+    for sandbox in &made {
+        sandbox.end().await?;
+    }
+    println!("  ended in {:.0} ms", ms(begun.elapsed()));
+    for number in 0..count {
+        backend.discard(&home.join(format!("many-{number}"))).await?;
+    }
+    Ok(())
+}
+
+/// Awaits all, side by side.
+async fn futures_of<T, E, F>(all: impl Iterator<Item = F>) -> Result<Vec<T>, E>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    let mut pending: Vec<_> = all.map(Box::pin).collect();
+    let mut done: Vec<Option<T>> = pending.iter().map(|_| None).collect();
+    std::future::poll_fn(|cx| {
+        let mut waiting = false;
+        for (future, slot) in pending.iter_mut().zip(&mut done) {
+            if slot.is_some() {
+                continue;
+            }
+            match future.as_mut().poll(cx) {
+                std::task::Poll::Ready(Ok(value)) => *slot = Some(value),
+                std::task::Poll::Ready(Err(error)) => return std::task::Poll::Ready(Err(error)),
+                std::task::Poll::Pending => waiting = true,
+            }
+        }
+        if waiting { std::task::Poll::Pending } else { std::task::Poll::Ready(Ok(())) }
+    })
+    .await?;
+    Ok(done.into_iter().flatten().collect())
+}
+
+async fn finish(sandbox: &dyn Sandbox, program: &str) -> Outcome<()> {
+    let command = Command {
+        argv: vec![program.to_owned()],
+        env: BTreeMap::new(),
+        workdir: None,
+        io: CommandIo::Output,
+    };
+    let mut output = sandbox.start(command).await?.output;
+    while !matches!(output.next().await?, CommandEvent::Exited(_)) {}
+    Ok(())
+}
+
+fn spec(name: &str, upper: &Path, layer: &Layer) -> SandboxSpec {
+    SandboxSpec {
+        name: name.to_owned(),
+        base: SandboxBase::Host,
+        overlays: vec![OverlayMount {
+            target: PathBuf::from("/workspace/tree"),
+            lowers: vec![layer.clone()],
+            name: "work".to_owned(),
+        }],
+        binds: Vec::new(),
+        upper: Upper::Disk(upper.to_owned()),
+        workdir: PathBuf::from("/workspace/tree"),
+        home: PathBuf::from("/home/quire"),
+        env: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+        user: SandboxUser::Agent,
+        limits: Limits { processes: 300, ..Limits::default() },
+    }
+}
+
+/// A tree of small files, a hundred to a directory.
+fn tree(path: &Path, files: usize) -> Outcome<Layer> {
+    for number in 0..files {
+        let directory = path.join(format!("d{}", number / 100));
+        if number % 100 == 0 {
+            std::fs::create_dir_all(&directory)?;
+        }
+        std::fs::write(directory.join(format!("f{number}")), "x")?;
+    }
+    Ok(Layer { path: path.to_owned(), owner: LayerOwner::Host })
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+/// In KiB.
+fn used_memory() -> Outcome<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo")?;
+    let field = |name: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
+            .unwrap_or(0)
+    };
+    Ok(field("MemTotal:") - field("MemFree:") - field("Cached:") - field("Buffers:"))
+}
+
+/// The mean of the guests' proportional share, in KiB.
+fn guests_pss() -> Outcome<u64> {
+    let (mut total, mut count) = (0, 0);
+    for entry in std::fs::read_dir("/proc")? {
+        let path = entry?.path();
+        let Ok(status) = std::fs::read_to_string(path.join("status")) else { continue };
+        // A guest is process 1 of its own namespace.
+        let guest = status.lines().any(|line| {
+            line.starts_with("NSpid:")
+                && line.split_whitespace().count() > 2
+                && line.ends_with("\t1")
+        });
+        if !guest {
+            continue;
+        }
+        let rollup = std::fs::read_to_string(path.join("smaps_rollup")).unwrap_or_default();
+        let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
+        if let Some(pss) = pss.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok())
+        {
+            total += pss;
+            count += 1;
+        }
+    }
+    Ok(total / count.max(1))
+}
