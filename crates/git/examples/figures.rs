@@ -122,6 +122,8 @@ fn make(repo: &Path, count: usize) {
     }
     for args in [
         &["init", "-q"][..],
+        &["config", "gc.auto", "0"],
+        &["config", "maintenance.auto", "false"],
         &["add", "-A"],
         &["-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "-q", "-m", "first"],
         &["gc", "-q"],

@@ -86,7 +86,8 @@ async fn a_process_killed_while_it_builds_leaves_nothing_that_passes_for_a_layer
             .unwrap();
         std::thread::sleep(Duration::from_millis(5 + round * 12));
         killed += u32::from(child.try_wait().unwrap().is_none());
-        child.kill().unwrap();
+        // It may have come to its end by itself.
+        let _ = child.kill();
         child.wait().unwrap();
     }
     assert!(killed > 0);
