@@ -65,6 +65,11 @@ impl<'a> Arrival<'a> {
         }
     }
 
+    /// Whether any byte has come.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.received > 0
+    }
+
     /// Whether all has come that is needed, by the dialect's own word.
     pub(crate) fn has_ended(&self) -> bool {
         self.fold.has_ended()

@@ -107,6 +107,10 @@ pub struct Provider {
     /// The port on which a server of this kind usually listens on this machine.
     #[serde(default)]
     pub local_port: Option<u16>,
+    /// Seconds that the first byte of a reply may take, where that is longer than a reply may
+    /// stay silent: a small machine reads a long request for minutes before it writes a word.
+    #[serde(default)]
+    pub first_wait_s: Option<u32>,
     /// Whether it may have models that are not listed here.
     #[serde(default)]
     pub any_model: bool,

@@ -185,7 +185,9 @@ impl RemoteModel {
         let fold = Fold::new(request.live, request.items.len());
         let mut arrival = Arrival::new(self.model(), dialect, fold);
         while !arrival.has_ended() {
-            match self.piece(&mut response, deadline).await {
+            let idle =
+                if arrival.has_begun() { settings.idle_timeout } else { self.model.first_wait };
+            match self.piece(&mut response, idle, deadline).await {
                 Ok(Some(piece)) => arrival.take(&piece)?,
                 Ok(None) => break,
                 Err(_) if arrival.has_stopped() => break,
@@ -206,9 +208,9 @@ impl RemoteModel {
         let http = self.client.http.for_url(&self.model.base_url).await.map_err(Fault::broken)?;
         let url = format!("{}{}", self.model.base_url, dialect::path(dialect));
         let sending = http.post(url).headers(self.headers(dialect)?).body(body).send();
-        let response = tokio::time::timeout(settings.idle_timeout, sending)
+        let response = tokio::time::timeout(self.model.first_wait, sending)
             .await
-            .map_err(|_| silent(settings.idle_timeout))?
+            .map_err(|_| silent(self.model.first_wait))?
             .map_err(|error| Fault::broken(told(&error)))?;
         let status = response.status();
         if status.is_success() {
@@ -222,18 +224,19 @@ impl RemoteModel {
     async fn piece(
         &self,
         response: &mut Response,
+        idle: Duration,
         deadline: Instant,
     ) -> Result<Option<Bytes>, Fault> {
-        let settings = &self.client.settings;
         let left = deadline.saturating_duration_since(Instant::now());
-        let limit = settings.idle_timeout.min(left);
+        let limit = idle.min(left);
         match tokio::time::timeout(limit, response.chunk()).await {
             Ok(Ok(piece)) => Ok(piece),
             Ok(Err(error)) => Err(Fault::broken(format!("the stream was cut: {}", told(&error)))),
             Err(_) if limit == left => {
-                Err(Fault::broken(format!("no whole reply within {:?}", settings.reply_timeout)))
+                let limit = self.client.settings.reply_timeout;
+                Err(Fault::broken(format!("no whole reply within {limit:?}")))
             }
-            Err(_) => Err(silent(settings.idle_timeout)),
+            Err(_) => Err(silent(idle)),
         }
     }
 

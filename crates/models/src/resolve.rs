@@ -1,6 +1,7 @@
 //! From the name a person typed (or none) to one model at one address.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use quire_domain::model::ModelInfo;
 use quire_domain::secret::Secret;
@@ -36,6 +37,7 @@ pub struct ResolvedModel {
     pub abilities: Abilities,
     /// Why it was taken, where nobody named it; for the person.
     pub chosen_because: Option<String>,
+    pub(crate) first_wait: Duration,
     pub(crate) developer_role: DeveloperRole,
     pub(crate) cache_marks: CacheMarks,
     pub(crate) headers: Vec<(String, String)>,
@@ -276,6 +278,8 @@ impl Catalogue {
             key,
             abilities,
             chosen_because: None,
+            first_wait: Duration::from_secs(provider.first_wait_s.unwrap_or(0).into())
+                .max(settings.idle_timeout),
             developer_role: match provider.developer_role {
                 // What listens at an address of the person's own may be any template.
                 DeveloperRole::Developer if custom.is_some() && !provider.scripted => {

@@ -25,7 +25,8 @@ pub struct Settings {
     pub default_model: Option<String>,
     /// How long a connection may take to open.
     pub connect_timeout: Duration,
-    /// How long a reply may stay silent.
+    /// How long a reply may stay silent; before its first byte longer where the provider's file
+    /// says so.
     pub idle_timeout: Duration,
     /// How long one try may take in all, keep-alives or not.
     pub reply_timeout: Duration,

@@ -99,6 +99,25 @@ async fn streams_that_are_cut_silent_or_garbled_are_asked_again() {
 }
 
 #[tokio::test]
+async fn a_slow_machine_may_take_its_time_before_the_first_word() {
+    let file = r#"{
+        "id": "slow", "title": "Slow", "dialect": "chat", "base_url": "http://127.0.0.1:1/v1",
+        "key_optional": true, "any_model": true, "first_wait_s": 20
+    }"#;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("slow.json"), file).unwrap();
+    let catalogue = quire_models::Catalogue::load(Some(dir.path())).unwrap();
+    let stage = Stage::turns([Turn { delay_ms: 400, ..Turn::say("there") }]).await;
+    let mut settings = stage.settings.clone();
+    settings.idle_timeout = Duration::from_millis(100);
+    settings.base_urls.insert("slow".to_owned(), stage.server.url());
+    let resolved = catalogue.resolve(Some("slow/any"), &settings).await.unwrap();
+    let model = quire_models::connect(resolved, &settings);
+    let reply = stage::ask(model.as_ref(), &[user("go")], &stage.ears).await.unwrap();
+    assert_eq!((reply.text().as_str(), stage.server.asked()), ("there", 1));
+}
+
+#[tokio::test]
 async fn a_reply_that_stays_unreadable_is_an_error_of_its_own() {
     let stage =
         Stage::turns([fails(Fault { times: 99, malformed: true, ..Fault::default() })]).await;
