@@ -1,5 +1,7 @@
 //! Lists of tasks, newest first.
 
+use std::collections::HashMap;
+
 use quire_domain::attempt::{Attempt, AttemptState};
 use quire_domain::ids::{AttemptId, TaskId, TaskNumber, TurnId};
 use quire_domain::task::{Mode, Task};
@@ -79,31 +81,46 @@ impl Store {
             .map_err(failure)?;
         let mut tasks = Vec::with_capacity(rows.len().min(limit));
         for row in rows.iter().take(limit) {
-            let task = rows::task(row)?;
             tasks.push(Listed {
+                task: rows::task(row)?,
                 state: rows::json(row, "state")?,
                 mode: mode(&rows::text(row, "mode")?)?,
                 turns: rows::number(row, "turns")?,
-                attempts: self.newest_attempts(task.id).await?,
+                attempts: Vec::new(),
                 updated_at: Timestamp(rows::number(row, "updated_at")?),
-                task,
             });
         }
+        self.add_attempts(&mut tasks).await?;
         let next = tasks.last().map(|listed| listed.task.number).filter(|_| rows.len() > limit);
         Ok(Page { tasks, next })
     }
 
-    async fn newest_attempts(&self, task: TaskId) -> Result<Vec<Attempt>> {
-        let rows = sqlx::query(
-            "SELECT * FROM attempts WHERE turn =
-                 (SELECT id FROM turns WHERE task = ? ORDER BY ordinal DESC LIMIT 1)
-             ORDER BY ordinal",
-        )
-        .bind(blob(&task.0))
-        .fetch_all(self.database.readers())
-        .await
-        .map_err(failure)?;
-        rows.iter().map(rows::attempt).collect()
+    /// Gives each task the attempts of its newest turn, with one query for all of them.
+    async fn add_attempts(&self, tasks: &mut [Listed]) -> Result<()> {
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT a.* FROM tasks k
+             JOIN turns t ON t.task = k.id AND t.ordinal = k.turns
+             JOIN attempts a ON a.turn = t.id
+             WHERE k.number IN (",
+        );
+        let mut numbers = query.separated(", ");
+        for listed in tasks.iter() {
+            numbers.push_bind(to_sql(listed.task.number.0));
+        }
+        query.push(") ORDER BY a.ordinal");
+        let found = query.build().fetch_all(self.database.readers()).await.map_err(failure)?;
+        let mut attempts: HashMap<TaskId, Vec<Attempt>> = HashMap::new();
+        for row in &found {
+            let attempt = rows::attempt(row)?;
+            attempts.entry(attempt.task).or_default().push(attempt);
+        }
+        for listed in tasks {
+            listed.attempts = attempts.remove(&listed.task.id).unwrap_or_default();
+        }
+        Ok(())
     }
 
     /// Chooses the attempt of a turn that is applied and followed up.
