@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 
 use quire_agent::{End, Limits, Transcript, next_step};
-use quire_domain::event::{EventBody, InterruptedWhat};
+use quire_domain::event::{EndedBy, EventBody, InterruptedWhat};
 use quire_domain::transcript::ToolInput;
 use support::Stage;
 use support::player::{calls, patch, say, shell};
@@ -91,6 +91,28 @@ async fn nothing_that_was_cut_off_runs_again() {
     assert_eq!(stage.read("log.txt"), "two\n");
     let answer = stage.answers().remove(0);
     assert!(answer.contains("cut off") && answer.contains("was not run again"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_command_whose_chunk_was_closed_by_the_next_worker_is_said_to_be_cut_off_once() {
+    let whole = stage();
+    whole.run().await;
+    let mut events = whole.record.bodies();
+    let started = events.iter().position(|body| body.kind() == "command_started").unwrap();
+    let mut finished = events.remove(started + 1);
+    if let EventBody::CommandFinished(finished) = &mut finished {
+        finished.ended_by = Some(EndedBy::SandboxGone);
+    }
+    events.truncate(started + 1);
+    events.push(finished);
+    let mut stage = stage();
+    stage.record = Arc::new(Record::holding(events));
+    stage.run().await;
+    let answer = stage.answers().remove(0);
+    assert!(answer.contains("[a00001] cut off"), "{answer}");
+    assert_eq!(stage.kinds().matches("interrupted").count(), 1);
+    stage.run().await;
+    assert_eq!(stage.kinds().matches("interrupted").count(), 1, "told once");
 }
 
 #[tokio::test]

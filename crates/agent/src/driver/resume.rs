@@ -33,7 +33,8 @@ impl Driver {
         }
     }
 
-    /// The model's commands of this attempt that neither ended nor were noted as cut off.
+    /// The model's commands of this attempt that were cut off without a word to the model. Their
+    /// chunks may have been closed already by whoever took the attempt over.
     fn cut_off(&self, own: &[Event]) -> Vec<ChunkId> {
         own.iter()
             .filter_map(|event| match &event.body {
@@ -42,7 +43,10 @@ impl Driver {
             })
             .filter(|started| matches!(started.purpose, CommandPurpose::Call(_)))
             .filter(|started| {
-                self.transcript.commands().get(&started.chunk).is_some_and(CommandRecord::runs)
+                self.transcript
+                    .commands()
+                    .get(&started.chunk)
+                    .is_some_and(CommandRecord::is_left_over)
             })
             .map(|started| started.chunk.clone())
             .collect()

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use quire_domain::event::{CommandFinished, CommandPurpose, CommandStarted};
+use quire_domain::event::{CommandFinished, CommandPurpose, CommandStarted, EndedBy};
 use quire_domain::ids::{CallId, ChunkId};
 use quire_domain::sandbox::ExitStatus;
 
@@ -17,8 +17,10 @@ pub struct CommandRecord {
     pub command: String,
     /// How it ended; `None` while it runs.
     pub exit: Option<ExitStatus>,
-    /// Whether a worker's death cut it off.
+    /// Whether it was cut off, and the model was told.
     pub cut_off: bool,
+    /// Whether its sandbox ended under it.
+    pub lost: bool,
     /// Lines it printed.
     pub lines: u64,
     /// How many changes it could see.
@@ -29,6 +31,12 @@ impl CommandRecord {
     /// Whether that call started it.
     pub fn is_of(&self, call: &CallId) -> bool {
         matches!(&self.purpose, CommandPurpose::Call(id) if id == call)
+    }
+
+    /// Whether it was cut off, or must have been if this worker did not start it, and the model
+    /// does not know.
+    pub fn is_left_over(&self) -> bool {
+        !self.cut_off && (self.exit.is_none() || self.lost)
     }
 
     /// Whether it neither ended nor was cut off.
@@ -79,6 +87,7 @@ impl Commands {
             command: started.command.clone(),
             exit: None,
             cut_off: false,
+            lost: false,
             lines: 0,
             saw_changes: self.changes,
         });
@@ -88,6 +97,7 @@ impl Commands {
         if let Some(at) = self.by_chunk.get(&finished.chunk.id) {
             let record = &mut self.records[*at];
             record.exit = Some(finished.exit);
+            record.lost = finished.ended_by == Some(EndedBy::SandboxGone);
             record.lines = finished.chunk.size.lines;
         }
     }
@@ -112,6 +122,8 @@ impl Commands {
         if let Some(offset) = in_step.iter().position(|record| record.is_of(call)) {
             let at = self.step_from + offset;
             self.records[at].saw_changes = self.changes;
+            // The answer says so.
+            self.records[at].cut_off |= self.records[at].lost;
             self.fresh.push(at);
         }
     }

@@ -16,7 +16,7 @@ pub const NO_RESULT: &str = "The attempt ended before this call had a result. It
 /// For a call whose command was cut off by the end of a worker.
 pub fn command_cut_off(record: &CommandRecord) -> String {
     format!(
-        "[{}] cut off: the worker ended while `{}` ran. What it printed until then is kept; it \
+        "[{}] cut off: the sandbox ended while `{}` ran. What it printed until then is kept; it \
          was not run again. Look at what it has done before you repeat it.",
         record.chunk,
         record.command.lines().next().unwrap_or_default()
