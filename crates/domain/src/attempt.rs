@@ -156,20 +156,20 @@ impl FailureKind {
             Self::SetupFailed => "read the setup's log, mend the script, then run it again",
             Self::SetupTimeout => "make the setup faster or raise its time limit",
             Self::ModelUnavailable => {
-                "check the network and the provider's status (`quire model test`), then `quire task resume`"
+                "check the network and the provider's status (`quire model test`), then go on with `quire task message`"
             }
             Self::ModelRejected => {
-                "check the key and the model's name (`quire model test`), then `quire task resume`"
+                "check the key and the model's name (`quire model test`), then go on with `quire task message`"
             }
             Self::ContextTooLong => "ask for less at once, or choose a model with a larger window",
             Self::SandboxFailed => {
-                "run `quire doctor`, which says what this host lacks, then `quire task resume`"
+                "run `quire doctor`, which says what this host lacks, then go on with `quire task message`"
             }
             Self::Stuck => "read the last steps, then follow up with a hint (`quire task message`)",
             Self::CollectFailed => {
-                "the work is kept in the sandbox; `quire task resume` tries again"
+                "the work is kept in the sandbox; go on with `quire task message`"
             }
-            Self::DiskFull => "free some disk space, then `quire task resume`",
+            Self::DiskFull => "free some disk space, then go on with `quire task message`",
             Self::Infrastructure => {
                 "this is our fault: report it with the output of `quire doctor`"
             }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use quire_domain::event::{Event, EventBody};
-use quire_domain::ids::{AttemptId, TaskId};
+use quire_domain::ids::{AttemptId, Sha256, TaskId};
 use quire_domain::journal::JournalError;
 use quire_domain::sandbox::ExitStatus;
 use quire_engine::StoredEvent;
@@ -40,8 +40,14 @@ pub fn bundle_path(worker: &Worker, attempt: AttemptId) -> PathBuf {
     worker.place.evidence(attempt).with_extension("jsonl")
 }
 
-/// Signs the log of an attempt as it stands and writes its bundle. Safe to repeat.
-pub async fn seal(worker: &Worker, task: TaskId, attempt: AttemptId) -> Result<Bundle, SealError> {
+/// Signs the log of an attempt as it stands and writes its bundle, with what its citations point
+/// at by digest. Safe to repeat.
+pub async fn seal(
+    worker: &Worker,
+    task: TaskId,
+    attempt: AttemptId,
+    contents: BTreeMap<Sha256, Vec<u8>>,
+) -> Result<Bundle, SealError> {
     let entries = entries(worker, attempt).await?;
     let about = About { task, attempt, quire_version: worker.place.version.clone() };
     let statement = Statement::of_log(&entries, about)
@@ -49,7 +55,7 @@ pub async fn seal(worker: &Worker, task: TaskId, attempt: AttemptId) -> Result<B
     let payload =
         serde_json::to_vec(&statement).map_err(|error| SealError::Damaged(error.to_string()))?;
     let envelope = quire_evidence::dsse::sign(&payload, &worker.key);
-    let bundle = Bundle { entries, contents: BTreeMap::new(), envelope, key: worker.key.public() };
+    let bundle = Bundle { entries, contents, envelope, key: worker.key.public() };
     let path = bundle_path(worker, attempt);
     let text = bundle.to_text();
     let written = path.clone();

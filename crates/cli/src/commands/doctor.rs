@@ -1,10 +1,12 @@
 //! `quire doctor`: what isolation and limits this host gives, and why.
 
+use std::os::unix::fs::DirBuilderExt;
+
 use quire_domain::sandbox::{FindingLevel, SandboxBackend};
 use quire_sandbox::{NativeBackend, NativeConfig};
 
 use crate::commands::Context;
-use crate::exit::Exit;
+use crate::exit::{Exit, usage};
 use crate::settings::Settings;
 use crate::show::{self, style::Style};
 
@@ -31,6 +33,9 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
             return Ok(Exit::NoSandbox);
         }
     };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&data_dir).map_err(|error| {
+        usage(format!("cannot make the data directory {}: {error}", data_dir.display()))
+    })?;
     let native = NativeConfig { state_dir: data_dir.join("sandboxes") };
     let report = match NativeBackend::new(zygote, native).await {
         Ok(backend) => backend.report().await,

@@ -242,13 +242,15 @@ async fn run_all(
     let (tell, mut shown) = mpsc::channel(BACKLOG);
     let mut running = FuturesUnordered::new();
     for (index, attempt) in attempts.iter().enumerate() {
-        watch(installation, attempt.id, index, tell.clone());
+        // Of an attempt that goes on, what is new: the rest was shown before.
+        let head = installation.worker.record.log.head(attempt.id).await;
+        let from = Seq(head.map_or(0, |head| head.seq.0) + 1);
+        watch(installation, attempt.id, from, index, tell.clone());
         let worker = installation.worker.clone();
         let (id, seen, cancel) = (attempt.id, seen.clone(), cancel.clone());
-        let task =
-            tokio::spawn(
-                async move { quire_orchestrator::life::run(&worker, id, seen, cancel).await },
-            );
+        let task = tokio::spawn(async move {
+            Box::pin(quire_orchestrator::life::run(&worker, id, seen, cancel)).await
+        });
         running.push(async move { (index, task.await) });
     }
     drop(tell);
@@ -290,12 +292,18 @@ async fn run_all(
     states.into_iter().flatten().collect()
 }
 
-/// Shows an attempt's events from the first, and what is not kept, until its end.
-fn watch(installation: &Installation, attempt: AttemptId, index: usize, tell: mpsc::Sender<Shown>) {
+/// Shows an attempt's events from the number `from` on, and what is not kept, until its end.
+fn watch(
+    installation: &Installation,
+    attempt: AttemptId,
+    from: Seq,
+    index: usize,
+    tell: mpsc::Sender<Shown>,
+) {
     let record = installation.worker.record.clone();
     let mut feed = record.bus.subscribe(attempt);
     tokio::spawn(async move {
-        let mut watch = Watch::new(Arc::clone(&record.log), attempt, Seq(1));
+        let mut watch = Watch::new(Arc::clone(&record.log), attempt, from);
         loop {
             tokio::select! {
                 stored = watch.next() => {
@@ -379,7 +387,14 @@ fn read_prompt(asked: &Asked, context: &Context) -> anyhow::Result<String> {
     if text.len() > MOST_PROMPT {
         return Err(usage("the prompt is longer than 1 MiB: name files of the repository instead"));
     }
-    if text.trim().is_empty() && asked.review.is_none() {
+    if let (true, Some(target)) = (text.trim().is_empty(), &asked.review) {
+        return Ok(match target {
+            ReviewTarget::Base(base) => format!("Review what is new since {base}."),
+            ReviewTarget::Commit(commit) => format!("Review the commit {commit}."),
+            ReviewTarget::Uncommitted => "Review what is not committed.".to_owned(),
+        });
+    }
+    if text.trim().is_empty() {
         let hint = if context.surroundings.stdin_terminal {
             ""
         } else {

@@ -97,6 +97,13 @@ async fn test(models: &CatalogueModels, name: Option<&str>) -> anyhow::Result<Ex
     if let Some(because) = &resolved.chosen_because {
         show::err(&format!("{} ({because})", resolved.info.name));
     }
+    if resolved.info.scripted {
+        show::out(&format!(
+            "{}: a script plays it, so there is nothing to test",
+            resolved.info.name
+        ));
+        return Ok(Exit::Done);
+    }
     let model = models.connect(resolved);
     let report = quire_models::probe::probe(model.as_ref(), &models.settings).await;
     if let Some(error) = &report.error {

@@ -66,10 +66,12 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
     let named = find(&installation, name).await?;
     let worker = &installation.worker;
     let path = quire_orchestrator::seal::bundle_path(worker, named.attempt.id);
-    let bundle = match std::fs::read_to_string(&path) {
-        Ok(text) => parse(&text)?,
+    let bundle = if let Ok(text) = std::fs::read_to_string(&path) {
+        parse(&text)?
+    } else {
         // It was cut off before its evidence was signed: the log has all of it.
-        Err(_) => quire_orchestrator::seal::seal(worker, named.task.id, named.attempt.id).await?,
+        let contents = std::collections::BTreeMap::new();
+        quire_orchestrator::seal::seal(worker, named.task.id, named.attempt.id, contents).await?
     };
     if let Some(export) = &args.export {
         std::fs::write(export, bundle.to_text())?;

@@ -103,7 +103,8 @@ impl<'a> Report<'a> {
         text
     }
 
-    fn numbered(&self, answer: &Answered, style: Style) -> String {
+    /// The answer with each citation as a number.
+    pub fn numbered(&self, answer: &Answered, style: Style) -> String {
         let mut text = plain(&answer.text, true);
         for (index, cited) in self.citations.iter().enumerate() {
             let rejected = matches!(cited.verdict, CitationVerdict::Rejected { .. });

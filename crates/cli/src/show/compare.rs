@@ -31,7 +31,7 @@ pub fn text(number: TaskNumber, ended: &[(u8, AttemptState, Vec<Event>)], style:
                 answers,
                 "\n{}  {}\n",
                 style.bold(&format!("{number}.{ordinal}")),
-                fit(&answer.text, 400)
+                fit(&report.numbered(answer, style), 400)
             );
         }
     }
@@ -40,10 +40,13 @@ pub fn text(number: TaskNumber, ended: &[(u8, AttemptState, Vec<Event>)], style:
     text.push_str(&answers);
     let _ = write!(
         text,
-        "\n{}\n  quire task show {number}.1            the whole of one\n  \
-         quire task diff {number}.1 {number}.2     one against another\n  \
-         quire task apply {number}.1           choose it and bring it into your checkout\n",
+        "\n{}\n  {:<width$}  the whole of one\n  {:<width$}  one against another\n  \
+         {:<width$}  choose it and bring it into your checkout\n",
         style.bold("Next"),
+        format!("quire task show {number}.1"),
+        format!("quire task diff {number}.1 {number}.2"),
+        format!("quire task apply {number}.1"),
+        width = 18 + 2 * (number.to_string().len() + 2),
     );
     text
 }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 use quire_agent::ContractError;
-use quire_domain::citation::{CheckedCitation, Citation, CitationTarget, LineRange};
+use quire_domain::citation::{
+    CheckedCitation, Citation, CitationTarget, CitationVerdict, LineRange,
+};
 use quire_domain::event::{CommandPurpose, Event, EventBody};
 use quire_domain::ids::{CallId, ChunkId, CommitId, Sha256};
 use quire_domain::journal::Journal;
@@ -34,6 +36,10 @@ const MOST_CITATIONS: usize = 500;
 
 /// Bytes of a file that are opened to look up its lines.
 const MOST_FILE_BYTES: usize = 16 << 20;
+
+/// Bytes of one file or output that goes into the evidence, and of all together.
+const MOST_CONTENT: usize = 1 << 20;
+const MOST_CONTENTS: usize = 16 << 20;
 
 /// Bytes of cited output that are opened.
 const MOST_OUTPUT_BYTES: usize = 64 << 10;
@@ -119,6 +125,43 @@ impl AttemptFinish {
             }
         }
         Ok(opened)
+    }
+
+    /// What the resolved citations point at, whole and by digest, so that evidence can be checked
+    /// where neither repository nor record is: what is not too large.
+    pub(crate) async fn cited_contents(
+        &self,
+        citations: &[CheckedCitation],
+    ) -> BTreeMap<Sha256, Vec<u8>> {
+        let mut contents = BTreeMap::new();
+        let mut room = MOST_CONTENTS;
+        for cited in citations {
+            let CitationVerdict::Resolved { at, source, .. } = &cited.verdict else { continue };
+            if contents.contains_key(source) {
+                continue;
+            }
+            let bytes = match (&cited.citation.target, at) {
+                (CitationTarget::File(path), Some(at)) => {
+                    self.open_file(at, path).await.ok().flatten()
+                }
+                (CitationTarget::File(_), None) => None,
+                (CitationTarget::Chunk(id), _) => self.whole_chunk(id).await,
+            };
+            if let Some(bytes) = bytes.filter(|bytes| bytes.len() <= MOST_CONTENT.min(room)) {
+                room -= bytes.len();
+                contents.insert(source.clone(), bytes.to_vec());
+            }
+        }
+        contents
+    }
+
+    async fn whole_chunk(&self, id: &ChunkId) -> Option<Bytes> {
+        let reader = self.recorder.chunk(id).await.ok()?;
+        let size = reader.size();
+        if reader.not_kept().is_some() || size.bytes > MOST_CONTENT as u64 {
+            return None;
+        }
+        reader.lines(1, size.lines, MOST_CONTENT).await.ok()
     }
 
     async fn open_file(

@@ -1,5 +1,6 @@
 //! The end of an attempt is written down: its commits, its citations, its answer, its outcome.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use quire_store::Write;
 
 use super::Life;
 use crate::error::RunError;
-use crate::finish::{AttemptFinish, Collected};
+use crate::finish::{AttemptFinish, Collected, Looked};
 
 /// How long the work of a cancelled attempt may take to be taken out.
 const PARTIAL_TIME: Duration = Duration::from_secs(3);
@@ -41,12 +42,16 @@ impl Life {
     ) -> Result<AttemptState, RunError> {
         let mut bodies = Vec::new();
         let mut collected = None;
+        let mut contents = BTreeMap::new();
         if let Some(finish) = finish {
             if self.request().mode == Mode::Code {
                 collected = self.collect(finish, &mut ending, &mut bodies).await;
             }
             if let Some((answer, faults)) = ending.answer.take() {
-                bodies.extend(self.answered(finish, answer, faults, collected.as_ref()).await);
+                let looked = self.look(finish, answer, collected.as_ref()).await;
+                contents = finish.cited_contents(&looked.citations).await;
+                bodies.extend(looked.citations.into_iter().map(EventBody::Cited));
+                bodies.push(EventBody::Answered(Answered { text: looked.text, faults }));
             }
         }
         let changed = collected.as_ref().is_some_and(|collected| !collected.commits.is_empty());
@@ -70,7 +75,7 @@ impl Life {
             self.end_sandbox(finish).await;
         }
         // Evidence that cannot be written now can be signed later: the log has all of it.
-        let sealed = crate::seal::seal(&self.worker, self.row.task, self.row.id).await;
+        let sealed = crate::seal::seal(&self.worker, self.row.task, self.row.id, contents).await;
         let final_hash = sealed.is_ok().then(|| self.recorder.last_hash());
         let state = AttemptState::Done { outcome: ending.outcome };
         let result = AttemptResult {
@@ -147,23 +152,18 @@ impl Life {
         }
     }
 
-    async fn answered(
+    /// Looks at the citations of the answer once more, now that the change is final.
+    async fn look(
         &self,
         finish: &AttemptFinish,
         answer: String,
-        faults: Vec<Fault>,
         collected: Option<&Collected>,
-    ) -> Vec<EventBody> {
+    ) -> Looked {
         let changed = collected.map(|collected| collected.changed.clone()).unwrap_or_default();
-        let looked = finish.look_at_citations(&answer, &changed).await;
-        match looked {
-            Ok(looked) => {
-                let mut bodies: Vec<EventBody> =
-                    looked.citations.into_iter().map(EventBody::Cited).collect();
-                bodies.push(EventBody::Answered(Answered { text: looked.text, faults }));
-                bodies
-            }
-            Err(_) => vec![EventBody::Answered(Answered { text: answer, faults })],
+        match finish.look_at_citations(&answer, &changed).await {
+            Ok(looked) => looked,
+            // An answer without its evidence is still the answer.
+            Err(_) => Looked { text: answer, ..Looked::default() },
         }
     }
 

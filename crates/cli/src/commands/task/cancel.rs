@@ -65,7 +65,7 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
                 // Nobody works on it: end it here, so that what was done is collected.
                 let cancel = CancellationToken::new();
                 cancel.cancel();
-                quire_orchestrator::life::run(worker, attempt.id, None, cancel).await?;
+                Box::pin(quire_orchestrator::life::run(worker, attempt.id, None, cancel)).await?;
                 continue;
             }
             if tokio::time::Instant::now() > deadline {
