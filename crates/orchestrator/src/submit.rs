@@ -7,7 +7,7 @@ use std::sync::Arc;
 use quire_domain::environment::{Environment, Limits};
 use quire_domain::ids::{AttemptId, CommitId, TaskId};
 use quire_domain::path::WorkspacePath;
-use quire_domain::task::{Request, StartPoint};
+use quire_domain::task::{Request, ReviewTarget, StartPoint};
 use quire_environment::recipe::{self, RecipeError};
 use quire_git::{Checkout, GitError};
 use quire_store::{FollowUp, NewTask, StoreError, Submission};
@@ -118,6 +118,9 @@ pub async fn submit(
         }
         Source::Url(url) => from_url(worker, url, &run).await?,
     };
+    if let Some(target) = &run.request.review {
+        check_target(worker, target, &start, seen.as_ref()).await?;
+    }
     let defaults = recipe::default_environment(run.bare, run.limits);
     let environment = match recipe {
         Some(text) => recipe::parse(&text, defaults)?,
@@ -135,6 +138,26 @@ pub async fn submit(
         now: worker.clock.now(),
     };
     Ok((worker.store.submit(new).await?, seen.map(Arc::new)))
+}
+
+/// Whether there is something to review where the person says.
+async fn check_target(
+    worker: &Worker,
+    target: &ReviewTarget,
+    start: &StartPoint,
+    seen: Option<&Seen>,
+) -> Result<(), SubmitError> {
+    match (target, seen) {
+        (ReviewTarget::Uncommitted, _) if start.uncommitted == 0 => {
+            let hint = "there is nothing uncommitted to review; name what to review with --base or --commit";
+            Err(SubmitError::NotPossible(hint.to_owned()))
+        }
+        (ReviewTarget::Base(name) | ReviewTarget::Commit(name), Some(seen)) => {
+            worker.git.resolve_in_checkout(&seen.checkout, name).await?;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What was found of a repository.

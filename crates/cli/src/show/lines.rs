@@ -41,7 +41,7 @@ impl Lines {
                 )]
             }
             EventBody::BaseCaptured(base) => {
-                let mut text = (&base.base.as_str()[..8]).to_string();
+                let mut text = base.base.as_str()[..8].to_owned();
                 if let Some(branch) = &base.branch {
                     let _ = write!(text, " on {}", plain(branch, false));
                 }
