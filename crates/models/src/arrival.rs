@@ -107,6 +107,8 @@ impl<'a> Arrival<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::TestRunner;
     use quire_domain::model::{LiveReply, ReplyDelta};
 
     use super::*;
@@ -173,6 +175,36 @@ mod tests {
                 assert_eq!(reply(&model, &[one, other]).unwrap(), whole, "{name} at {split}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn numbers_that_cannot_be_are_not_believed() {
+        let model = model("messages").await;
+        let answer = format!(
+            r#"{{"content":[],"stop_reason":"end_turn","usage":{{"input_tokens":{0},
+                "cache_read_input_tokens":{0},"cache_creation_input_tokens":{0},
+                "output_tokens":{0}}}}}"#,
+            u64::MAX
+        );
+        let reply = reply(&model, &[answer.as_bytes()]).unwrap();
+        assert_eq!(reply.usage.total_tokens(), 2_000_000_000_000);
+    }
+
+    #[tokio::test]
+    async fn no_change_of_its_bytes_makes_the_reading_of_a_stream_fail() {
+        let models = [model("demo").await, model("chat").await, model("messages").await];
+        let change = (0..3_usize, any::<prop::sample::Index>(), 0..40_usize, any::<Vec<u8>>());
+        let mut runner = TestRunner::new(ProptestConfig::with_cases(400));
+        let outcome = runner.run(&change, |(stream, place, length, bytes)| {
+            let mut changed = STREAMS[stream].1.to_vec();
+            let start = place.index(changed.len());
+            let end = (start + length).min(changed.len());
+            changed.splice(start..end, bytes);
+            // Whatever comes of it: a reply or a fault.
+            let _ = reply(&models[stream], &[&changed]);
+            Ok(())
+        });
+        outcome.unwrap();
     }
 
     #[tokio::test]

@@ -277,7 +277,7 @@ impl RemoteModel {
         let chance = self.client.settings.pace.chance();
         if let Some(after) = again.after {
             // Not all at the same moment.
-            return after + Duration::from_millis(250).mul_f64(chance);
+            return after.saturating_add(Duration::from_millis(250).mul_f64(chance));
         }
         let first = if again.everyone { 2_000 } else { 500 };
         let doubled = Duration::from_millis(first) * 2_u32.saturating_pow(tries.min(10) - 1);

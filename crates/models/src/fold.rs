@@ -12,6 +12,8 @@ use crate::fault::Fault;
 const REPLY_LIMIT: usize = 32 * 1024 * 1024;
 /// The input of one tool call.
 const INPUT_LIMIT: usize = 10 * 1024 * 1024;
+/// Tokens of one reply that are believed, so that sums of them do not overflow.
+const TOKENS_LIMIT: u64 = 1_000_000_000_000;
 /// Pieces of one reply.
 const PIECES_LIMIT: usize = 10_000;
 
@@ -178,7 +180,14 @@ impl<'a> Fold<'a> {
 
     /// What it used, as counted by the provider; the last word counts.
     pub(crate) fn usage(&mut self, usage: Usage) {
-        self.usage = Some(usage);
+        let sane = |tokens: u64| tokens.min(TOKENS_LIMIT);
+        self.usage = Some(Usage {
+            input_tokens: sane(usage.input_tokens),
+            cached_input_tokens: sane(usage.cached_input_tokens),
+            cache_write_tokens: sane(usage.cache_write_tokens),
+            output_tokens: sane(usage.output_tokens),
+            reasoning_tokens: sane(usage.reasoning_tokens),
+        });
     }
 
     /// Why it ended.

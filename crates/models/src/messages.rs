@@ -258,7 +258,10 @@ impl Reader {
         let count = |name: &str| usage.get(name).and_then(Value::as_u64);
         let mut told = self.usage;
         // The API counts cached input apart; ours counts all input.
-        let plain = told.input_tokens - told.cached_input_tokens - told.cache_write_tokens;
+        let plain = told
+            .input_tokens
+            .saturating_sub(told.cached_input_tokens)
+            .saturating_sub(told.cache_write_tokens);
         let plain = count("input_tokens").unwrap_or(plain);
         told.cached_input_tokens =
             count("cache_read_input_tokens").unwrap_or(told.cached_input_tokens);

@@ -35,6 +35,7 @@ mod tests {
             ("retry-after", "-3", None),
             ("retry-after", "NaN", None),
             ("retry-after-ms", "1e300", None),
+            ("retry-after", "1e30", None),
         ];
         for (name, value, millis) in cases {
             let mut headers = HeaderMap::new();
