@@ -180,7 +180,14 @@ fn bracketed(
             continue;
         }
         match content(inner, brackets, root) {
-            Meant::Citations(citations) => return Some((length, Ok(citations))),
+            Meant::Citations(citations) => {
+                // A path can be such that its stored form would be read as something else.
+                let stable = |citation: &Citation| reads_back(citation, root);
+                if citations.iter().all(stable) {
+                    return Some((length, Ok(citations)));
+                }
+                malformed.get_or_insert((length, Err(Malformed::BadPath)));
+            }
             Meant::Malformed(why) => {
                 malformed.get_or_insert((length, Err(why)));
             }
@@ -193,6 +200,23 @@ fn bracketed(
 /// Whether what follows an ordinary bracket can be a citation: `F:`, six hex digits, `chunk`.
 fn may_begin(text: &str) -> bool {
     text.trim_start().starts_with(|c: char| c.is_ascii_hexdigit() || matches!(c, 'F' | 'Ｆ' | 'C'))
+}
+
+/// Whether the stored form of a citation is read as that citation: no closing bracket before its
+/// last makes another one of it.
+fn reads_back(citation: &Citation, root: &str) -> bool {
+    let stored = citation.to_string();
+    let inner = stored.trim_start_matches('【');
+    let first = inner
+        .char_indices()
+        .filter(|(_, c)| matches!(c, '】' | '〗' | '〕' | '］' | ']'))
+        .take(MAX_CLOSINGS)
+        .find_map(|(at, c)| match content(&inner[..at], Brackets::Wide, root) {
+            Meant::Citations(read) => Some((at + c.len_utf8(), read)),
+            Meant::Malformed(_) | Meant::Nothing => None,
+        });
+    first.is_some_and(|(end, read)| end == inner.len() && read == [citation.clone()])
+        && !inner.contains(['【', '\n'])
 }
 
 /// Whether every bracket inside is opened before it is closed, and closed.

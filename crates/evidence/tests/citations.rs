@@ -147,6 +147,17 @@ fn what_was_meant_and_cannot_be_read_is_named_and_left_as_it_is() {
 }
 
 #[test]
+fn brackets_that_are_no_citation_do_not_swallow_the_one_behind_them() {
+    // The stored form of the path this seems to name would be read as another citation.
+    let text = "【3f9a2c?L1, L5】 [x](y:src/a.rs†L10-L20?F:a†L1; F:b†L2】";
+    let reading = read(text);
+    assert_eq!((reading.text.as_str(), reading.citations().count()), (text, 0));
+    let reading = read("【注意】 see 【F:a†L1】");
+    assert_eq!(reading.text, "【注意】 see 【F:a†L1】");
+    assert_eq!(reading.citations().count(), 1);
+}
+
+#[test]
 fn a_path_below_the_workspace_is_read_as_relative() {
     let reading = read_under("【F:/workspace/app/src/a.rs†L1】", "/workspace/app/");
     assert_eq!(reading.text, "【F:src/a.rs†L1】");
