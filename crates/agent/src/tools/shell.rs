@@ -204,7 +204,7 @@ impl ShellCall {
         };
         let started = match sandbox.start(self.to_start()).await {
             Ok(started) => started,
-            Err(error @ (SandboxError::Spawn { .. } | SandboxError::DiskFull)) => {
+            Err(error @ SandboxError::Spawn { .. }) => {
                 desk.sessions.never_started(writer).await?;
                 let place = self.workdir.display();
                 return Err(
