@@ -13,6 +13,7 @@ use crate::index::Index;
 use crate::inspect::Checkout;
 use crate::mirror::Mirror;
 use crate::path::RepoPath;
+use crate::remembered::{Fingerprint, Remembered};
 use crate::run::Run;
 
 /// What a task starts from.
@@ -29,6 +30,8 @@ pub struct Captured {
     /// Repositories inside the working tree that are not submodules: left out.
     pub nested: Vec<RepoPath>,
     private_index: Arc<tempfile::TempPath>,
+    /// What the index does not say, where the files were not read again.
+    remembered: Option<Arc<Remembered>>,
 }
 
 /// When the files of a checkout were last modified, each with the content it has.
@@ -61,17 +64,18 @@ impl Git {
         let mut staged = Vec::new();
         for entry in checkout.status.changed.iter().filter(|e| !e.submodule) {
             if entry.staged != b'.' && entry.unstaged == b'.' {
-                staged.push(&entry.path);
+                staged.push(entry.path.clone());
             }
-            paths.push(&entry.path);
+            paths.push(entry.path.clone());
         }
         for path in &checkout.status.untracked {
             if path.as_bytes().ends_with(b"/") {
                 nested.push(path.clone());
             } else {
-                paths.push(path);
+                paths.push(path.clone());
             }
         }
+        paths.sort();
         let mut captured = Captured {
             base: checkout.head.clone(),
             head: checkout.head.clone(),
@@ -79,6 +83,7 @@ impl Git {
             uncommitted: u32::try_from(paths.len()).unwrap_or(u32::MAX),
             nested,
             private_index: checkout.private_index.clone(),
+            remembered: None,
         };
         if paths.is_empty() {
             return Ok(captured);
@@ -88,6 +93,18 @@ impl Git {
                 what: "the number of uncommitted files",
                 limit: UNCOMMITTED_LIMIT as u64,
             });
+        }
+        let (looked_at, place, listed) = (checkout.clone(), mirror.clone(), paths.clone());
+        let (fingerprint, remembered) = blocking("look at the uncommitted files", move || {
+            let fingerprint = Fingerprint::of(&looked_at, &listed);
+            let remembered = fingerprint.as_ref().and_then(|f| f.recall(&place));
+            Ok((fingerprint, remembered))
+        })
+        .await?;
+        if let Some(remembered) = remembered {
+            captured.base = remembered.base.clone();
+            captured.remembered = Some(Arc::new(remembered));
+            return Ok(captured);
         }
         // The index on disk may be shared with another capture of the same reading.
         let private_index = Arc::new(own_copy(checkout, self).await?);
@@ -111,8 +128,18 @@ impl Git {
         let tree = self.write_tree(checkout, mirror, &private_index).await?;
         let commit = self.commit_tree(mirror, &tree, &checkout.head, date).await?;
         mirror.remember(&commit)?;
-        captured.base = commit;
-        captured.private_index = private_index;
+        captured.base = commit.clone();
+        captured.private_index = private_index.clone();
+        if let Some(fingerprint) = fingerprint {
+            let mirror = mirror.clone();
+            blocking("note what was captured", move || {
+                let bytes = std::fs::read(&**private_index)
+                    .map_err(GitError::io("read", &**private_index))?;
+                let capture = Remembered::of(commit, &paths, &Index::parse(bytes)?);
+                fingerprint.remember(&mirror, &capture)
+            })
+            .await?;
+        }
         Ok(captured)
     }
 
@@ -200,33 +227,45 @@ impl Captured {
     /// When the files of `base` were last modified in the checkout: what build tools compare
     /// with their artefacts.
     pub async fn source_times(&self) -> Result<SourceTimes, GitError> {
-        let path = self.private_index.clone();
+        let (path, remembered) = (self.private_index.clone(), self.remembered.clone());
         blocking("read the index", move || {
             let bytes = std::fs::read(&**path).map_err(GitError::io("read", &**path))?;
-            Ok(SourceTimes::of(&Index::parse(bytes)?))
+            Ok(SourceTimes::of(&Index::parse(bytes)?, remembered.as_deref()))
         })
         .await
     }
 }
 
 impl SourceTimes {
-    fn of(index: &Index) -> Self {
-        let mut hasher = Sha256::new();
-        let mut files = HashMap::with_capacity(index.entries().len());
+    fn of(index: &Index, remembered: Option<&Remembered>) -> Self {
+        let mut all: HashMap<RepoPath, (Vec<u8>, (u32, u32))> =
+            HashMap::with_capacity(index.entries().len());
         for entry in index.entries() {
             // A size of 0 also marks an entry whose file must be looked at; an empty file loses
             // nothing by a newer time.
             if entry.is_gitlink() || entry.stage != 0 || entry.size == 0 || index.is_partial() {
                 continue;
             }
-            hasher.update(&entry.oid);
-            hasher.update(entry.mtime.0.to_be_bytes());
-            hasher.update(entry.mtime.1.to_be_bytes());
-            hasher.update(entry.path.as_bytes());
-            hasher.update([0]);
-            files.insert(entry.path.clone(), (entry.oid.clone(), entry.mtime));
+            all.insert(entry.path.clone(), (entry.oid.clone(), entry.mtime));
         }
-        Self { digest: Digest256::from_bytes(&hasher.finalize().into()), files }
+        for file in remembered.iter().flat_map(|remembered| &remembered.files) {
+            let path = RepoPath::new(file.path.clone());
+            match &file.content {
+                Some(content) => all.insert(path, content.clone()),
+                None => all.remove(&path),
+            };
+        }
+        let mut sorted: Vec<_> = all.iter().collect();
+        sorted.sort_unstable();
+        let mut hasher = Sha256::new();
+        for (path, (oid, mtime)) in sorted {
+            hasher.update(oid);
+            hasher.update(mtime.0.to_be_bytes());
+            hasher.update(mtime.1.to_be_bytes());
+            hasher.update(path.as_bytes());
+            hasher.update([0]);
+        }
+        Self { digest: Digest256::from_bytes(&hasher.finalize().into()), files: all }
     }
 }
 
@@ -235,7 +274,7 @@ async fn own_copy(checkout: &Checkout, git: &Git) -> Result<tempfile::TempPath, 
     blocking("copy the index", move || crate::inspect::copy_index_file(&source, &quarantine)).await
 }
 
-fn nul_terminated(paths: &[&RepoPath]) -> Vec<u8> {
+fn nul_terminated(paths: &[RepoPath]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for path in paths {
         bytes.extend_from_slice(path.as_bytes());

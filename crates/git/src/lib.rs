@@ -28,6 +28,7 @@ mod path;
 mod readings;
 mod receive;
 mod refs;
+mod remembered;
 mod remote;
 mod reopen;
 mod repository;

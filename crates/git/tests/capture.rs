@@ -363,3 +363,34 @@ async fn a_tree_of_someone_else_runs_none_of_its_programs_and_ones_own_runs_only
     ]);
     assert!(canary.exists(), "the trap itself does not work");
 }
+
+#[tokio::test]
+async fn uncommitted_files_that_did_not_change_are_not_read_again() {
+    let stage = Stage::new();
+    stage.repo.write("a.txt", "dirty\n");
+    stage.repo.write("empty", "");
+    stage.repo.write("new", "new\n");
+    std::fs::remove_file(stage.repo.path.join("src/main.rs")).unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    let (_, mirror, first) = capture(&stage).await;
+    let captures = mirror.repository().git_dir().join("quire/captures");
+    assert_eq!(std::fs::read_dir(&captures).unwrap().count(), 1);
+    // The second would fail if it wrote an object.
+    let objects = mirror.objects_dir();
+    let aside = objects.with_file_name("aside");
+    std::fs::rename(&objects, &aside).unwrap();
+    let (_, _, again) = capture(&stage).await;
+    std::fs::rename(&aside, &objects).unwrap();
+    assert_eq!(again.base, first.base);
+    assert_eq!(
+        again.source_times().await.unwrap().digest,
+        first.source_times().await.unwrap().digest
+    );
+    stage.repo.write("a.txt", "dirts\n");
+    let (_, _, other) = capture(&stage).await;
+    assert_ne!(other.base, first.base);
+    stage.repo.git(["config", "core.autocrlf", "input"]);
+    stage.repo.write("a.txt", "dirty\n");
+    let (_, _, back) = capture(&stage).await;
+    assert_eq!(back.base, first.base);
+}
