@@ -1,10 +1,14 @@
 //! An event as it is kept and handed on: fields of later versions are not lost on the way.
 
+use std::collections::BTreeMap;
+
 use quire_domain::event::{Event, EventBody};
 use quire_domain::ids::{Epoch, Seq, Sha256};
 use quire_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::digest::sha256;
 
 /// One entry of a log, its body still JSON. Verifying reads this form and not [`Event`], since
 /// a field that this version does not know is part of the hash.
@@ -59,6 +63,27 @@ impl LogEntry {
             prev_hash: event.prev_hash.clone(),
             hash: event.hash.clone(),
         })
+    }
+
+    /// The blob that holds its fields, where they were too large for the log and
+    /// `{"$blob": …, "bytes": …}` stands in their place.
+    pub fn blob(&self) -> Option<Sha256> {
+        let members = self.body.as_object()?;
+        let place = members.len() == 2 && members.contains_key("bytes");
+        Sha256::parse(members.get("$blob").filter(|_| place)?.as_str()?).ok()
+    }
+
+    /// As [`Self::event`], with fields that lie in a blob taken from `contents` where they are
+    /// there and have their digest.
+    pub fn event_with(&self, contents: &BTreeMap<Sha256, Vec<u8>>) -> Event {
+        let opened = self.blob().and_then(|id| {
+            let bytes = contents.get(&id).filter(|bytes| sha256(bytes) == id)?;
+            serde_json::from_slice(bytes).ok()
+        });
+        match opened {
+            Some(body) => Self { body, ..self.clone() }.event(),
+            None => self.event(),
+        }
     }
 
     /// The event as this version understands it; an unknown kind stays raw.

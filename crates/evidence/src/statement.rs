@@ -1,6 +1,6 @@
 //! The statement: what an attempt did, summed up from its log, in in-toto's form.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use quire_domain::attempt::Outcome;
 use quire_domain::citation::CheckedCitation;
@@ -155,10 +155,20 @@ pub enum StatementError {
 impl Statement {
     /// Sums a log up. The caller has verified its chain, or is about to.
     pub fn of_log(entries: &[LogEntry], about: About) -> Result<Self, StatementError> {
+        Self::of_log_with(entries, &BTreeMap::new(), about)
+    }
+
+    /// As [`Self::of_log`], for a log with events that were too large for it: `blobs` holds what
+    /// [`Self::blobs`] names. They belong into the bundle's contents too.
+    pub fn of_log_with(
+        entries: &[LogEntry],
+        blobs: &BTreeMap<Sha256, Vec<u8>>,
+        about: About,
+    ) -> Result<Self, StatementError> {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
             return Err(StatementError::NoRequest);
         };
-        let EventBody::Submitted(submitted) = first.event().body else {
+        let EventBody::Submitted(submitted) = first.event_with(blobs).body else {
             return Err(StatementError::NoRequest);
         };
         let mut predicate = Predicate {
@@ -183,7 +193,7 @@ impl Statement {
             }
             // Most of a log is what models and tools said; only what is stated is opened.
             if STATED.contains(&entry.kind.as_str()) {
-                predicate.take(entry.event().body, &mut commands);
+                predicate.take(entry.event_with(blobs).body, &mut commands);
             }
         }
         let log = SubjectDigest::Sha256(last.hash.clone());
@@ -198,6 +208,13 @@ impl Statement {
             predicate_type: PREDICATE_TYPE.to_owned(),
             predicate,
         })
+    }
+
+    /// The blobs that a statement is made of, where events were too large for the log.
+    pub fn blobs(entries: &[LogEntry]) -> Vec<Sha256> {
+        let stated =
+            |entry: &&LogEntry| entry.kind == "answered" || STATED.contains(&entry.kind.as_str());
+        entries.iter().filter(stated).filter_map(LogEntry::blob).collect()
     }
 
     /// Its canonical bytes, in an envelope signed by `key`.

@@ -72,7 +72,8 @@ fn signature(bundle: &Bundle) -> Result<(), String> {
 /// A statement is a reading of its log: it is read again, and compared.
 fn same(bundle: &Bundle, statement: &Statement) -> Result<(), String> {
     let about: About = statement.predicate.about.clone();
-    let again = Statement::of_log(&bundle.entries, about).map_err(|error| error.to_string())?;
+    let again = Statement::of_log_with(&bundle.entries, &bundle.contents, about)
+        .map_err(|error| error.to_string())?;
     if again == *statement {
         return Ok(());
     }
@@ -95,7 +96,9 @@ fn same(bundle: &Bundle, statement: &Statement) -> Result<(), String> {
 
 fn answer(bundle: &Bundle, statement: &Statement) -> Result<(), String> {
     let answered = bundle.entries.iter().rev().find(|entry| entry.kind == "answered");
-    let Some(EventBody::Answered(answered)) = answered.map(|entry| entry.event().body) else {
+    let Some(EventBody::Answered(answered)) =
+        answered.map(|entry| entry.event_with(&bundle.contents).body)
+    else {
         return Ok(());
     };
     let looked_at = &statement.predicate.citations;

@@ -137,6 +137,22 @@ fn the_statement_is_a_reading_of_the_log() {
 }
 
 #[test]
+fn a_request_too_large_for_the_log_is_read_from_its_blob() {
+    let mut large = bodies();
+    let request = serde_json::to_vec(&large[0].1).unwrap();
+    large[0].1 = json!({"$blob": sha256(&request), "bytes": request.len()});
+    let entries = chained(large);
+    assert_eq!(Statement::of_log(&entries, about()), Err(StatementError::NoRequest));
+    assert_eq!(Statement::blobs(&entries), [sha256(&request)]);
+    let contents = BTreeMap::from([(sha256(&request), request)]);
+    let statement = Statement::of_log_with(&entries, &contents, about()).unwrap();
+    let envelope = statement.sign(&key()).unwrap();
+    let bundle = Bundle { entries, contents, envelope, key: key().public() };
+    assert_eq!(failures(&bundle), [""; 0]);
+    assert!(!failures(&Bundle { contents: BTreeMap::new(), ..bundle }).is_empty());
+}
+
+#[test]
 fn a_statement_needs_a_request() {
     let mut short = bodies();
     short.remove(0);
