@@ -1,7 +1,7 @@
 //! Language models behind [`quire_domain::model::Model`]: which there are, and how they are asked.
 //!
 //! [`catalogue`] knows the providers, [`settings`] is what the caller hands in, [`client`]
-//! asks. A dialect is a file ([`responses`], [`chat`], [`messages`]) that writes a request and
+//! asks. A dialect is a file (`responses`, `chat`, `messages`) that writes a request and
 //! folds a stream of events into a reply. [`play`] is the scripted provider, [`probe`] a live
 //! test. Nothing here reads the environment.
 
