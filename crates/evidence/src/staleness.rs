@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use quire_domain::event::{CommandPurpose, Event, EventBody};
 use quire_domain::ids::{CallId, ChunkId};
 
-/// The chunks of commands that started before the working tree last changed.
+/// The chunks of commands that ran before the working tree last changed.
 ///
-/// A change that a command itself made does not make its own output stale: `sed -i … && pytest`
-/// tests what it changed. A change that other commands of the same step made does, as their order
-/// is not known. A working tree that was brought back from a checkpoint counts as changed.
+/// A command ran when its call was answered: all starts of one reply are written down together,
+/// before the first of them. A change that a command itself made does not make its own output
+/// stale: `sed -i … && pytest` tests what it changed. A working tree that was brought back from a
+/// checkpoint counts as changed.
 pub fn before_last_change(events: &[Event]) -> BTreeSet<ChunkId> {
     let mut fresh: BTreeMap<ChunkId, Option<CallId>> = BTreeMap::new();
+    let mut by_call: BTreeMap<CallId, ChunkId> = BTreeMap::new();
     let mut stale = BTreeSet::new();
     for event in events {
         let by = match &event.body {
@@ -20,7 +22,17 @@ pub fn before_last_change(events: &[Event]) -> BTreeSet<ChunkId> {
                     CommandPurpose::Call(call) => Some(call.clone()),
                     CommandPurpose::Check(_) | CommandPurpose::Setup => None,
                 };
+                if let Some(call) = &call {
+                    by_call.insert(call.clone(), started.chunk.clone());
+                }
                 fresh.insert(started.chunk.clone(), call);
+                continue;
+            }
+            EventBody::ToolAnswered(answered) => {
+                if let Some(chunk) = by_call.remove(&answered.call_id) {
+                    stale.remove(&chunk);
+                    fresh.insert(chunk, Some(answered.call_id.clone()));
+                }
                 continue;
             }
             EventBody::PatchApplied(applied) if !applied.files.is_empty() => &applied.call_id,
@@ -86,6 +98,16 @@ mod tests {
         assert_eq!(stale(&[runs("aaaaaa", "1"), restored]), ["aaaaaa"]);
         let nothing = json!({"kind": "patch_applied", "body": {"call_id": "2", "files": []}});
         assert_eq!(stale(&[runs("aaaaaa", "1"), nothing]), [""; 0]);
+    }
+
+    #[test]
+    fn a_test_called_in_one_reply_with_the_patch_before_it_is_fresh() {
+        let answer = |call: &str| json!({"kind": "tool_answered", "body": {"call_id": call, "parts": [], "ok": true}});
+        let reply = [runs("aaaaaa", "2"), patches("1"), answer("1"), answer("2")];
+        assert_eq!(stale(&reply), [""; 0]);
+        assert_eq!(stale(&[reply.as_slice(), &[changes("3")]].concat()), ["aaaaaa"]);
+        let other_way = [runs("aaaaaa", "1"), answer("1"), patches("2"), answer("2")];
+        assert_eq!(stale(&other_way), ["aaaaaa"]);
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Finish for AttemptFinish {
         }
         changed_files.sort();
         changed_files.dedup();
-        let looked = self.look_at_citations(answer, &changed_files).await?;
+        let looked = self.look_at_citations(answer).await?;
         for (raw, why) in &looked.malformed {
             faults.push(Fault::BadCitation { citation: raw.clone(), why: why.clone() });
         }

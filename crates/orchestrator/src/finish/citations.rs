@@ -8,13 +8,14 @@ use quire_agent::ContractError;
 use quire_domain::citation::{
     CheckedCitation, Citation, CitationTarget, CitationVerdict, LineRange,
 };
-use quire_domain::event::{CommandPurpose, Event, EventBody};
-use quire_domain::ids::{CallId, ChunkId, CommitId, Sha256};
+use quire_domain::event::{Event, EventBody};
+use quire_domain::ids::{ChunkId, CommitId, Sha256};
 use quire_domain::journal::Journal;
 use quire_domain::path::WorkspacePath;
 use quire_domain::task::Mode;
 use quire_domain::transcript::{Part, ReplyItem};
 use quire_evidence::citations::{Found, read_under};
+use quire_evidence::staleness::before_last_change;
 use quire_evidence::{OpenedChunk, OpenedFile, ShownText, Sources, resolve};
 use quire_git::RepoPath;
 
@@ -45,12 +46,8 @@ const MOST_CONTENTS: usize = 16 << 20;
 const MOST_OUTPUT_BYTES: usize = 64 << 10;
 
 impl AttemptFinish {
-    /// Looks at the citations of `answer`; `changed_files` are those of the final change.
-    pub(crate) async fn look_at_citations(
-        &self,
-        answer: &str,
-        changed_files: &[String],
-    ) -> Result<Looked, ContractError> {
+    /// Looks at the citations of `answer`.
+    pub(crate) async fn look_at_citations(&self, answer: &str) -> Result<Looked, ContractError> {
         let reading = read_under(answer, &self.workspace.to_string_lossy());
         let mut wanted: Vec<Citation> = Vec::new();
         let mut malformed = Vec::new();
@@ -67,17 +64,13 @@ impl AttemptFinish {
         let citations = if wanted.is_empty() {
             Vec::new()
         } else {
-            let opened = self.open_all(&wanted, changed_files).await?;
+            let opened = self.open_all(&wanted).await?;
             look(wanted, &opened)
         };
         Ok(Looked { text: reading.text, citations, malformed })
     }
 
-    async fn open_all(
-        &self,
-        wanted: &[Citation],
-        changed_files: &[String],
-    ) -> Result<Opened, ContractError> {
+    async fn open_all(&self, wanted: &[Citation]) -> Result<Opened, ContractError> {
         let events = self.recorder.events().await.map_err(other)?;
         let head = self.collected.lock().await.as_ref().map(|collected| collected.head.clone());
         let at = head.unwrap_or_else(|| self.base().clone());
@@ -91,7 +84,8 @@ impl AttemptFinish {
             chunks: HashMap::new(),
             shown: shown_text(&events),
         };
-        let stale = Staleness::of(&events, changed_files);
+        let stale = before_last_change(&events);
+        let own: BTreeSet<&ChunkId> = events.iter().filter_map(started_chunk).collect();
         for citation in wanted {
             match &citation.target {
                 CitationTarget::File(path) => {
@@ -117,7 +111,8 @@ impl AttemptFinish {
                             lines: reader.size().lines,
                             not_kept: reader.not_kept(),
                             text,
-                            stale: stale.before_last_change(id),
+                            // Of an attempt that this one continues: before anything that changed here.
+                            stale: stale.contains(id) || (opened.changed && !own.contains(id)),
                         };
                         opened.chunks.insert((id.clone(), lines), chunk);
                     }
@@ -170,6 +165,13 @@ impl AttemptFinish {
         path: &WorkspacePath,
     ) -> Result<Option<Bytes>, ContractError> {
         self.read_committed(commit, &RepoPath::new(path.as_str()), MOST_FILE_BYTES).await
+    }
+}
+
+fn started_chunk(event: &Event) -> Option<&ChunkId> {
+    match &event.body {
+        EventBody::CommandStarted(started) => Some(&started.chunk),
+        _ => None,
     }
 }
 
@@ -278,53 +280,5 @@ fn add_strings(shown: &mut ShownText, value: &serde_json::Value) {
             fields.values().for_each(|field| add_strings(shown, field));
         }
         serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
-    }
-}
-
-/// Which commands ran before the last change of the working tree.
-///
-/// A change counts if it was made by `apply_patch`, or touched a file of the final change: caches
-/// and build products that a test run leaves behind make no result stale. A command that changed
-/// files itself is not made stale by that.
-struct Staleness {
-    started: BTreeMap<ChunkId, (u64, Option<CallId>)>,
-    last_change: Option<(u64, CallId)>,
-}
-
-impl Staleness {
-    fn of(events: &[Event], changed_files: &[String]) -> Self {
-        let changed: BTreeSet<&str> = changed_files.iter().map(String::as_str).collect();
-        let mut started = BTreeMap::new();
-        let mut last_change = None;
-        for event in events {
-            match &event.body {
-                EventBody::CommandStarted(command) => {
-                    let call = match &command.purpose {
-                        CommandPurpose::Call(call) => Some(call.clone()),
-                        CommandPurpose::Check(_) | CommandPurpose::Setup => None,
-                    };
-                    started.insert(command.chunk.clone(), (event.seq.0, call));
-                }
-                EventBody::PatchApplied(patch) => {
-                    last_change = Some((event.seq.0, patch.call_id.clone()));
-                }
-                EventBody::FilesChanged(files)
-                    if files.more || files.paths.iter().any(|p| changed.contains(p.as_str())) =>
-                {
-                    last_change = Some((event.seq.0, files.call_id.clone()));
-                }
-                _ => {}
-            }
-        }
-        Self { started, last_change }
-    }
-
-    fn before_last_change(&self, chunk: &ChunkId) -> bool {
-        let Some((changed_at, by)) = &self.last_change else { return false };
-        match self.started.get(chunk) {
-            Some((at, call)) => at < changed_at && call.as_ref() != Some(by),
-            // Of an attempt that this one continues: before anything that changed here.
-            None => true,
-        }
     }
 }

@@ -48,7 +48,7 @@ impl Life {
                 collected = self.collect(finish, &mut ending, &mut bodies).await;
             }
             if let Some((answer, faults)) = ending.answer.take() {
-                let looked = self.look(finish, answer, collected.as_ref()).await;
+                let looked = look(finish, answer).await;
                 contents = finish.cited_contents(&looked.citations).await;
                 bodies.extend(looked.citations.into_iter().map(EventBody::Cited));
                 bodies.push(EventBody::Answered(Answered { text: looked.text, faults }));
@@ -152,21 +152,6 @@ impl Life {
         }
     }
 
-    /// Looks at the citations of the answer once more, now that the change is final.
-    async fn look(
-        &self,
-        finish: &AttemptFinish,
-        answer: String,
-        collected: Option<&Collected>,
-    ) -> Looked {
-        let changed = collected.map(|collected| collected.changed.clone()).unwrap_or_default();
-        match finish.look_at_citations(&answer, &changed).await {
-            Ok(looked) => looked,
-            // An answer without its evidence is still the answer.
-            Err(_) => Looked { text: answer, ..Looked::default() },
-        }
-    }
-
     /// Ends the sandbox. Of a turn that keeps changes, what it wrote becomes the layer that
     /// follow-ups go on from.
     pub(super) async fn end_sandbox(&self, finish: &AttemptFinish) {
@@ -179,6 +164,13 @@ impl Life {
         }
         let _ = sandbox.end().await;
     }
+}
+
+/// Looks at the citations of the answer once more, now that the change is final.
+async fn look(finish: &AttemptFinish, answer: String) -> Looked {
+    // An answer without its evidence is still the answer.
+    let unlooked = |text| Looked { text, ..Looked::default() };
+    finish.look_at_citations(&answer).await.unwrap_or_else(|_| unlooked(answer))
 }
 
 /// What a log says was spent: every reply, and the time from each claim to its last event.
