@@ -11,9 +11,9 @@ use quire_domain::sandbox::ExitStatus;
 use quire_engine::StoredEvent;
 use quire_evidence::bundle::Bundle;
 use quire_evidence::record::LogEntry;
-use quire_evidence::statement::{About, Statement};
+use quire_evidence::statement::{About, Statement, StatementError};
 
-use crate::recorder::log_error;
+use crate::recorder::{blob_error, log_error};
 use crate::worker::Worker;
 
 /// Why evidence could not be signed or read.
@@ -46,15 +46,17 @@ pub async fn seal(
     worker: &Worker,
     task: TaskId,
     attempt: AttemptId,
-    contents: BTreeMap<Sha256, Vec<u8>>,
+    mut contents: BTreeMap<Sha256, Vec<u8>>,
 ) -> Result<Bundle, SealError> {
     let entries = entries(worker, attempt).await?;
+    for blob in Statement::blobs(&entries) {
+        let bytes = worker.record.blobs.get(&blob).await.map_err(blob_error)?;
+        contents.insert(blob, bytes.to_vec());
+    }
     let about = About { task, attempt, quire_version: worker.place.version.clone() };
-    let statement = Statement::of_log(&entries, about)
-        .map_err(|error| SealError::Damaged(error.to_string()))?;
-    let payload =
-        serde_json::to_vec(&statement).map_err(|error| SealError::Damaged(error.to_string()))?;
-    let envelope = quire_evidence::dsse::sign(&payload, &worker.key);
+    let damaged = |error: StatementError| SealError::Damaged(error.to_string());
+    let statement = Statement::of_log_with(&entries, &contents, about).map_err(damaged)?;
+    let envelope = statement.sign(&worker.key).map_err(damaged)?;
     let bundle = Bundle { entries, contents, envelope, key: worker.key.public() };
     let path = bundle_path(worker, attempt);
     let text = bundle.to_text();
