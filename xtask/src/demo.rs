@@ -235,7 +235,7 @@ fn next_steps(stage: &Stage, number: &str, first: Option<&&'static Act>) {
             format!("export QUIRE_DATA_DIR={}", stage.data.display()),
             "where the demo keeps its tasks",
         ),
-        (format!("alias quire={}", relative(&stage.quire).display()), "the binary just built"),
+        (format!("alias quire={}", stage.quire.display()), "the binary just built"),
         ("quire task list".to_owned(), "the three, and what became of them"),
         (format!("quire task show {number}"), "answer, citations, checks, cost"),
         (format!("quire task diff {number}"), "what it changed"),

@@ -1,7 +1,7 @@
 //! Models that lie, leave a mess or call what is not there: each is caught, marked or told, and the
 //! attempt ends in order.
 
-#![allow(clippy::unwrap_used, reason = "what is not there is a failed test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what is not there is a failed test")]
 
 use quire_testkit::{Ended, Repository, Stage, hostile};
 use serde_json::Value;
