@@ -8,8 +8,11 @@ mod files;
 mod groups;
 mod guest;
 mod planning;
+mod report;
 mod sandbox;
 mod slots;
+mod stems;
+mod sweep;
 mod upper;
 mod watch;
 

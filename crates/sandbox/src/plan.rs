@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 pub enum Request {
     /// Make a sandbox. Descriptors: the guest's socket, then `cgroup.procs` files.
     Create(Box<Plan>),
+    /// Make a stem: a process that joins its control groups ahead of time, waits for a plan and
+    /// the guest's socket on its own socket, and makes that sandbox. Descriptors: its socket,
+    /// then `cgroup.procs` files.
+    Stem,
     /// Remove a tree whose owners this user may not act for otherwise. Descriptor: the answer's
     /// socket.
     Remove(PathBuf),

@@ -102,7 +102,8 @@ pub unsafe fn fork_into(flags: libc::c_int) -> io::Result<Option<(i32, OwnedFd)>
     let args = CloneArgs {
         flags: u64::from((flags | libc::CLONE_PIDFD).cast_unsigned()),
         pidfd: &raw mut pidfd as u64,
-        exit_signal: libc::SIGCHLD as u64,
+        // A sibling takes the signal of its maker.
+        exit_signal: if flags & libc::CLONE_PARENT == 0 { libc::SIGCHLD as u64 } else { 0 },
         ..CloneArgs::default()
     };
     // SAFETY: without CLONE_VM this is a fork; the caller vouches for its being the only thread.

@@ -104,10 +104,32 @@ struct Step {
     target: PathBuf,
     /// New content before, old content after.
     beside: PathBuf,
-    /// Of the new content; 0 for a removal.
+    /// Of the new content; 0 until that is written.
     inode: u64,
-    /// Whether there was a file before.
-    existed: bool,
+    kind: Kind,
+}
+
+/// What a step does to its target.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Create,
+    Replace,
+    Remove,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Replace => "replace",
+            Self::Remove => "remove",
+        }
+    }
+
+    fn read(word: &OsStr) -> Self {
+        let known = [Self::Create, Self::Replace, Self::Remove];
+        known.into_iter().find(|kind| word == kind.word()).unwrap_or(Self::Create)
+    }
 }
 
 fn apply(changes: &[Change<'_>]) -> Result<(), Fault> {
@@ -116,7 +138,12 @@ fn apply(changes: &[Change<'_>]) -> Result<(), Fault> {
     for (index, change) in changes.iter().enumerate() {
         let (target, mode) = look(change)?;
         let beside = beside(&target, index);
-        steps.push(Step { target, beside, inode: 0, existed: mode.is_some() });
+        let kind = match (change.content, mode) {
+            (None, _) => Kind::Remove,
+            (Some(_), Some(_)) => Kind::Replace,
+            (Some(_), None) => Kind::Create,
+        };
+        steps.push(Step { target, beside, inode: 0, kind });
         modes.push(mode.unwrap_or(0o644));
     }
     let mut directories = Vec::new();
@@ -216,11 +243,11 @@ fn prepare(
 }
 
 fn exchange(step: &Step) -> io::Result<()> {
-    if step.inode == 0 {
-        return rename(&step.target, &step.beside, RenameFlags::NOREPLACE);
+    match step.kind {
+        Kind::Remove => rename(&step.target, &step.beside, RenameFlags::NOREPLACE),
+        Kind::Replace => rename(&step.beside, &step.target, RenameFlags::EXCHANGE),
+        Kind::Create => rename(&step.beside, &step.target, RenameFlags::NOREPLACE),
     }
-    let flags = if step.existed { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
-    rename(&step.beside, &step.target, flags)
 }
 
 fn rename(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
@@ -230,17 +257,21 @@ fn rename(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
 /// Undoes what was done of `steps`, last first, and what was prepared.
 fn take_back(directories: &[PathBuf], steps: &[Step]) -> io::Result<()> {
     for step in steps.iter().rev() {
-        if step.inode == 0 {
-            if fs::symlink_metadata(&step.beside).is_ok() {
+        let placed = || {
+            let now = fs::symlink_metadata(&step.target);
+            step.inode != 0 && now.is_ok_and(|now| now.ino() == step.inode)
+        };
+        match step.kind {
+            Kind::Remove if fs::symlink_metadata(&step.beside).is_ok() => {
                 rename(&step.beside, &step.target, RenameFlags::NOREPLACE)?;
             }
-            continue;
-        }
-        let done = fs::symlink_metadata(&step.target).is_ok_and(|now| now.ino() == step.inode);
-        if done && step.existed {
-            rename(&step.beside, &step.target, RenameFlags::EXCHANGE)?;
-        } else if done {
-            rename(&step.target, &step.beside, RenameFlags::NOREPLACE)?;
+            Kind::Replace if placed() => {
+                rename(&step.beside, &step.target, RenameFlags::EXCHANGE)?;
+            }
+            Kind::Create if placed() => {
+                rename(&step.target, &step.beside, RenameFlags::NOREPLACE)?;
+            }
+            _ => {}
         }
     }
     // What is beside a target now is new content only, or was never written; a removal's is back.
@@ -298,7 +329,7 @@ fn write_journal(directories: &[PathBuf], steps: &[Step]) -> io::Result<()> {
         word(step.target.as_os_str().as_bytes());
         word(step.beside.as_os_str().as_bytes());
         word(step.inode.to_string().as_bytes());
-        word(if step.existed { b"1" } else { b"0" });
+        word(step.kind.word().as_bytes());
     }
     fs::write(journal("new"), bytes)?;
     fs::rename(journal("new"), journal("begun"))
@@ -317,11 +348,11 @@ fn read_journal(name: &str) -> io::Result<Option<(Vec<PathBuf>, Vec<Step>)>> {
     let count = path().and_then(number).unwrap_or(0);
     let directories = (0..count).filter_map(|_| path()).collect();
     let mut steps = Vec::new();
-    while let (Some(target), Some(beside), Some(inode), Some(existed)) =
+    while let (Some(target), Some(beside), Some(inode), Some(kind)) =
         (path(), path(), path(), path())
     {
-        let existed = existed.as_os_str() == "1";
-        steps.push(Step { target, beside, inode: number(inode).unwrap_or(0), existed });
+        let kind = Kind::read(kind.as_os_str());
+        steps.push(Step { target, beside, inode: number(inode).unwrap_or(0), kind });
     }
     Ok(Some((directories, steps)))
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use quire_domain::sandbox::{
@@ -19,11 +20,15 @@ use super::guest::{Guest, Met, PATIENCE, creating, next_answer};
 use super::planning::{self, Ids};
 use super::sandbox::NativeSandbox;
 use super::slots::{Slot, Slots};
+use super::stems::{self, Stems};
 use super::watch::{Watched, watch};
-use super::{etc, upper};
+use super::{etc, report, sweep, upper};
 use crate::plan::{Abilities, Answer, Request};
 use crate::zygote::FIRST_ID;
 use crate::{Zygote, wire};
+
+/// How long the removal of a tree may take.
+const LONG: Duration = Duration::from_mins(10);
 
 /// Where the backend keeps what is its own.
 #[derive(Debug, Clone)]
@@ -42,10 +47,11 @@ pub struct NativeBackend {
 /// What every sandbox needs to be made, and to be made anew after folding.
 #[derive(Debug)]
 pub struct Maker {
-    zygote: Zygote,
-    state_dir: PathBuf,
-    abilities: Abilities,
-    groups: Groups,
+    pub zygote: Zygote,
+    pub state_dir: PathBuf,
+    pub abilities: Abilities,
+    pub groups: Groups,
+    pub stems: Stems,
     /// Where each sandbox has a range of its own.
     slots: Option<Arc<Slots>>,
     /// The copy of `/etc` by home; checked once in the life of this process.
@@ -66,16 +72,16 @@ pub enum Life {
 pub struct Made {
     /// Its guest.
     pub guest: Arc<Guest>,
-    /// Its range of ids.
-    pub slot: Option<Slot>,
+    /// Its range of ids, held for as long as it lives.
+    _slot: Option<Slot>,
     /// First host uid of its range; `None` where that is our own.
     pub owner: Option<u32>,
     /// What is weaker in it than it should be.
     pub degraded: Vec<String>,
     /// What it writes to.
     pub upper: Arc<OwnedFd>,
-    /// Its control groups.
-    pub group: Group,
+    /// Its control groups, removed after it.
+    _group: Group,
 }
 
 impl NativeBackend {
@@ -99,39 +105,50 @@ impl NativeBackend {
             abilities,
             slots,
             groups: Groups::find(),
+            stems: Stems::default(),
             etc: Mutex::default(),
         };
-        Ok(Self { maker: Arc::new(maker) })
+        let maker = Arc::new(maker);
+        stems::refill(&maker);
+        Ok(Self { maker })
     }
 
     /// Removes an upper or a frozen layer in the background: moved to the trash at once, so that
     /// the name is free again. An ordinary user cannot remove all of it without this.
     pub async fn discard(&self, path: &Path) -> Result<(), SandboxError> {
+        let moved = sweep::move_to_trash(&self.maker.state_dir, path);
         upper::forget(path);
-        match ask(&self.maker.zygote, &Request::Remove(path.to_owned())).await? {
-            Answer::Failed { step, errno } => {
-                Err(creating(&step)(io::Error::from_raw_os_error(errno)))
-            }
-            _ => Ok(()),
-        }
+        let moved = match moved {
+            Ok(moved) => moved,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            // On another file system: then it takes as long as it takes.
+            Err(_) => return self.maker.remove(path).await,
+        };
+        let maker = Arc::clone(&self.maker);
+        // What it leaves, the next sweep takes.
+        tokio::spawn(async move { maker.remove(&moved).await });
+        Ok(())
     }
 }
 
 #[async_trait]
 impl SandboxBackend for NativeBackend {
     async fn create(&self, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError> {
-        let made = self.maker.make(&spec, Life::First).await?;
+        let made = self.maker.make(&spec, Life::First).await;
+        stems::refill(&self.maker);
+        let made = made?;
         Ok(Arc::new(NativeSandbox::new(Arc::clone(&self.maker), spec, made)))
     }
 
     async fn report(&self) -> IsolationReport {
-        IsolationReport {
-            usable: self.maker.abilities.userns_error.is_none(),
-            findings: Vec::new(),
-        }
+        report::report(&self.maker).await
     }
 
     async fn sweep(&self) -> Result<(), SandboxError> {
+        self.maker.groups.sweep();
+        for left in sweep::left_over(&self.maker.state_dir) {
+            self.maker.remove(&left).await?;
+        }
         Ok(())
     }
 }
@@ -140,10 +157,8 @@ impl Maker {
     /// Makes a guest for the specification.
     pub async fn make(&self, spec: &SandboxSpec, life: Life) -> Result<Made, SandboxError> {
         if let Some(errno) = self.abilities.userns_error {
-            return Err(SandboxError::Unsupported {
-                what: format!("no user namespace: {}", io::Error::from_raw_os_error(errno)),
-                remedy: "see `quire doctor`".to_owned(),
-            });
+            let (what, remedy) = report::no_user_namespace(errno);
+            return Err(SandboxError::Unsupported { what, remedy });
         }
         let slot = match &self.slots {
             Some(slots) => Some(slots.take().map_err(creating("take a range of ids"))?),
@@ -163,11 +178,18 @@ impl Maker {
         }
         let mut plan = planning::plan(spec, Ids { range, idmapped: slot.is_some() }, etc)?;
         plan.unfolding = life == Life::Unfolded;
-        let (group, files) = self
-            .groups
-            .make(&spec.name, &spec.limits)
-            .map_err(creating("make the control group"))?;
-        let socket = request(&self.zygote, &Request::Create(Box::new(plan)), &files).await?;
+        let plan = serde_json::to_vec(&Request::Create(Box::new(plan)))
+            .map_err(|error| creating("write the plan")(error.into()))?;
+        let (socket, group) = if let Some((socket, group)) = self.stems.hand_over(&plan) {
+            (socket, group)
+        } else {
+            let name = format!("{}-{}", self.stems.name(), spec.name);
+            let (group, files) =
+                self.groups.make(&name).map_err(creating("make the control group"))?;
+            (send_request(&self.zygote, &plan, &files).await?, group)
+        };
+        // Before it is ready, so before anything runs in it.
+        group.limit(&spec.limits).map_err(creating("limit the control group"))?;
         let Met { guest, degraded, upper } = Guest::meet(socket).await?;
         let upper = match (&spec.upper, upper) {
             (Upper::Memory, Some(upper)) => upper,
@@ -185,7 +207,17 @@ impl Maker {
         if watched.memory || watched.upper.is_some() {
             tokio::spawn(watch(Arc::clone(&guest), watched));
         }
-        Ok(Made { guest, slot, owner: range, degraded, upper, group })
+        Ok(Made { guest, _slot: slot, owner: range, degraded, upper, _group: group })
+    }
+
+    /// Removes a tree, whoever of its ids owns it.
+    pub async fn remove(&self, path: &Path) -> Result<(), SandboxError> {
+        match ask_for(&self.zygote, &Request::Remove(path.to_owned()), LONG).await? {
+            Answer::Failed { step, errno } => {
+                Err(creating(&step)(io::Error::from_raw_os_error(errno)))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn etc(&self, home: &Path) -> Result<PathBuf, SandboxError> {
@@ -210,26 +242,42 @@ pub fn open_upper(path: &Path) -> io::Result<OwnedFd> {
 }
 
 /// Hands a request to the zygote; answers come on the socket.
-async fn request(
+pub async fn request(
     zygote: &Zygote,
     request: &Request,
     groups: &[OwnedFd],
 ) -> Result<OwnedFd, SandboxError> {
     let plan =
         serde_json::to_vec(request).map_err(|error| creating("write the plan")(error.into()))?;
+    send_request(zygote, &plan, groups).await
+}
+
+async fn send_request(
+    zygote: &Zygote,
+    plan: &[u8],
+    groups: &[OwnedFd],
+) -> Result<OwnedFd, SandboxError> {
     let (ours, theirs) = wire::socket_pair().map_err(creating("make a socket"))?;
     let mut fds = vec![theirs.as_fd()];
     fds.extend(groups.iter().map(AsFd::as_fd));
-    zygote.request(&plan, &fds).await.map_err(creating("reach the zygote"))?;
+    zygote.request(plan, &fds).await.map_err(creating("reach the zygote"))?;
     Ok(ours)
 }
 
 /// Asks for something that the zygote answers at once.
 async fn ask(zygote: &Zygote, what: &Request) -> Result<Answer, SandboxError> {
+    ask_for(zygote, what, PATIENCE).await
+}
+
+async fn ask_for(
+    zygote: &Zygote,
+    what: &Request,
+    patience: Duration,
+) -> Result<Answer, SandboxError> {
     let socket = request(zygote, what, &[]).await?;
     wire::set_nonblocking(&socket).map_err(creating("hear from the zygote"))?;
     let socket =
         wire::watch(socket, Interest::READABLE).map_err(creating("hear from the zygote"))?;
-    let answer = tokio::time::timeout(PATIENCE, next_answer(&socket)).await;
-    Ok(answer.map_err(|_| SandboxError::Timeout(PATIENCE))??.0)
+    let answer = tokio::time::timeout(patience, next_answer(&socket)).await;
+    Ok(answer.map_err(|_| SandboxError::Timeout(patience))??.0)
 }

@@ -41,7 +41,7 @@ const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
 /// The groups of one sandbox; removed when it is dropped, once their processes are gone.
 #[derive(Debug, Default)]
 pub struct Group {
-    directories: Vec<PathBuf>,
+    directories: Vec<(PathBuf, Place)>,
 }
 
 impl Groups {
@@ -73,9 +73,14 @@ impl Groups {
         })
     }
 
-    /// Makes the groups of one sandbox and sets its limits. Gives the files that a process is
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Makes the groups of one sandbox, without limits yet. Gives the files that a process is
     /// put into them by.
-    pub fn make(&self, name: &str, limits: &Limits) -> io::Result<(Group, Vec<OwnedFd>)> {
+    pub fn make(&self, name: &str) -> io::Result<(Group, Vec<OwnedFd>)> {
         let name = format!("{PREFIX}{}-{name}", std::process::id());
         let mut group = Group::default();
         let mut files = Vec::new();
@@ -83,14 +88,7 @@ impl Groups {
             let directory = place.directory.join(&name);
             match fs::create_dir(&directory) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => group.directories.push(directory.clone()),
-            }
-            for (file, value) in settings(place, limits) {
-                // A host without swap accounting lacks some; the first of each pair is checked.
-                let written = fs::write(directory.join(file), value);
-                if !file.contains("sw") {
-                    written?;
-                }
+                _ => group.directories.push((directory.clone(), place.clone())),
             }
             let procs = OpenOptions::new().write(true).open(directory.join("cgroup.procs"))?;
             files.push(File::into(procs));
@@ -224,9 +222,26 @@ fn end_processes(directory: &Path) {
     }
 }
 
+impl Group {
+    /// Sets the limits.
+    pub fn limit(&self, limits: &Limits) -> io::Result<()> {
+        for (directory, place) in &self.directories {
+            for (file, value) in settings(place, limits) {
+                // A host without swap accounting lacks some; the first of each pair is checked.
+                let written = fs::write(directory.join(file), value);
+                if !file.contains("sw") {
+                    written?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Drop for Group {
     fn drop(&mut self) {
-        let mut left = std::mem::take(&mut self.directories);
+        let mut left: Vec<_> =
+            std::mem::take(&mut self.directories).into_iter().map(|(path, _)| path).collect();
         left.retain(|directory| fs::remove_dir(directory).is_err());
         if left.is_empty() {
             return;

@@ -94,6 +94,12 @@ impl Drop for Zygote {
     }
 }
 
+/// In a child of the zygote that must not hold it open.
+pub(super) fn close_inherited_socket() {
+    // SAFETY: the child never serves on it.
+    unsafe { libc::close(3) };
+}
+
 /// The descriptor that the zygote is given.
 pub(super) fn inherited_socket() -> OwnedFd {
     // SAFETY: by convention descriptor 3 is the socket, and this is called once.

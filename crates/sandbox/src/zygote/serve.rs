@@ -6,12 +6,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{RecvFlags, SendFlags};
 
+use super::spawn::Parent;
 use super::{handle, remove, spawn};
 use crate::plan::{Answer, Request};
 use crate::wire;
 
 /// The largest plan that is read.
-const PLAN_LIMIT: usize = 4 << 20;
+pub(super) const PLAN_LIMIT: usize = 4 << 20;
 
 /// Serves until the parent is gone.
 pub(super) fn run() -> ! {
@@ -66,13 +67,14 @@ fn handle_request(
     let request = wire::read_memory_file(plan, PLAN_LIMIT)
         .and_then(|bytes| serde_json::from_slice::<Request>(&bytes).map_err(io::Error::other));
     match request {
-        Ok(Request::Create(plan)) => match nursery.create(*plan, answer_to, groups) {
+        Ok(Request::Create(plan)) => match nursery.create(*plan, answer_to, groups, Parent::Us) {
             Ok((pid, pidfd)) => {
                 send_answer(answer_to, &Answer::Spawned { pid }, Some(&pidfd));
                 None
             }
             Err(failed) => Some(failed),
         },
+        Ok(Request::Stem) => nursery.stem(answer_to, groups),
         Ok(Request::Remove(path)) => remove::in_child(&path, answer_to),
         Ok(Request::Probe) => Some(Answer::Abilities(nursery.abilities())),
         Err(error) => {

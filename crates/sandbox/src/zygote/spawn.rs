@@ -5,12 +5,15 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::CWD;
+use rustix::net::RecvFlags;
 
 use super::idmap::{self, IdMaps, RANGE, Shift};
 use super::own;
+use super::serve::{PLAN_LIMIT, send_answer};
 use crate::build::{self, Opened, OpenedMount, Seed, System, seccomp};
-use crate::plan::{Abilities, Answer, LayerPlan, MountPlan, Plan, RootPlan, UpperPlan};
+use crate::plan::{Abilities, Answer, LayerPlan, MountPlan, Plan, Request, RootPlan, UpperPlan};
 use crate::sys::{self, ATTR_NODEV, ATTR_NOSUID, ATTR_RDONLY};
+use crate::wire;
 
 /// The first id of slot 0, in whose range everything of sandboxes is stored. Above what
 /// systemd and the usual sub-ids hand out, below 2^31.
@@ -29,6 +32,24 @@ const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWUTS;
 
+/// Whose child a sandbox is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Parent {
+    /// Of the process that makes it.
+    Us,
+    /// Of the zygote, which outlives the stem that makes it.
+    Zygote,
+}
+
+impl Parent {
+    fn flag(self) -> libc::c_int {
+        match self {
+            Self::Us => 0,
+            Self::Zygote => libc::CLONE_PARENT,
+        }
+    }
+}
+
 /// What the zygote keeps ready for every sandbox.
 pub struct Nursery {
     abilities: Abilities,
@@ -36,7 +57,7 @@ pub struct Nursery {
     agent_filter: Vec<libc::sock_filter>,
     setup_filter: Vec<libc::sock_filter>,
     /// Held for life: its closing tells the guests that the zygote is gone.
-    _life: OwnedFd,
+    life: Option<OwnedFd>,
     life_reader: OwnedFd,
 }
 
@@ -50,7 +71,7 @@ impl Nursery {
             maps: IdMaps::default(),
             agent_filter: seccomp::filter(false),
             setup_filter: seccomp::filter(true),
-            _life: life,
+            life: Some(life),
             life_reader,
         })
     }
@@ -66,6 +87,7 @@ impl Nursery {
         plan: Plan,
         socket: &OwnedFd,
         groups: &[OwnedFd],
+        parent: Parent,
     ) -> Result<(i32, OwnedFd), Answer> {
         let failed = |step: &str| {
             let step = step.to_owned();
@@ -84,7 +106,7 @@ impl Nursery {
         };
         let filter = if plan.setup { &self.setup_filter } else { &self.agent_filter };
         // SAFETY: the zygote has one thread.
-        let forked = unsafe { sys::fork_into(NAMESPACES) };
+        let forked = unsafe { sys::fork_into(NAMESPACES | parent.flag()) };
         match forked.map_err(failed("make namespaces"))? {
             None => {
                 drop(say_go);
@@ -111,6 +133,46 @@ impl Nursery {
                 }
                 Ok((pid, pidfd))
             }
+        }
+    }
+
+    /// Makes a stem, which joins the groups while nobody waits for it: the first join after a
+    /// pause takes some 14 ms, as the kernel waits for all processors.
+    pub fn stem(&mut self, socket: &OwnedFd, groups: &[OwnedFd]) -> Option<Answer> {
+        // SAFETY: the zygote has one thread.
+        match unsafe { sys::fork_into(0) } {
+            Ok(None) => {
+                let _ = sys::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong);
+                super::handle::close_inherited_socket();
+                self.life = None;
+                self.serve_as_stem(socket, groups);
+                sys::exit_now(0)
+            }
+            Ok(Some(_)) => None,
+            Err(error) => Some(Answer::Failed {
+                step: "fork".to_owned(),
+                errno: error.raw_os_error().unwrap_or(libc::EIO),
+            }),
+        }
+    }
+
+    /// Joins, waits for the one request, and does it.
+    fn serve_as_stem(&mut self, socket: &OwnedFd, groups: &[OwnedFd]) {
+        // Zero stands for the writer.
+        if join_groups(0, groups).is_err() {
+            return;
+        }
+        send_answer(socket, &Answer::Done, None);
+        let mut buffer = [0; 64];
+        let Ok((1.., fds)) = wire::receive(socket, &mut buffer, RecvFlags::empty()) else { return };
+        let mut fds = fds.into_iter();
+        let (Some(plan), Some(guest)) = (fds.next(), fds.next()) else { return };
+        let plan = wire::read_memory_file(&plan, PLAN_LIMIT)
+            .and_then(|bytes| serde_json::from_slice(&bytes).map_err(io::Error::other));
+        let Ok(Request::Create(plan)) = plan else { return };
+        match self.create(*plan, &guest, &[], Parent::Zygote) {
+            Ok((pid, pidfd)) => send_answer(&guest, &Answer::Spawned { pid }, Some(&pidfd)),
+            Err(failed) => send_answer(&guest, &failed, None),
         }
     }
 

@@ -103,7 +103,7 @@ pub async fn run(sandbox: &Arc<dyn Sandbox>, command: Command) -> (String, ExitS
 pub async fn rest(output: &mut Box<dyn CommandOutput>) -> (String, ExitStatus) {
     let mut all = Vec::new();
     loop {
-        let next = tokio::time::timeout(Duration::from_secs(60), output.next());
+        let next = tokio::time::timeout(Duration::from_mins(1), output.next());
         match next.await.expect("the command went on for a minute").unwrap() {
             CommandEvent::Output(bytes) | CommandEvent::Error(bytes) => {
                 all.extend_from_slice(&bytes);

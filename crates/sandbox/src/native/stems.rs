@@ -1,0 +1,90 @@
+//! Stems: processes that stand ready in control groups of their own, so that making a sandbox
+//! does not wait for the kernel to move one.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quire_domain::sandbox::SandboxError;
+use rustix::net::SendFlags;
+use tokio::io::Interest;
+
+use super::backend::{Maker, request};
+use super::groups::Group;
+use super::guest::{PATIENCE, creating, next_answer};
+use crate::plan::{Answer, Request};
+use crate::wire;
+
+/// How many stand ready.
+const READY: usize = 2;
+
+/// A process in its groups, which waits for a plan.
+#[derive(Debug)]
+struct Stem {
+    socket: OwnedFd,
+    group: Group,
+}
+
+/// The stems of a backend.
+#[derive(Debug, Default)]
+pub struct Stems {
+    ready: Mutex<Vec<Stem>>,
+    named: AtomicU32,
+}
+
+impl Stems {
+    /// A number that names groups: unique in this process.
+    pub fn name(&self) -> String {
+        self.named.fetch_add(1, Ordering::Relaxed).to_string()
+    }
+
+    /// Hands a request to a stem, if one is ready: the guest's socket and its groups.
+    pub fn hand_over(&self, plan: &[u8]) -> Option<(OwnedFd, Group)> {
+        let stem = self.ready.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+        let handed = || -> std::io::Result<OwnedFd> {
+            let (ours, theirs) = wire::socket_pair()?;
+            let plan = wire::memory_file(&[plan])?;
+            let fds = [plan.as_fd(), theirs.as_fd()];
+            wire::send(&stem.socket, b"plan", &fds, SendFlags::DONTWAIT)?;
+            Ok(ours)
+        };
+        // One that does not take it has died; then the zygote is asked itself.
+        handed().ok().map(|socket| (socket, stem.group))
+    }
+}
+
+/// Makes stems until enough are ready.
+pub fn refill(maker: &Arc<Maker>) {
+    let missing = {
+        let ready = maker.stems.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        READY.saturating_sub(ready.len())
+    };
+    if maker.groups.is_empty() || missing == 0 {
+        return;
+    }
+    // The maker may go meanwhile: then so does the zygote, and every stem with it.
+    let weak = Arc::downgrade(maker);
+    tokio::spawn(async move {
+        for _ in 0..missing {
+            let Some(maker) = weak.upgrade() else { return };
+            let Ok(stem) = plant(&maker).await else { return };
+            let mut ready = maker.stems.ready.lock().unwrap_or_else(PoisonError::into_inner);
+            if ready.len() < READY {
+                ready.push(stem);
+            }
+        }
+    });
+}
+
+async fn plant(maker: &Maker) -> Result<Stem, SandboxError> {
+    let (group, files) =
+        maker.groups.make(&maker.stems.name()).map_err(creating("make a control group"))?;
+    let socket = request(&maker.zygote, &Request::Stem, &files).await?;
+    wire::set_nonblocking(&socket).map_err(creating("hear from a stem"))?;
+    let socket = wire::watch(socket, Interest::READABLE).map_err(creating("hear from a stem"))?;
+    let answer = tokio::time::timeout(PATIENCE, next_answer(&socket)).await;
+    match answer.map_err(|_| SandboxError::Timeout(PATIENCE))??.0 {
+        Answer::Done => Ok(Stem { socket: socket.into_inner(), group }),
+        _ => Err(SandboxError::Gone("a stem gave an answer out of place".to_owned())),
+    }
+}
