@@ -148,7 +148,8 @@ pub trait Sandbox: Send + Sync {
     async fn fold(&self) -> Result<(), SandboxError>;
 
     /// Ends all processes and syncs the disk upper, so that its overlays can become layers of
-    /// other sandboxes. Gives the layer for each overlay by name.
+    /// other sandboxes. Gives the layer for each overlay by name. The next command makes the
+    /// sandbox anew over its upper: sandboxes over the layers must have ended by then.
     async fn freeze(&self) -> Result<BTreeMap<String, Layer>, SandboxError>;
 
     /// Ends all processes within a second and waits for it. A disk upper stays.

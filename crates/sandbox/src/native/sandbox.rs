@@ -154,7 +154,17 @@ impl Sandbox for NativeSandbox {
         let Upper::Disk(path) = &self.spec.upper else {
             return Err(SandboxError::Gone("an upper in memory cannot be frozen".to_owned()));
         };
-        self.stop().await?;
+        {
+            let mut state = self.state.lock().await;
+            match std::mem::replace(&mut *state, State::Folded) {
+                State::Running(made) => end_guest(made, "it was frozen").await?,
+                State::Folded => {}
+                State::Ended => {
+                    *state = State::Ended;
+                    return Err(SandboxError::Gone("it was ended".to_owned()));
+                }
+            }
+        }
         let place = path.clone();
         tokio::task::spawn_blocking(move || upper::sync(&place))
             .await
