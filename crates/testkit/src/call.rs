@@ -16,6 +16,9 @@ const LIMIT: Duration = Duration::from_mins(2);
 /// After the end of a process its output must end as well: what holds it open was left behind.
 const OUTPUT_LIMIT: Duration = Duration::from_secs(5);
 
+/// A person presses Ctrl-C again after about this time.
+const BETWEEN_INTERRUPTS: Duration = Duration::from_millis(300);
+
 /// A call that is being prepared.
 pub struct Call {
     pub(crate) command: Command,
@@ -45,6 +48,8 @@ pub struct Ended {
     pub stderr: String,
     /// From start to end.
     pub took: Duration,
+    /// From the kill or the first Ctrl-C to the end, if there was one.
+    pub answered_in: Option<Duration>,
     /// Whether something it started still held its output open five seconds later.
     pub left_behind: bool,
 }
@@ -92,15 +97,21 @@ impl Call {
 
     /// Runs it to its end.
     pub fn run(self) -> Ended {
-        self.drive(None)
+        self.drive(None, Blow::Kill)
     }
 
     /// Kills it as if the machine had: it learns nothing of it. If it ends before, so be it.
     pub fn killed(self, at: KillAt<'_>) -> Ended {
-        self.drive(Some(at))
+        self.drive(Some(at), Blow::Kill)
     }
 
-    fn drive(mut self, kill_at: Option<KillAt<'_>>) -> Ended {
+    /// Presses Ctrl-C at that moment, `times` times with 300 ms between, and waits for its end,
+    /// which [`Ended::answered_in`] counts from the first.
+    pub fn interrupted(self, at: KillAt<'_>, times: u32) -> Ended {
+        self.drive(Some(at), Blow::Interrupt(times))
+    }
+
+    fn drive(mut self, mut at: Option<KillAt<'_>>, blow: Blow) -> Ended {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let begun = Instant::now();
         let mut child = self.command.spawn().expect("quire starts");
@@ -112,14 +123,16 @@ impl Call {
         let out = lines(child.stdout.take().expect("piped"));
         let err = lines(child.stderr.take().expect("piped"));
         let mut stdout = Text::default();
+        let mut struck = None;
         let status = loop {
             if let Some(status) = child.try_wait().expect("a child of ours") {
                 break status;
             }
             let took = begun.elapsed();
-            if kill_at.is_some_and(|at| at.is_now(&stdout, took)) {
-                child.kill().expect("a child of ours");
-                break child.wait().expect("a child of ours");
+            if at.is_some_and(|at| at.is_now(&stdout, took)) {
+                at = None;
+                struck = Some(Instant::now());
+                blow.strike(&mut child);
             }
             if took > self.limit {
                 give_up(&mut child, stdout, &err, self.limit);
@@ -127,10 +140,39 @@ impl Call {
             stdout.take(&out, Duration::from_millis(1));
         };
         let took = begun.elapsed();
+        let answered_in = struck.map(|struck| struck.elapsed());
         let mut stderr = Text::default();
         let deadline = Instant::now() + OUTPUT_LIMIT;
         let left_behind = !stdout.finish(&out, deadline) || !stderr.finish(&err, deadline);
-        Ended { status, stdout: stdout.text(), stderr: stderr.text(), took, left_behind }
+        let (stdout, stderr) = (stdout.text(), stderr.text());
+        Ended { status, stdout, stderr, took, answered_in, left_behind }
+    }
+}
+
+/// What befalls a call.
+#[derive(Debug, Clone, Copy)]
+enum Blow {
+    Kill,
+    Interrupt(u32),
+}
+
+impl Blow {
+    fn strike(self, child: &mut Child) {
+        match self {
+            Self::Kill => child.kill().expect("a child of ours"),
+            Self::Interrupt(times) => {
+                for time in 0..times {
+                    if time > 0 {
+                        std::thread::sleep(BETWEEN_INTERRUPTS);
+                    }
+                    // It is not waited for yet, so the number is still its own.
+                    let told = Command::new("bash")
+                        .args(["-c", "kill -INT \"$1\"", "bash", &child.id().to_string()])
+                        .status();
+                    assert!(told.expect("bash starts").success(), "the signal was not sent");
+                }
+            }
+        }
     }
 }
 
