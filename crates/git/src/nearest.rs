@@ -72,7 +72,12 @@ pub(crate) fn find_nearest(
         let Ok(other) = Index::parse(bytes) else { continue };
         let Some((states, shared)) = compare(index, &other, times) else { continue };
         if best.as_ref().is_none_or(|best| shared > best.shared) {
+            // So near that another would save nothing worth reading its index for.
+            let near_enough = shared * 20 >= index.entries().len() * 19;
             best = Some(Nearest { tree, commit: manifest.commit, states, shared, _held: held });
+            if near_enough {
+                break;
+            }
         }
     }
     Ok(best.filter(|best| best.shared > 0 && best.shared * 2 >= index.entries().len()))

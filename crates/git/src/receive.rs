@@ -9,8 +9,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::config::{Git, blocking};
 use crate::error::GitError;
+use crate::log::CommitInfo;
 use crate::mirror::write_whole;
-use crate::readings::{ChangedPath, CommitInfo};
+use crate::readings::ChangedPath;
 use crate::repository::{Repository, make_bare};
 use crate::results::{ResultStore, attempt_ref};
 use crate::transfer::read_pack_header;

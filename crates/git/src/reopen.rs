@@ -84,6 +84,9 @@ impl Git {
         if !matches!(ended.code, Some(0 | 1)) {
             return Err(ended.failed("ask what is ignored"));
         }
+        if !matches!(ended.code, Some(0 | 1)) {
+            return Err(ended.failed("ask what is ignored"));
+        }
         let ignored: Vec<RepoPath> =
             ended.output.split(|byte| *byte == 0).map(RepoPath::new).collect();
         Ok(paths

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal};
+use rustix::process::{Pid, Resource, Rlimit};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use crate::config::Git;
 use crate::error::GitError;
+use crate::process::{COMPLAINT_LIMIT, Ended, Group, read_bounded};
 use crate::transfer::read_pack_header;
 
 /// What git may believe of the place it runs in.
@@ -43,19 +44,6 @@ pub(crate) struct Run<'a> {
     cpu_seconds: Option<u64>,
 }
 
-/// How it ended.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    /// The exit code; `None` after a signal.
-    pub code: Option<i32>,
-    /// What it printed.
-    pub output: Vec<u8>,
-    /// Whether there was more: it was ended at the limit.
-    pub cut: bool,
-    /// What it complained of, cut at 16 KiB.
-    pub complaint: Vec<u8>,
-}
-
 /// Settings that hold for every run. Nothing a repository configures may start a program.
 const OVERRIDES: &[&str] = &[
     "core.hooksPath=/dev/null",
@@ -77,7 +65,6 @@ const OVERRIDES: &[&str] = &[
     "advice.detachedHead=false",
 ];
 
-const COMPLAINT_LIMIT: usize = 16 * 1024;
 /// Private memory of a run that reads what is not trusted.
 const UNTRUSTED_MEMORY_BYTES: u64 = 1 << 30;
 
@@ -146,6 +133,11 @@ impl<'a> Run<'a> {
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.env.push((name.into(), value.as_ref().to_owned()));
         self
+    }
+
+    /// Takes paths among the arguments for names, not for patterns.
+    pub(crate) fn literal_paths(self) -> Self {
+        self.env("GIT_LITERAL_PATHSPECS", "1")
     }
 
     /// Adds a setting, `name=value`; wins over every file.
@@ -225,7 +217,6 @@ impl<'a> Run<'a> {
             ("GIT_OPTIONAL_LOCKS", "0"),
             ("GIT_EDITOR", "false"),
             ("GIT_ADVICE", "0"),
-            ("GIT_LITERAL_PATHSPECS", "1"),
         ]);
         command.envs(self.env.iter().map(|(k, v)| (k, v)));
         for setting in OVERRIDES {
@@ -407,79 +398,5 @@ impl<'a> Run<'a> {
         tokio::time::timeout(timeout, work)
             .await
             .unwrap_or(Err(GitError::Timeout { doing, after: timeout }))
-    }
-}
-
-impl Ended {
-    /// The error for an end with another code than 0.
-    pub(crate) fn failed(&self, doing: &'static str) -> GitError {
-        let text = String::from_utf8_lossy(&self.complaint);
-        if text.contains("No space left on device") || text.contains("Disk quota exceeded") {
-            return GitError::DiskFull { doing };
-        }
-        GitError::Failed { doing, message: self.first_error_line() }
-    }
-
-    /// The line that says what was wrong: the first that begins with `fatal:` or `error:`, else
-    /// the first at all; at most 300 characters, control characters taken out.
-    pub(crate) fn first_error_line(&self) -> String {
-        let text = String::from_utf8_lossy(&self.complaint);
-        let lines = || text.lines().map(str::trim).filter(|l| !l.is_empty());
-        let marked =
-            lines().find_map(|l| l.strip_prefix("fatal: ").or_else(|| l.strip_prefix("error: ")));
-        match (marked.or_else(|| lines().next()), self.code) {
-            (Some(line), _) => line.chars().filter(|c| !c.is_control()).take(300).collect(),
-            (None, Some(code)) => format!("git ended with exit code {code}"),
-            (None, None) => "git was ended by a signal: out of its time or memory".to_owned(),
-        }
-    }
-}
-
-/// Ends the process and what it started when dropped before it was waited for.
-struct Group(Child);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // `id` is `None` once it was waited for; then the group may be someone else's.
-        let pid = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
-        }
-    }
-}
-
-/// What was read from a stream.
-#[derive(Default)]
-struct Read {
-    bytes: Vec<u8>,
-    /// Whether the limit was reached with more to come.
-    more: bool,
-}
-
-/// Reads to the end, or to `limit`: then it stops if `strict`, else the rest is read and dropped.
-async fn read_bounded<R: AsyncRead + Unpin>(
-    from: Option<R>,
-    limit: usize,
-    strict: bool,
-) -> std::io::Result<Read> {
-    let mut read = Read::default();
-    let Some(mut from) = from else { return Ok(read) };
-    let mut buffer = vec![0; 16 * 1024];
-    loop {
-        let n = from.read(&mut buffer).await?;
-        if n == 0 {
-            return Ok(read);
-        }
-        let room = limit - read.bytes.len();
-        read.bytes.extend_from_slice(&buffer[..n.min(room)]);
-        if n > room {
-            read.more = true;
-            if strict {
-                return Ok(read);
-            }
-        }
-        if read.bytes.len() > 64 * 1024 && buffer.len() < 256 * 1024 {
-            buffer.resize(256 * 1024, 0);
-        }
     }
 }

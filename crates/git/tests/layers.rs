@@ -203,3 +203,48 @@ async fn a_tree_that_names_a_path_twice_makes_no_layer() {
         assert!(matches!(result, Err(GitError::Malformed { .. } | GitError::Failed { .. })));
     }
 }
+
+#[tokio::test]
+async fn what_was_stored_by_name_is_met_again() {
+    let stage = Stage::new();
+    let mirror = stage.mirror().await;
+    let layer = stage.layer(&mirror, &stage.repo.head()).await;
+    assert_eq!(stage.git.mirror_by_key(&mirror.key).await.unwrap(), mirror);
+    let again = stage.git.layer_by_key(&layer.key).await.unwrap().unwrap();
+    assert_eq!((again.path, again.cache), (layer.path, CacheWord::Hit));
+    assert!(stage.git.layer_by_key("../mirrors").await.unwrap().is_none());
+    let error = stage.git.mirror_by_key("../../x").await.unwrap_err();
+    assert!(matches!(error, GitError::NotARepository { .. }), "{error}");
+    assert!(stage.git.is_branch(&mirror, "trunk") && !stage.git.is_branch(&mirror, "runk"));
+
+    stage.repo.write(".gitignore", "target/\n/build\n");
+    stage.repo.write("target/x", "x");
+    stage.repo.write("src/y", "y");
+    let checkout = stage.git.inspect(&stage.repo.path).await.unwrap();
+    let asked = ["target", "src", "build", "none"].map(str::to_owned).to_vec();
+    assert_eq!(stage.git.ignored_among(&checkout, asked).await.unwrap(), ["target", "build"]);
+}
+
+#[tokio::test]
+async fn a_received_change_goes_into_another_repository_as_a_pack() {
+    let stage = Stage::new();
+    let mirror = stage.mirror().await;
+    let base = stage.repo.head();
+    let inside = stage.inside(&mirror, &base).await;
+    inside.repo.write("new", "new\n");
+    let head = inside.repo.commit_all("second");
+    let store = stage.results(&mirror).await;
+    stage.receive(&store, &base, head.as_str(), inside.export(&head)).await.unwrap();
+    let pack = stage.git.pack(store.repository(), &base, &head).await.unwrap();
+    let mut child = stage
+        .repo
+        .command()
+        .args(["index-pack", "--stdin", "--fix-thin"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), &pack).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(stage.repo.git(["show", &format!("{head}:new")]), "new");
+}
