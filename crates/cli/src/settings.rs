@@ -33,8 +33,10 @@ pub struct Settings {
     pub host_directories: Setting<Vec<PathBuf>>,
     /// Memory per sandbox, in MiB; 0 lets the host's size decide.
     pub memory_mib: Setting<u64>,
-    /// Days a finished task's sandbox is kept for follow-ups.
+    /// Hours that the sandbox of a task that ended is kept for follow-ups.
     pub keep_hours: Setting<u64>,
+    /// GiB of checkout layers that are kept.
+    pub layers_gib: Setting<u64>,
     /// Providers by name.
     pub providers: BTreeMap<String, Setting<Provider>>,
 }
@@ -61,6 +63,7 @@ struct File {
     host_directories: Option<Vec<PathBuf>>,
     memory_mib: Option<u64>,
     keep_hours: Option<u64>,
+    layers_gib: Option<u64>,
     #[serde(default)]
     providers: BTreeMap<String, Provider>,
 }
@@ -98,6 +101,7 @@ impl Settings {
             host_directories: default(Vec::new()),
             memory_mib: default(0),
             keep_hours: default(24),
+            layers_gib: default(20),
             providers: BTreeMap::new(),
         }
     }
@@ -130,6 +134,7 @@ impl Settings {
         set(&mut self.host_directories, file.host_directories, origin);
         set(&mut self.memory_mib, file.memory_mib, origin);
         set(&mut self.keep_hours, file.keep_hours, origin);
+        set(&mut self.layers_gib, file.layers_gib, origin);
         for (name, value) in file.providers {
             self.providers.insert(name, Setting { value, origin: at(origin) });
         }
@@ -181,6 +186,7 @@ impl Settings {
             }),
             row("memory_mib", Some(&self.memory_mib), u64::to_string),
             row("keep_hours", Some(&self.keep_hours), u64::to_string),
+            row("layers_gib", Some(&self.layers_gib), u64::to_string),
         ];
         for (name, provider) in &self.providers {
             let name = format!("providers.{name}.base_url");

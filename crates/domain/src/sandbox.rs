@@ -21,6 +21,10 @@ pub trait SandboxBackend: Send + Sync {
     /// What isolation and which limits this host gives, tried and not guessed.
     async fn report(&self) -> IsolationReport;
 
+    /// Removes an upper or a frozen layer: its name is free when this returns. What sandboxes wrote
+    /// carries other users' ids, so that only the backend can remove all of it.
+    async fn discard(&self, path: &Path) -> Result<(), SandboxError>;
+
     /// Removes what crashed processes left: control groups, work directories of throw-away
     /// uppers, trash. Never what a living process or a kept upper uses.
     async fn sweep(&self) -> Result<(), SandboxError>;

@@ -10,6 +10,7 @@ pub mod error;
 pub mod finish;
 pub mod inputs;
 pub mod instructions;
+pub mod keep;
 pub mod lease;
 pub mod life;
 pub mod prepare;

@@ -7,6 +7,7 @@ use quire_domain::environment::Limits;
 use quire_domain::sandbox::{OverlayMount, SandboxBase, SandboxSpec, SandboxUser, Upper};
 use quire_environment::host::HostView;
 use quire_environment::recipe::default_environment;
+use quire_git::GitError;
 
 use crate::prepare::{Layout, Seen, Stack, WORK};
 use crate::submit::{SubmitError, look_at_checkout};
@@ -40,7 +41,15 @@ pub async fn scratch(
 ) -> Result<Scratch, SubmitError> {
     let dir = worker.place.data_dir.join("uppers").join(&name);
     let environment = default_environment(bare, limits);
-    let Some(checkout) = checkout else {
+    let found = match checkout {
+        None => None,
+        Some(checkout) => match look_at_checkout(worker, checkout, None, bare).await {
+            Ok(found) => Some(found),
+            Err(SubmitError::Git(GitError::NotARepository { .. })) => None,
+            Err(error) => return Err(error),
+        },
+    };
+    let (Some(checkout), Some(found)) = (checkout, found) else {
         let view = if bare { HostView::bare() } else { HostView::of(&worker.host, None) };
         let workspace = PathBuf::from("/workspace/scratch");
         let overlay = |name: &str, target: &Path| OverlayMount {
@@ -64,7 +73,10 @@ pub async fn scratch(
         };
         return Ok(Scratch { spec, workspace, _layout: None, dir });
     };
-    let found = look_at_checkout(worker, checkout, None, bare).await?;
+    let environment = match &found.recipe {
+        Some(text) => quire_environment::recipe::parse(text, environment)?,
+        None => environment,
+    };
     let stack = Stack { attempt_dir: dir.clone(), frozen: Vec::new() };
     let seen: Option<&Seen> = found.seen.as_ref();
     let layout =

@@ -1,5 +1,6 @@
 //! The null backend: commands run on the host as they are. For tests that need no isolation.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -26,6 +27,15 @@ impl SandboxBackend for NullBackend {
 
     async fn report(&self) -> IsolationReport {
         IsolationReport { usable: false, findings: Vec::new() }
+    }
+
+    async fn discard(&self, path: &Path) -> Result<(), SandboxError> {
+        match std::fs::remove_dir_all(path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(SandboxError::Create { step: "remove the upper".to_owned(), source })
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn sweep(&self) -> Result<(), SandboxError> {

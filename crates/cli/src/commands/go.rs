@@ -18,8 +18,9 @@ use quire_domain::journal::Live;
 use quire_domain::task::{Image, Mode, Request, ReviewTarget};
 use quire_engine::{Heard, Watch};
 use quire_orchestrator::error::RunError;
+use quire_orchestrator::keep::{Keep, sweep};
 use quire_orchestrator::prepare::Seen;
-use quire_orchestrator::submit::{NewRun, Source, submit};
+use quire_orchestrator::submit::{NewRun, Source, SubmitError, submit};
 use quire_store::Submission;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -120,13 +121,23 @@ pub async fn go(common: Common, asked: Asked, context: Context) -> anyhow::Resul
         limits: installation.limits,
         request,
     };
-    let (submission, seen) = submit(&installation.worker, run).await?;
+    let (submission, seen) = submit(&installation.worker, run).await.map_err(refused)?;
     if let Some(because) = &resolved.chosen_because
         && !common.json
     {
         show::err(&format!("model {} ({because})", resolved.info.name));
     }
     work(&installation, &submission, seen, common.json, resolved.info.scripted).await
+}
+
+/// What was wrong with what the person asked for ends as that, and not as a failure of ours.
+pub fn refused(error: SubmitError) -> anyhow::Error {
+    match error {
+        SubmitError::Store(_) => error.into(),
+        SubmitError::Git(_) | SubmitError::Recipe(_) | SubmitError::NotPossible(_) => {
+            usage(error.to_string())
+        }
+    }
 }
 
 /// Runs all attempts of a submission here and prints their end.
@@ -159,8 +170,19 @@ pub async fn work(
         task: number.0,
         ordinals: submission.attempts.iter().map(|attempt| attempt.ordinal).collect(),
     };
+    let worker = installation.worker.clone();
+    let keep = Keep {
+        hours: installation.settings.keep_hours.value,
+        layer_bytes: installation.settings.layers_gib.value << 30,
+    };
+    let sweeping = tokio::spawn(async move {
+        // The first request goes first.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        sweep(&worker, keep).await;
+    });
     let states = run_all(installation, &submission.attempts, seen, &mut view).await;
     view.progress.end();
+    sweeping.abort();
     let mut exit = Exit::Done;
     let mut ended = Vec::new();
     for (attempt, state) in submission.attempts.iter().zip(states) {

@@ -7,6 +7,7 @@ use quire_domain::sandbox::{Command, CommandEvent, CommandIo, CommandSignal};
 use quire_orchestrator::scratch::scratch;
 
 use crate::commands::Context;
+use crate::commands::go::refused;
 use crate::exit::{Exit, no_sandbox};
 use crate::installation::Installation;
 use crate::show;
@@ -34,7 +35,8 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
     let inside_checkout = current.ancestors().any(|dir| dir.join(".git").exists());
     let name = format!("quire-sandbox-{}", std::process::id());
     let checkout = inside_checkout.then_some(current.as_path());
-    let scratch = scratch(worker, checkout, args.bare, installation.limits, name).await?;
+    let scratch =
+        scratch(worker, checkout, args.bare, installation.limits, name).await.map_err(refused)?;
     let spec = scratch.spec.clone();
     let sandbox = worker
         .sandboxes

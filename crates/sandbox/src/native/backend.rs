@@ -112,10 +112,18 @@ impl NativeBackend {
         stems::refill(&maker);
         Ok(Self { maker })
     }
+}
 
-    /// Removes an upper or a frozen layer in the background: moved to the trash at once, so that
-    /// the name is free again. An ordinary user cannot remove all of it without this.
-    pub async fn discard(&self, path: &Path) -> Result<(), SandboxError> {
+#[async_trait]
+impl SandboxBackend for NativeBackend {
+    async fn create(&self, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError> {
+        let made = self.maker.make(&spec, Life::First).await;
+        stems::refill(&self.maker);
+        let made = made?;
+        Ok(Arc::new(NativeSandbox::new(Arc::clone(&self.maker), spec, made)))
+    }
+
+    async fn discard(&self, path: &Path) -> Result<(), SandboxError> {
         let moved = sweep::move_to_trash(&self.maker.state_dir, path);
         upper::forget(path);
         let moved = match moved {
@@ -128,16 +136,6 @@ impl NativeBackend {
         // What it leaves, the next sweep takes.
         tokio::spawn(async move { maker.remove(&moved).await });
         Ok(())
-    }
-}
-
-#[async_trait]
-impl SandboxBackend for NativeBackend {
-    async fn create(&self, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError> {
-        let made = self.maker.make(&spec, Life::First).await;
-        stems::refill(&self.maker);
-        let made = made?;
-        Ok(Arc::new(NativeSandbox::new(Arc::clone(&self.maker), spec, made)))
     }
 
     async fn report(&self) -> IsolationReport {

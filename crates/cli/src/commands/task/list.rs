@@ -1,7 +1,7 @@
 //! `quire task list`: tasks, newest first.
 
 use quire_domain::attempt::AttemptState;
-use quire_orchestrator::lease::is_gone;
+use quire_orchestrator::keep::is_cut_off;
 use quire_store::{ListFilter, Listed};
 
 use crate::commands::task::told;
@@ -69,7 +69,7 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
     let now = installation.worker.clock.now();
     let mut cut_off = Vec::new();
     for listed in &page.tasks {
-        if is_cut_off(installation, listed).await {
+        if any_cut_off(installation, listed).await {
             cut_off.push(listed.task.number);
         }
     }
@@ -101,12 +101,11 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
 }
 
 /// Whether a task is said to be at work though the process that worked on it is gone.
-async fn is_cut_off(installation: &Installation, listed: &Listed) -> bool {
+async fn any_cut_off(installation: &Installation, listed: &Listed) -> bool {
     let worker = &installation.worker;
     for attempt in &listed.attempts {
         if matches!(attempt.state, AttemptState::Preparing | AttemptState::Working)
-            && let Ok(Some(lease)) = worker.store.lease(attempt.id).await
-            && is_gone(&lease.worker, &worker.place.host)
+            && is_cut_off(worker, attempt.id).await
         {
             return true;
         }
