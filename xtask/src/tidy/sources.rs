@@ -15,7 +15,8 @@ pub struct Source {
 impl Source {
     /// Whether the whole file is there for tests, benches or chores only.
     pub fn is_test(&self) -> bool {
-        let in_test_dir = ["/tests/", "/benches/", "/examples/", "/fuzz/"]
+        // A library's programs in `src/bin` are what its own tests start inside a sandbox.
+        let in_test_dir = ["/tests/", "/benches/", "/examples/", "/fuzz/", "/src/bin/"]
             .iter()
             .any(|dir| self.path.contains(dir));
         let name = self.path.rsplit('/').next().unwrap_or_default();
