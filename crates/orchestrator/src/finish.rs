@@ -19,7 +19,7 @@ use quire_agent::{ContractError, Findings, Finish, SandboxSource};
 use quire_domain::citation::CitationMark;
 use quire_domain::citation::CitationVerdict;
 use quire_domain::event::Fault;
-use quire_domain::ids::{CommitId, TaskId};
+use quire_domain::ids::{AttemptId, CommitId, TaskId};
 use quire_domain::journal::Journal;
 use quire_domain::task::{Mode, Request, StartPoint};
 use tokio::sync::Mutex;
@@ -36,6 +36,8 @@ pub struct AttemptFinish {
     pub(crate) layout: Arc<Layout>,
     pub(crate) task: TaskId,
     pub(crate) name: String,
+    /// The attempts it goes on from, nearest first.
+    pub(crate) continued: Vec<AttemptId>,
     pub(crate) request: Request,
     pub(crate) start: StartPoint,
     pub(crate) workspace: PathBuf,

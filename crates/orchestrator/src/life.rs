@@ -235,6 +235,7 @@ impl Life {
             layout,
             task: self.row.task,
             name,
+            continued: self.continued.clone(),
             request: self.request().clone(),
             start: start.clone(),
             collected: Mutex::new(None),

@@ -75,6 +75,13 @@ impl AttemptFinish {
         let head = self.collected.lock().await.as_ref().map(|collected| collected.head.clone());
         let at = head.unwrap_or_else(|| self.base().clone());
         let changes = self.request.mode == Mode::Code;
+        let mut shown = ShownText::new();
+        // What was said in the turns before is part of the conversation.
+        for attempt in &self.continued {
+            let earlier = self.worker.record.events(*attempt).await.map_err(other)?;
+            add_shown(&mut shown, &earlier);
+        }
+        add_shown(&mut shown, &events);
         let mut opened = Opened {
             at: at.clone(),
             base: changes.then(|| self.base().clone()),
@@ -82,7 +89,7 @@ impl AttemptFinish {
             files: HashMap::new(),
             base_files: HashMap::new(),
             chunks: HashMap::new(),
-            shown: shown_text(&events),
+            shown,
         };
         let stale = before_last_change(&events);
         let own: BTreeSet<&ChunkId> = events.iter().filter_map(started_chunk).collect();
@@ -236,9 +243,8 @@ impl Sources for Opened {
     }
 }
 
-/// All that the model was shown and wrote.
-fn shown_text(events: &[Event]) -> ShownText {
-    let mut shown = ShownText::new();
+/// Adds all that the model was shown and wrote.
+fn add_shown(shown: &mut ShownText, events: &[Event]) {
     for event in events {
         match &event.body {
             EventBody::Submitted(submitted) => shown.add(&submitted.request.prompt),
@@ -256,7 +262,7 @@ fn shown_text(events: &[Event]) -> ShownText {
                         shown.add(call.input.as_str());
                         // A patch or a heredoc inside a JSON string has its newlines escaped.
                         if let Ok(value) = serde_json::from_str(call.input.as_str()) {
-                            add_strings(&mut shown, &value);
+                            add_strings(shown, &value);
                         }
                     }
                 }
@@ -269,7 +275,6 @@ fn shown_text(events: &[Event]) -> ShownText {
             _ => {}
         }
     }
-    shown
 }
 
 fn add_strings(shown: &mut ShownText, value: &serde_json::Value) {
