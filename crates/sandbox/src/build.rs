@@ -119,6 +119,7 @@ fn build(seed: &Seed<'_>) -> Result<(Vec<String>, Option<OwnedFd>), StepError> {
     overlay::mount_all(&seed.plan, &seed.opened, &root)?;
     base::finish(&seed.plan, &root)?;
     base::enter(root.as_fd())?;
+    base::close(&seed.plan, &root)?;
     lock::network_and_name().step("raise the loopback device")?;
     lock::lock(&seed.plan, seed.filter, &mut degraded)?;
     Ok((degraded, upper))

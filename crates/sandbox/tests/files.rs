@@ -6,7 +6,7 @@ mod stage;
 use std::path::Path;
 
 use quire_domain::path::WorkspacePath;
-use quire_domain::sandbox::{FileChange, FileError, Sandbox};
+use quire_domain::sandbox::{FileChange, FileError, Sandbox, SandboxBackend as _};
 use stage::{Stage, create, sh};
 
 const TREE: &str = "/workspace/tree";
@@ -135,7 +135,7 @@ async fn a_change_that_was_cut_short_is_taken_back_by_the_next() {
     let sandbox = create(&stage, stage.spec("cut", vec![layer])).await;
     // As a process that died after its second exchange leaves it: `a` exchanged, `b` moved away,
     // `n` put in place, `c` prepared only.
-    let script = r#"
+    let script = r"
         j=/var/lib/quire-journal/begun
         cp a .old-a; echo -n ONE > a; mv b .old-b; mkdir new; echo -n N > new/n; echo -n C > .new-c
         { printf '1\0%s\0' $PWD/new
@@ -143,7 +143,7 @@ async fn a_change_that_was_cut_short_is_taken_back_by_the_next() {
           printf '%s\0%s\0000\0remove\0' $PWD/b $PWD/.old-b
           printf '%s\0%s\0%s\0create\0' $PWD/new/n $PWD/new/.n $(stat -c %i new/n)
           printf '%s\0%s\0%s\0replace\0' $PWD/c $PWD/.new-c $(stat -c %i .new-c)
-        } > $j"#;
+        } > $j";
     sh(&sandbox, script).await;
     sandbox.change_files(Path::new(TREE), vec![write("d", "four")]).await.unwrap();
     assert_eq!(sh(&sandbox, "ls -A; cat a b c d").await, "a\nb\nc\nd\nonetwothreefour");

@@ -5,7 +5,9 @@ mod stage;
 
 use std::path::PathBuf;
 
-use quire_domain::sandbox::{Changes, OverlayMount, Sandbox, SandboxError, SandboxUser, Upper};
+use quire_domain::sandbox::{
+    Changes, OverlayMount, Sandbox, SandboxBackend as _, SandboxError, SandboxUser, Upper,
+};
 use stage::{Stage, create, sh};
 
 async fn changes(sandbox: &dyn Sandbox, since: Option<&Changes>) -> Changes {
@@ -84,7 +86,7 @@ async fn a_folded_sandbox_goes_on_where_it_was() {
     assert_eq!(guests(), 1);
     sh(&sandbox, "rm /dev/shm/s; (sleep 1 >/dev/null 2>&1 &)").await;
     sandbox.fold().await.unwrap();
-    assert_eq!(guests(), 2, "something runs");
+    assert!(guests() > 1, "something runs");
     sh(&sandbox, "pkill sleep; sleep 0.1").await;
     sandbox.fold().await.unwrap();
     assert_eq!(guests(), 0);

@@ -131,6 +131,16 @@ pub fn enter(root: BorrowedFd<'_>) -> Result<(), StepError> {
     rustix::process::chdir(c"/").step("enter the root")
 }
 
+/// Nothing is written to a root of our own: what is writable is mounted in it.
+pub fn close(plan: &Plan, root: &OwnedFd) -> Result<(), StepError> {
+    match plan.root {
+        RootPlan::Host { .. } => {
+            sys::mount_setattr(root, false, sys::ATTR_RDONLY, None).step("close the root")
+        }
+        RootPlan::Layers(_) => Ok(()),
+    }
+}
+
 /// Whether the upper lies in memory.
 pub fn in_memory(plan: &Plan) -> bool {
     matches!(plan.upper, UpperPlan::Memory(_))

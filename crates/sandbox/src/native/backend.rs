@@ -181,9 +181,8 @@ impl Maker {
         let (socket, group) = if let Some((socket, group)) = self.stems.hand_over(&plan) {
             (socket, group)
         } else {
-            let name = format!("{}-{}", self.stems.name(), spec.name);
             let (group, files) =
-                self.groups.make(&name).map_err(creating("make the control group"))?;
+                self.groups.make(Some(&spec.name)).map_err(creating("make the control group"))?;
             (send_request(&self.zygote, &plan, &files).await?, group)
         };
         // Before it is ready, so before anything runs in it.

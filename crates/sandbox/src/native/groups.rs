@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use quire_domain::environment::Limits;
@@ -80,16 +81,21 @@ impl Groups {
 
     /// Makes the groups of one sandbox, without limits yet. Gives the files that a process is
     /// put into them by.
-    pub fn make(&self, name: &str) -> io::Result<(Group, Vec<OwnedFd>)> {
-        let name = format!("{PREFIX}{}-{name}", std::process::id());
+    pub fn make(&self, name: Option<&str>) -> io::Result<(Group, Vec<OwnedFd>)> {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let mut unique = format!("{PREFIX}{}-{number}", std::process::id());
+        if let Some(name) = name {
+            unique = format!("{unique}-{name}");
+        }
         let mut group = Group::default();
         let mut files = Vec::new();
         for place in &self.places {
-            let directory = place.directory.join(&name);
-            match fs::create_dir(&directory) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => group.directories.push((directory.clone(), place.clone())),
-            }
+            let directory = place.directory.join(&unique);
+            // What another process of this number left goes first.
+            let _ = fs::remove_dir(&directory);
+            fs::create_dir(&directory)?;
+            group.directories.push((directory.clone(), place.clone()));
             let procs = OpenOptions::new().write(true).open(directory.join("cgroup.procs"))?;
             files.push(File::into(procs));
         }

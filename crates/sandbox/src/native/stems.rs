@@ -2,7 +2,6 @@
 //! does not wait for the kernel to move one.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quire_domain::sandbox::SandboxError;
@@ -29,15 +28,9 @@ struct Stem {
 #[derive(Debug, Default)]
 pub struct Stems {
     ready: Mutex<Vec<Stem>>,
-    named: AtomicU32,
 }
 
 impl Stems {
-    /// A number that names groups: unique in this process.
-    pub fn name(&self) -> String {
-        self.named.fetch_add(1, Ordering::Relaxed).to_string()
-    }
-
     /// Hands a request to a stem, if one is ready: the guest's socket and its groups.
     pub fn hand_over(&self, plan: &[u8]) -> Option<(OwnedFd, Group)> {
         let stem = self.ready.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
@@ -77,8 +70,7 @@ pub fn refill(maker: &Arc<Maker>) {
 }
 
 async fn plant(maker: &Maker) -> Result<Stem, SandboxError> {
-    let (group, files) =
-        maker.groups.make(&maker.stems.name()).map_err(creating("make a control group"))?;
+    let (group, files) = maker.groups.make(None).map_err(creating("make a control group"))?;
     let socket = request(&maker.zygote, &Request::Stem, &files).await?;
     wire::set_nonblocking(&socket).map_err(creating("hear from a stem"))?;
     let socket = wire::watch(socket, Interest::READABLE).map_err(creating("hear from a stem"))?;
