@@ -1,0 +1,16 @@
+//! Scenarios: the built `quire` with a real sandbox, real git and a real store; only the model is
+//! played. One file per subject, one program for all, as linking each would take longer than
+//! running it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what is not there, or not as it should be, is a failed test"
+)]
+
+mod ends;
+mod follow_up;
+mod lies;
+mod questions;
+mod run;
+mod scene;
