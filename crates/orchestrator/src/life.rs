@@ -25,7 +25,7 @@ pub use self::conclude::spent_of;
 use crate::error::RunError;
 use crate::finish::AttemptFinish;
 use crate::lease::{LeaseKeeper, claim};
-use crate::prepare::{Layout, Preparing, Seen, Stack};
+use crate::prepare::{Layout, Lost, Preparing, Seen, Stack};
 use crate::recorder::Recorder;
 use crate::submit::Origin;
 use crate::worker::Worker;
@@ -95,7 +95,11 @@ impl Life {
             Err(ending) => return self.conclude(None, ending).await,
         };
         self.base_captured(&start, &layout).await?;
-        let finish = self.finish(&start, layout);
+        let lost = match self.lost(&start, &layout).await {
+            Ok(lost) => lost,
+            Err(ending) => return self.conclude(None, ending).await,
+        };
+        let finish = self.finish(&start, layout, lost);
         // The list may say so a little later: the first request does not wait for it.
         let (written, end) = tokio::join!(
             self.write_state(AttemptState::Working, None),
@@ -114,7 +118,9 @@ impl Life {
             }
             End::Suspended(reason) => {
                 self.recorder.flush().await?;
-                self.end_sandbox(&finish).await;
+                if let Ok(sandbox) = finish.sandbox.sandbox().await {
+                    let _ = sandbox.end().await;
+                }
                 let state = AttemptState::Suspended { reason };
                 self.write_state(state.clone(), None).await?;
                 return Ok(state);
@@ -181,7 +187,8 @@ impl Life {
         });
         let stack = Stack {
             attempt_dir: self.worker.place.upper(self.row.id),
-            frozen: crate::prepare::frozen_layers(&self.worker, &self.continued),
+            frozen: crate::prepare::frozen_layers(&self.worker, &self.continued)
+                .unwrap_or_default(),
         };
         let made = Layout::make(
             &self.worker,
@@ -222,11 +229,32 @@ impl Life {
         Ok(self.recorder.note(vec![captured]).await?)
     }
 
-    fn finish(&self, start: &StartPoint, layout: Arc<Layout>) -> Arc<AttemptFinish> {
+    /// Whether what the attempts before wrote is gone, and their last commit has to do.
+    async fn lost(&self, start: &StartPoint, layout: &Layout) -> Result<Option<Lost>, Ending> {
+        let kept = crate::prepare::frozen_layers(&self.worker, &self.continued).is_some();
+        // An attempt that goes on has its own upper, which holds what was brought before.
+        let fresh = !self.worker.place.upper(self.row.id).join("upper").exists();
+        if kept || !fresh || start.base == self.origin.layer {
+            return Ok(None);
+        }
+        let store = self.worker.git.results(self.row.task, &layout.mirror).await;
+        let store = store.map_err(|error| {
+            Ending::failed(FailureKind::RepositoryUnavailable, crate::prepare::causes(&error))
+        })?;
+        let (base, head) = (self.origin.layer.clone(), start.base.clone());
+        Ok(Some(Lost { store, base, head }))
+    }
+
+    fn finish(
+        &self,
+        start: &StartPoint,
+        layout: Arc<Layout>,
+        lost: Option<Lost>,
+    ) -> Arc<AttemptFinish> {
         let name = format!("a{}", self.row.id.0.simple());
         let upper = Upper::Disk(self.worker.place.upper(self.row.id).join("upper"));
         let spec = layout.spec(name.clone(), upper, SandboxUser::Agent);
-        let sandbox = Preparing::start(&self.worker, Arc::clone(&self.recorder), spec);
+        let sandbox = Preparing::start(&self.worker, Arc::clone(&self.recorder), spec, lost);
         Arc::new(AttemptFinish {
             worker: self.worker.clone(),
             recorder: Arc::clone(&self.recorder),

@@ -8,17 +8,20 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use quire_agent::SandboxSource;
 use quire_domain::environment::{BaseSpec, Environment};
-use quire_domain::event::{EventBody, Phase, PhaseFinished};
-use quire_domain::ids::AttemptId;
+use quire_domain::event::{EventBody, Phase, PhaseFinished, Restored};
+use quire_domain::ids::{AttemptId, CommitId, Seq};
 use quire_domain::sandbox::{
     BindMount, Layer, LayerOwner, OverlayMount, Sandbox, SandboxBase, SandboxError, SandboxSpec,
     SandboxUser, Upper,
 };
 use quire_domain::task::StartPoint;
 use quire_environment::host::{CheckoutFacts, HostView};
-use quire_git::{AttemptGit, Captured, Checkout, CheckoutLayer, GitError, LayerTimes, Mirror};
+use quire_git::{
+    AttemptGit, Captured, Checkout, CheckoutLayer, GitError, LayerTimes, Mirror, ResultStore,
+};
 use tokio::sync::watch;
 
+use crate::check_out::check_out;
 use crate::recorder::Recorder;
 use crate::submit::Origin;
 use crate::worker::Worker;
@@ -227,6 +230,34 @@ fn lay_over(lowers: &mut BTreeMap<String, Vec<Layer>>, frozen: &BTreeMap<String,
     }
 }
 
+/// What earlier attempts wrote is no longer kept: all that is left of it is a commit.
+pub struct Lost {
+    /// Where the commit is.
+    pub store: ResultStore,
+    /// The commit that lies at the bottom.
+    pub base: CommitId,
+    /// The commit to bring.
+    pub head: CommitId,
+}
+
+/// What the model is told of it.
+const LOST: &str = "The sandbox of the work so far is no longer kept. The working tree stands at its \
+    last commit; files that git ignores, running processes and uncommitted changes are gone.";
+
+async fn make(
+    worker: &Worker,
+    spec: SandboxSpec,
+    lost: Option<&Lost>,
+) -> Result<Arc<dyn Sandbox>, String> {
+    let sandbox = worker.sandboxes.create(spec).await.map_err(|error| causes(&error))?;
+    if let Some(lost) = lost {
+        check_out(&worker.git, &lost.store, sandbox.as_ref(), &lost.base, &lost.head)
+            .await
+            .map_err(|error| causes(&error))?;
+    }
+    Ok(sandbox)
+}
+
 /// A sandbox that is being made.
 pub struct Preparing {
     ready: watch::Receiver<Option<Result<Arc<dyn Sandbox>, String>>>,
@@ -234,20 +265,30 @@ pub struct Preparing {
 
 impl Preparing {
     /// Starts making it; how long it took goes into the record.
-    pub fn start(worker: &Worker, recorder: Arc<Recorder>, spec: SandboxSpec) -> Self {
+    /// With `lost`, the working tree is first brought to that commit.
+    pub fn start(
+        worker: &Worker,
+        recorder: Arc<Recorder>,
+        spec: SandboxSpec,
+        lost: Option<Lost>,
+    ) -> Self {
         let (tell, ready) = watch::channel(None);
         let worker = worker.clone();
         tokio::spawn(async move {
             let started = worker.clock.now();
-            let made = worker.sandboxes.create(spec).await.map_err(|error| causes(&error));
+            let made = make(&worker, spec, lost.as_ref()).await;
             let ms = worker.clock.now().millis_since(started);
             let (detail, failed) = match &made {
                 Ok(_) => ("ready".to_owned(), false),
                 Err(why) => (why.clone(), true),
             };
             let phase = PhaseFinished { phase: Phase::Sandbox, ms, detail, failed };
+            let mut bodies = vec![EventBody::PhaseFinished(phase)];
+            if let (Some(_), Ok(_)) = (&lost, &made) {
+                bodies.push(EventBody::Restored(Restored { from: Seq(0), text: LOST.to_owned() }));
+            }
             // Whoever waits for the sandbox meets a broken record at its own next write.
-            let _ = recorder.note(vec![EventBody::PhaseFinished(phase)]).await;
+            let _ = recorder.note(bodies).await;
             let _ = tell.send(Some(made));
         });
         Self { ready }
@@ -266,13 +307,17 @@ pub async fn see(worker: &Worker, root: &Path, mirror: &Mirror) -> Result<Seen, 
     Ok(Seen { checkout, captured })
 }
 
-/// The layers that earlier attempts left, as they lie on disk.
-pub fn frozen_layers(worker: &Worker, continued: &[AttemptId]) -> Vec<BTreeMap<String, Layer>> {
+/// The layers that earlier attempts left, as they lie on disk, in the order of `continued`; empty
+/// of those that left none. `None` if they are no longer kept: then only commits are left.
+pub fn frozen_layers(
+    worker: &Worker,
+    continued: &[AttemptId],
+) -> Option<Vec<BTreeMap<String, Layer>>> {
     continued
         .iter()
         .map(|attempt| {
-            let text = std::fs::read(worker.place.upper(*attempt).join("frozen.json"));
-            text.ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+            let text = std::fs::read(worker.place.upper(*attempt).join("frozen.json")).ok()?;
+            serde_json::from_slice(&text).ok()
         })
         .collect()
 }

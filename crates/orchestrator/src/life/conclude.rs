@@ -72,7 +72,7 @@ impl Life {
         bodies.push(EventBody::Finished(finished));
         self.recorder.append(bodies).await?;
         if let Some(finish) = finish {
-            self.end_sandbox(finish).await;
+            self.leave_sandbox(finish).await;
         }
         // Evidence that cannot be written now can be signed later: the log has all of it.
         let sealed = crate::seal::seal(&self.worker, self.row.task, self.row.id, contents).await;
@@ -152,17 +152,23 @@ impl Life {
         }
     }
 
-    /// Ends the sandbox. Of a turn that keeps changes, what it wrote becomes the layer that
-    /// follow-ups go on from.
-    pub(super) async fn end_sandbox(&self, finish: &AttemptFinish) {
+    /// Ends the sandbox for good. Of a turn that keeps changes, what it wrote becomes the layer
+    /// that follow-ups go on from; of the others it is thrown away.
+    async fn leave_sandbox(&self, finish: &AttemptFinish) {
         let Ok(sandbox) = finish.sandbox.sandbox().await else { return };
+        let mut frozen = BTreeMap::new();
         if self.request().mode.keeps_changes()
-            && let Ok(frozen) = sandbox.freeze().await
+            && let Ok(layers) = sandbox.freeze().await
         {
-            // Without it a follow-up starts from the commit alone.
-            let _ = crate::prepare::keep_frozen(&self.worker, self.row.id, &frozen);
+            frozen = layers;
         }
         let _ = sandbox.end().await;
+        // Where this fails a follow-up starts from the commit alone.
+        let _ = crate::prepare::keep_frozen(&self.worker, self.row.id, &frozen);
+        if frozen.is_empty() {
+            let upper = self.worker.place.upper(self.row.id).join("upper");
+            let _ = self.worker.sandboxes.discard(&upper).await;
+        }
     }
 }
 
