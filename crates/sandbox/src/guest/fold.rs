@@ -28,11 +28,23 @@ fn alone() -> io::Result<bool> {
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let pid = name.to_str().and_then(|name| name.parse::<u32>().ok());
-        if pid.is_some_and(|pid| pid != 1 && pid != own) {
+        if let Some(pid) = pid
+            && pid != 1
+            && pid != own
+            && lives(pid)
+        {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// Whether a process is more than a dead one that waits to be buried.
+fn lives(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before it may hold anything, a bracket too.
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    !matches!(state, None | Some('Z' | 'X'))
 }
 
 fn empty(directory: &Path) -> io::Result<bool> {

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use quire_domain::sandbox::{
-    IsolationReport, Sandbox, SandboxBackend, SandboxBase, SandboxError, SandboxSpec, Upper,
+    IsolationReport, Sandbox, SandboxBackend, SandboxBase, SandboxError, SandboxSpec, SandboxUser,
+    Upper,
 };
 use rustix::fs::{Mode, OFlags};
 use tokio::io::Interest;
@@ -23,7 +24,7 @@ use super::slots::{Slot, Slots};
 use super::stems::{self, Stems};
 use super::watch::{Watched, watch};
 use super::{etc, report, sweep, upper};
-use crate::plan::{Abilities, Answer, Request};
+use crate::plan::{Abilities, Answer, MountPlan, Request};
 use crate::zygote::FIRST_ID;
 use crate::{Zygote, wire};
 
@@ -176,6 +177,15 @@ impl Maker {
         }
         let mut plan = planning::plan(spec, Ids { range, idmapped: slot.is_some() }, etc)?;
         plan.unfolding = life == Life::Unfolded;
+        if let (SandboxBase::Layers(layers), SandboxUser::Agent) = (&spec.base, spec.user) {
+            let files = etc::accounts(&self.state_dir.join("accounts"), layers, &spec.home)
+                .map_err(creating("write the account files"))?;
+            plan.mounts.extend(files.into_iter().map(|(source, target)| MountPlan::Bind {
+                source,
+                target,
+                optional: true,
+            }));
+        }
         let plan = serde_json::to_vec(&Request::Create(Box::new(plan)))
             .map_err(|error| creating("write the plan")(error.into()))?;
         let (socket, group) = if let Some((socket, group)) = self.stems.hand_over(&plan) {

@@ -13,6 +13,9 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 /// Entries that a snapshot remembers; beyond, times alone tell what is new.
 const REMEMBERED: usize = 50_000;
 
+/// Paths that one walk gathers.
+const GATHERED: usize = 250_000;
+
 /// Entries that one walk looks at.
 const WALKED: usize = 2_000_000;
 
@@ -189,7 +192,7 @@ impl Found {
             if name == c"." || name == c".." {
                 continue;
             }
-            if self.walked == WALKED {
+            if self.walked == WALKED || self.entries.len() >= GATHERED {
                 self.cut = true;
                 return Ok(());
             }
@@ -247,7 +250,7 @@ impl Found {
             if name == c"." || name == c".." {
                 continue;
             }
-            if self.walked == WALKED {
+            if self.walked == WALKED || self.entries.len() >= GATHERED {
                 self.cut = true;
                 return Ok(());
             }

@@ -3,9 +3,12 @@
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+
+use quire_domain::sandbox::Layer;
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 /// The most entries that are copied, and the largest file.
 const MAX_ENTRIES: usize = 50_000;
@@ -56,6 +59,59 @@ pub fn copy(holder: &Path, home: &Path) -> io::Result<PathBuf> {
         }
     }
     Ok(ready)
+}
+
+/// Account files for a root made of `layers`, topmost first, where these know no uid 1000: what
+/// they have and a user of the sandbox's own. Pairs of a file and where it is shown.
+pub fn accounts(
+    holder: &Path,
+    layers: &[Layer],
+    home: &Path,
+) -> io::Result<Vec<(PathBuf, PathBuf)>> {
+    let home = home.to_string_lossy();
+    let wanted = [
+        ("passwd", format!("quire:x:1000:1000:quire:{home}:/bin/bash\n")),
+        ("group", "quire:x:1000:\n".to_owned()),
+    ];
+    let mut shown = Vec::new();
+    for (name, line) in wanted {
+        let mut text =
+            layers.iter().find_map(|layer| account_file(&layer.path, name)).unwrap_or_default();
+        if text.lines().any(|line| line.split(':').nth(2) == Some("1000")) {
+            continue;
+        }
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push_str(&line);
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        let ready = holder.join(format!("{name}-{:016x}", hasher.finish()));
+        if !ready.exists() {
+            fs::create_dir_all(holder)?;
+            let fresh = holder.join(format!(".new-{}-{name}", std::process::id()));
+            fs::write(&fresh, text)?;
+            fs::set_permissions(&fresh, fs::Permissions::from_mode(0o644))?;
+            fs::rename(&fresh, &ready)?;
+        }
+        shown.push((ready, Path::new("/etc").join(name)));
+    }
+    Ok(shown)
+}
+
+/// A small file of a layer's `etc`, reached by no link: a layer may be of a sandbox's making.
+fn account_file(layer: &Path, name: &str) -> Option<String> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let layer = fs::File::open(layer).ok()?;
+    let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    let path = format!("etc/{name}");
+    let file = rustix::fs::openat2(layer, path, flags, Mode::empty(), beneath).ok()?;
+    let file = fs::File::from(file);
+    let metadata = file.metadata().ok()?;
+    let mut text = String::new();
+    (metadata.is_file() && metadata.len() <= 1 << 20)
+        .then(|| file.take(1 << 20).read_to_string(&mut text).ok())??;
+    Some(text)
 }
 
 struct Entry {

@@ -8,14 +8,14 @@ use crate::{Answer, Trial, errno, number, numeric};
 
 pub const TRIALS: &[Trial] = &[
     ("processes", |arguments| {
-        let most = numeric(arguments, 0);
+        let most = count(arguments, 0);
         let mut children = Vec::new();
         let mut refused = None;
-        while (children.len() as i64) < most {
+        while children.len() < most {
             // SAFETY: the child only waits for its end.
             match unsafe { libc::fork() } {
                 0 => loop {
-                    unsafe { libc::pause() };
+                    std::thread::sleep(Duration::from_mins(1));
                 },
                 child if child < 0 => {
                     refused = Some(errno());
@@ -34,12 +34,12 @@ pub const TRIALS: &[Trial] = &[
         Ok(stopped(children.len(), refused))
     }),
     ("threads", |arguments| {
-        let most = usize::try_from(numeric(arguments, 0)).unwrap_or(0);
+        let most = count(arguments, 0);
         let mut made = 0;
         let mut refused = None;
         while made < most {
             let thread = std::thread::Builder::new().stack_size(16 * 1024);
-            match thread.spawn(|| std::thread::sleep(Duration::from_secs(60))) {
+            match thread.spawn(|| std::thread::sleep(Duration::from_mins(1))) {
                 Ok(_) => made += 1,
                 Err(error) => {
                     refused = Some(number(&error));
@@ -50,7 +50,7 @@ pub const TRIALS: &[Trial] = &[
         Ok(stopped(made, refused))
     }),
     ("open_files", |arguments| {
-        let most = usize::try_from(numeric(arguments, 0)).unwrap_or(0);
+        let most = count(arguments, 0);
         let mut files = Vec::new();
         let mut refused = None;
         while files.len() < most {
@@ -66,9 +66,9 @@ pub const TRIALS: &[Trial] = &[
     }),
     // Mebibytes, touched slowly enough for a look each 250 ms.
     ("memory", |arguments| {
-        let most = numeric(arguments, 0);
+        let most = count(arguments, 0);
         let mut held: Vec<Vec<u8>> = Vec::new();
-        while (held.len() as i64) * 16 < most {
+        while held.len() * 16 < most {
             held.push(vec![1; 16 << 20]);
             println!("{} MiB", held.len() * 16);
             let _ = std::io::stdout().flush();
@@ -79,7 +79,7 @@ pub const TRIALS: &[Trial] = &[
     // A directory, then mebibytes.
     ("fill", |arguments| {
         let directory = arguments.first().cloned().unwrap_or_default();
-        let most = numeric(arguments, 1);
+        let most = count(arguments, 1);
         let piece = vec![1; 1 << 20];
         let path = format!("{directory}/trial-fill");
         let mut had = 0;
@@ -94,12 +94,12 @@ pub const TRIALS: &[Trial] = &[
             }
         }
         let _ = fs::remove_file(path);
-        Ok(stopped(usize::try_from(had).unwrap_or(0), refused))
+        Ok(stopped(had, refused))
     }),
     // A directory, then a number of files.
     ("files", |arguments| {
         let directory = arguments.first().cloned().unwrap_or_default();
-        let most = usize::try_from(numeric(arguments, 1)).unwrap_or(0);
+        let most = count(arguments, 1);
         let mut made = 0;
         let mut refused = None;
         while made < most {
@@ -125,6 +125,10 @@ pub const TRIALS: &[Trial] = &[
         made
     }),
 ];
+
+fn count(arguments: &[String], index: usize) -> usize {
+    usize::try_from(numeric(arguments, index)).unwrap_or(0)
+}
 
 /// How many were had, and what stopped it; 0 where nothing did.
 fn stopped(had: usize, refused: Option<i32>) -> String {

@@ -92,6 +92,7 @@ pub const TRIALS: &[Trial] = &[
     }),
 ];
 
+#[derive(Clone, Copy)]
 enum Processor {
     Level,
     Ports,

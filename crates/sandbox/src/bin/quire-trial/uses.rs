@@ -63,7 +63,8 @@ pub const TRIALS: &[Trial] = &[
     ("shared_memory", |_| {
         // SAFETY: a constant name.
         unsafe {
-            let file = libc::shm_open(c"/quire-trial".as_ptr(), libc::O_CREAT | libc::O_RDWR, 0o600);
+            let file =
+                libc::shm_open(c"/quire-trial".as_ptr(), libc::O_CREAT | libc::O_RDWR, 0o600);
             libc::shm_unlink(c"/quire-trial".as_ptr());
             answer(file)
         }
