@@ -12,7 +12,11 @@ pub enum Request {
     /// Make a stem: a process that joins its control groups ahead of time, waits for a plan and
     /// the guest's socket on its own socket, and makes that sandbox. Descriptors: its socket,
     /// then `cgroup.procs` files.
-    Stem,
+    Stem {
+        /// First id of the range that its sandbox will have, so that the tables for id-mapped
+        /// mounts are made ahead of time, too.
+        range: Option<u32>,
+    },
     /// Remove a tree whose owners this user may not act for otherwise. Descriptor: the answer's
     /// socket.
     Remove(PathBuf),

@@ -159,9 +159,10 @@ impl Maker {
             let (what, remedy) = report::no_user_namespace(errno);
             return Err(SandboxError::Unsupported { what, remedy });
         }
-        let slot = match &self.slots {
-            Some(slots) => Some(slots.take().map_err(creating("take a range of ids"))?),
-            None => None,
+        let mut stem = self.stems.take();
+        let slot = match stem.as_mut().and_then(|stem| stem.slot.take()) {
+            Some(slot) => Some(slot),
+            None => self.take_slot()?,
         };
         let range = match &slot {
             Some(slot) => Some(slot.first_id()),
@@ -188,8 +189,10 @@ impl Maker {
         }
         let plan = serde_json::to_vec(&Request::Create(Box::new(plan)))
             .map_err(|error| creating("write the plan")(error.into()))?;
-        let (socket, group) = if let Some((socket, group)) = self.stems.hand_over(&plan) {
-            (socket, group)
+        let handed =
+            stem.and_then(|stem| stem.hand_over(&plan).ok().map(|socket| (socket, stem.group)));
+        let (socket, group) = if let Some(handed) = handed {
+            handed
         } else {
             let (group, files) =
                 self.groups.make(Some(&spec.name)).map_err(creating("make the control group"))?;
@@ -215,6 +218,14 @@ impl Maker {
             tokio::spawn(watch(Arc::clone(&guest), watched));
         }
         Ok(Made { guest, _slot: slot, owner: range, degraded, upper, _group: group })
+    }
+
+    /// Takes a range of ids, where each sandbox has its own.
+    pub fn take_slot(&self) -> Result<Option<Slot>, SandboxError> {
+        match &self.slots {
+            Some(slots) => slots.take().map(Some).map_err(creating("take a range of ids")),
+            None => Ok(None),
+        }
     }
 
     /// Removes a tree, whoever of its ids owns it.

@@ -11,6 +11,7 @@ use tokio::io::Interest;
 use super::backend::{Maker, request};
 use super::groups::Group;
 use super::guest::{PATIENCE, creating, next_answer};
+use super::slots::Slot;
 use crate::plan::{Answer, Request};
 use crate::wire;
 
@@ -19,9 +20,23 @@ const READY: usize = 2;
 
 /// A process in its groups, which waits for a plan.
 #[derive(Debug)]
-struct Stem {
+pub struct Stem {
     socket: OwnedFd,
-    group: Group,
+    /// Its control groups, which become the sandbox's.
+    pub group: Group,
+    /// Its range of ids, which becomes the sandbox's.
+    pub slot: Option<Slot>,
+}
+
+impl Stem {
+    /// Hands the plan over; gives the guest's socket. One that does not take it has died.
+    pub fn hand_over(&self, plan: &[u8]) -> std::io::Result<OwnedFd> {
+        let (ours, theirs) = wire::socket_pair()?;
+        let plan = wire::memory_file(&[plan])?;
+        let fds = [plan.as_fd(), theirs.as_fd()];
+        wire::send(&self.socket, b"plan", &fds, SendFlags::DONTWAIT)?;
+        Ok(ours)
+    }
 }
 
 /// The stems of a backend.
@@ -31,18 +46,9 @@ pub struct Stems {
 }
 
 impl Stems {
-    /// Hands a request to a stem, if one is ready: the guest's socket and its groups.
-    pub fn hand_over(&self, plan: &[u8]) -> Option<(OwnedFd, Group)> {
-        let stem = self.ready.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
-        let handed = || -> std::io::Result<OwnedFd> {
-            let (ours, theirs) = wire::socket_pair()?;
-            let plan = wire::memory_file(&[plan])?;
-            let fds = [plan.as_fd(), theirs.as_fd()];
-            wire::send(&stem.socket, b"plan", &fds, SendFlags::DONTWAIT)?;
-            Ok(ours)
-        };
-        // One that does not take it has died; then the zygote is asked itself.
-        handed().ok().map(|socket| (socket, stem.group))
+    /// Takes one, if one is ready.
+    pub fn take(&self) -> Option<Stem> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 }
 
@@ -71,12 +77,14 @@ pub fn refill(maker: &Arc<Maker>) {
 
 async fn plant(maker: &Maker) -> Result<Stem, SandboxError> {
     let (group, files) = maker.groups.make(None).map_err(creating("make a control group"))?;
-    let socket = request(&maker.zygote, &Request::Stem, &files).await?;
+    let slot = maker.take_slot()?;
+    let range = slot.as_ref().map(Slot::first_id);
+    let socket = request(&maker.zygote, &Request::Stem { range }, &files).await?;
     wire::set_nonblocking(&socket).map_err(creating("hear from a stem"))?;
     let socket = wire::watch(socket, Interest::READABLE).map_err(creating("hear from a stem"))?;
     let answer = tokio::time::timeout(PATIENCE, next_answer(&socket)).await;
     match answer.map_err(|_| SandboxError::Timeout(PATIENCE))??.0 {
-        Answer::Done => Ok(Stem { socket: socket.into_inner(), group }),
+        Answer::Done => Ok(Stem { socket: socket.into_inner(), group, slot }),
         _ => Err(SandboxError::Gone("a stem gave an answer out of place".to_owned())),
     }
 }

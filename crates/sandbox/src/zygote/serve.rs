@@ -74,7 +74,7 @@ fn handle_request(
             }
             Err(failed) => Some(failed),
         },
-        Ok(Request::Stem) => nursery.stem(answer_to, groups),
+        Ok(Request::Stem { range }) => nursery.stem(answer_to, groups, range),
         Ok(Request::Remove(path)) => remove::in_child(&path, answer_to),
         Ok(Request::Probe) => Some(Answer::Abilities(nursery.abilities())),
         Err(error) => {

@@ -138,14 +138,19 @@ impl Nursery {
 
     /// Makes a stem, which joins the groups while nobody waits for it: the first join after a
     /// pause takes some 14 ms, as the kernel waits for all processors.
-    pub fn stem(&mut self, socket: &OwnedFd, groups: &[OwnedFd]) -> Option<Answer> {
+    pub fn stem(
+        &mut self,
+        socket: &OwnedFd,
+        groups: &[OwnedFd],
+        range: Option<u32>,
+    ) -> Option<Answer> {
         // SAFETY: the zygote has one thread.
         match unsafe { sys::fork_into(0) } {
             Ok(None) => {
                 let _ = sys::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong);
                 super::handle::close_inherited_socket();
                 self.life = None;
-                self.serve_as_stem(socket, groups);
+                self.serve_as_stem(socket, groups, range);
                 sys::exit_now(0)
             }
             Ok(Some(_)) => None,
@@ -157,10 +162,16 @@ impl Nursery {
     }
 
     /// Joins, waits for the one request, and does it.
-    fn serve_as_stem(&mut self, socket: &OwnedFd, groups: &[OwnedFd]) {
+    fn serve_as_stem(&mut self, socket: &OwnedFd, groups: &[OwnedFd], range: Option<u32>) {
         // Zero stands for the writer.
         if join_groups(0, groups).is_err() {
             return;
+        }
+        if let Some(to) = range.filter(|_| self.abilities.idmap) {
+            for from in [0, FIRST_ID] {
+                // Tried again, and told, when it is needed.
+                let _ = self.maps.get(Shift { from, to });
+            }
         }
         send_answer(socket, &Answer::Done, None);
         let mut buffer = [0; 64];

@@ -28,9 +28,6 @@ pub const TRIALS: &[Trial] = &[
         let pidfd = call!(libc::SYS_pidfd_open, process(arguments), 0)?;
         call!(libc::SYS_pidfd_getfd, pidfd.parse::<i32>().unwrap_or(-1), 0, 0)
     }),
-    ("move_pages", |arguments| {
-        call!(libc::SYS_migrate_pages, process(arguments), 0, 0_usize, 0_usize)
-    }),
     ("sched_fifo", |_| {
         let priority: libc::c_int = 1;
         call!(libc::SYS_sched_setscheduler, 0, libc::SCHED_FIFO, &raw const priority)

@@ -40,6 +40,11 @@ pub const TRIALS: &[Trial] = &[
             .and_then(|address| UnixStream::connect_addr(&address));
         stream.map(|_| "connected".to_owned()).map_err(|error| number(&error))
     }),
+    ("make_socket", |arguments| {
+        let path = arguments.first().cloned().unwrap_or_default();
+        let made = net::UnixListener::bind(path);
+        made.map(|_| "made".to_owned()).map_err(|error| number(&error))
+    }),
     // A server and a client of our own on the loopback device, by both protocols.
     ("loopback", |_| {
         let mut said = String::new();

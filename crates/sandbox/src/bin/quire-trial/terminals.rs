@@ -2,10 +2,12 @@
 
 use crate::{Answer, Trial, answer, call, errno};
 
+const TIOCSTI: u64 = 0x5412;
+
 pub const TRIALS: &[Trial] = &[
-    ("tiocsti", |_| push(libc::TIOCSTI)),
+    ("tiocsti", |_| push(TIOCSTI)),
     // The kernel reads the low half of a command alone.
-    ("tiocsti_high_bits", |_| push(libc::TIOCSTI | 1 << 40)),
+    ("tiocsti_high_bits", |_| push(TIOCSTI | 1 << 40)),
     ("tioclinux", |_| push(0x541c)),
     ("controlling_terminal", |_| {
         call!(libc::SYS_openat, libc::AT_FDCWD, c"/dev/tty".as_ptr(), libc::O_RDWR)
