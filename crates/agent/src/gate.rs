@@ -157,6 +157,11 @@ fn describe(fault: &Fault, text: &mut String) {
                 "The check `{name}` fails on your final commit. Its output [{chunk}] ends:"
             )
         }
+        Fault::ResultUnusable { why } => write!(
+            text,
+            "Your commits cannot be taken out of the repository: {why}. Mend it so that the \
+             starting branch holds your work on top of the commit you started from.",
+        ),
         Fault::EmptyAnswer => write!(text, "Your reply was empty."),
     };
 }

@@ -97,6 +97,7 @@ impl Installation {
             git: Git::new(git_config(&surroundings, &data_dir))?,
             sandboxes: Arc::new(sandboxes),
             models: Arc::clone(&models) as Arc<dyn Models>,
+            purses: quire_orchestrator::purse::Purses::default(),
             clock: Arc::new(WallClock),
             key: Arc::new(installation_key(&data_dir)?),
             host: surroundings.host_facts(&host_directories(&surroundings, &settings)?),

@@ -107,11 +107,12 @@ impl Settings {
     }
 
     fn layer(&mut self, file: File, origin: &str, trust: Trust) -> anyhow::Result<()> {
-        if trust == Trust::Repository
-            && (file.data_dir.is_some()
-                || file.host_directories.is_some()
-                || !file.providers.is_empty())
-        {
+        let personal = file.data_dir.is_some()
+            || file.host_directories.is_some()
+            || file.keep_hours.is_some()
+            || file.layers_gib.is_some()
+            || !file.providers.is_empty();
+        if trust == Trust::Repository && personal {
             return Err(usage(format!(
                 "{origin}: a repository may set `model`, `budget`, `minutes` and `memory_mib` only; \
                  put the rest into your own config.toml"

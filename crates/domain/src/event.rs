@@ -571,6 +571,12 @@ pub enum Fault {
         /// Which; at most 50.
         paths: Vec<String>,
     },
+    /// The result cannot be taken out: `.git` is gone or another one, or a commit holds what is
+    /// refused.
+    ResultUnusable {
+        /// What is wrong.
+        why: String,
+    },
     /// Another branch is checked out than at the start.
     BranchChanged {
         /// The one at the start.

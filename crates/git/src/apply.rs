@@ -184,8 +184,8 @@ impl Git {
                 .env("GIT_INDEX_FILE", &index)
                 .env("GIT_OBJECT_DIRECTORY", store.repository().objects_dir())
                 .timeout(APPLY_TIMEOUT);
-            for setting in &checkout.disarm {
-                run = run.setting(setting.as_str());
+            for (name, value) in &checkout.disarm {
+                run = run.named_setting(name, value);
             }
             run.arg("update-index")
                 .args(args)
@@ -321,8 +321,8 @@ impl Git {
                 .env("GIT_INDEX_FILE", place.join("index"))
                 .env("GIT_OBJECT_DIRECTORY", store.repository().objects_dir())
                 .timeout(APPLY_TIMEOUT);
-            for setting in &checkout.disarm {
-                run = run.setting(setting.as_str());
+            for (name, value) in &checkout.disarm {
+                run = run.named_setting(name, value);
             }
             run
         };

@@ -156,8 +156,8 @@ impl Git {
             .env("GIT_OBJECT_DIRECTORY", mirror.objects_dir())
             .setting("core.compression=1")
             .timeout(CAPTURE_TIMEOUT);
-        for setting in &checkout.disarm {
-            run = run.setting(setting.as_str());
+        for (name, value) in &checkout.disarm {
+            run = run.named_setting(name, value);
         }
         run
     }

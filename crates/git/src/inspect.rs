@@ -42,7 +42,7 @@ pub struct Checkout {
     /// A copy of the index, refreshed; gone when the last clone is dropped.
     pub(crate) private_index: Arc<tempfile::TempPath>,
     /// Settings that disarm filters where the checkout belongs to someone else.
-    pub(crate) disarm: Vec<String>,
+    pub(crate) disarm: Vec<(String, String)>,
 }
 
 impl Checkout {
@@ -116,7 +116,7 @@ impl Git {
         &self,
         found: &Found,
         index: &Path,
-        disarm: &[String],
+        disarm: &[(String, String)],
     ) -> Result<Status, GitError> {
         let mut run = self
             .person("read the state of the checkout", &found.git_dir, &found.top_level)
@@ -125,8 +125,8 @@ impl Git {
             .env("GIT_OPTIONAL_LOCKS", "1")
             .timeout(Duration::from_mins(5))
             .output_limit(256 << 20);
-        for setting in disarm {
-            run = run.setting(setting.as_str());
+        for (name, value) in disarm {
+            run = run.named_setting(name, value);
         }
         let output = run
             .args(["status", "--porcelain=v2", "--branch", "-z", "--no-renames"])
@@ -155,21 +155,21 @@ impl Git {
 }
 
 /// Settings that leave every configured filter without a program.
-fn disarm(settings: &BTreeMap<String, String>) -> Vec<String> {
-    let mut settings_out = Vec::new();
+fn disarm(settings: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let mut disarmed = Vec::new();
     for name in settings.keys() {
-        let Some(driver) = name.strip_prefix("filter.").and_then(|n| n.rsplit_once('.')) else {
+        let Some((driver, _)) = name.strip_prefix("filter.").and_then(|n| n.rsplit_once('.'))
+        else {
             continue;
         };
-        // A name with `=` cannot be given on the command line; git then reads another name.
         for (key, value) in [("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")]
         {
-            settings_out.push(format!("filter.{}.{key}={value}", driver.0));
+            disarmed.push((format!("filter.{driver}.{key}"), value.to_owned()));
         }
     }
-    settings_out.sort();
-    settings_out.dedup();
-    settings_out
+    disarmed.sort();
+    disarmed.dedup();
+    disarmed
 }
 
 /// Copies the index with its time: by it git knows which files may have changed unseen.

@@ -34,6 +34,7 @@ pub(crate) struct Run<'a> {
     as_they_are: bool,
     doing: &'static str,
     overrides: Vec<OsString>,
+    named: Vec<(String, String)>,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     cwd: PathBuf,
@@ -107,6 +108,7 @@ impl<'a> Run<'a> {
             as_they_are: false,
             doing,
             overrides: Vec::new(),
+            named: Vec::new(),
             args: Vec::new(),
             env: Vec::new(),
             cwd: cwd.to_owned(),
@@ -143,6 +145,13 @@ impl<'a> Run<'a> {
     /// Adds a setting, `name=value`; wins over every file.
     pub(crate) fn setting(mut self, setting: impl Into<OsString>) -> Self {
         self.overrides.push(setting.into());
+        self
+    }
+
+    /// As [`Run::setting`], for a name that may hold anything: on the command line it would end at
+    /// its first `=`.
+    pub(crate) fn named_setting(mut self, name: &str, value: &str) -> Self {
+        self.named.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -240,6 +249,13 @@ impl<'a> Run<'a> {
         }
         for setting in &self.overrides {
             command.arg("-c").arg(setting);
+        }
+        if !self.named.is_empty() {
+            command.env("GIT_CONFIG_COUNT", self.named.len().to_string());
+            for (index, (name, value)) in self.named.iter().enumerate() {
+                command.env(format!("GIT_CONFIG_KEY_{index}"), name);
+                command.env(format!("GIT_CONFIG_VALUE_{index}"), value);
+            }
         }
         command.args(&self.args).current_dir(&self.cwd).kill_on_drop(true).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -346,9 +346,12 @@ async fn a_tree_of_someone_else_runs_none_of_its_programs_and_ones_own_runs_only
     if !rustix::process::geteuid().is_root() {
         return;
     }
-    stage.repo.git(["config", "filter.x.clean", &touch]);
-    stage.repo.git(["config", "filter.x.required", "true"]);
-    stage.repo.write(".gitattributes", "* filter=x\n");
+    // A name with `=` must be disarmed like any other.
+    for name in ["x", "a=b"] {
+        stage.repo.git(["config", &format!("filter.{name}.clean"), &touch]);
+        stage.repo.git(["config", &format!("filter.{name}.required"), "true"]);
+    }
+    stage.repo.write(".gitattributes", "* filter=x\na.txt filter=a=b\n");
     std::os::unix::fs::lchown(stage.repo.path.join(".git"), Some(4242), Some(4242)).unwrap();
     stage.repo.write("a.txt", "dirtier\n");
     capture(&stage).await;

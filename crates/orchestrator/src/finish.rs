@@ -7,7 +7,7 @@ mod collect;
 mod tree;
 
 pub use citations::{Looked, look};
-pub use collect::Collected;
+pub use collect::{Collected, From};
 pub use tree::TreeFacts;
 pub(crate) use tree::quiet_git;
 
@@ -58,14 +58,18 @@ impl Finish for AttemptFinish {
         let mut changed_files = Vec::new();
         let mut head = None;
         if self.request.mode == Mode::Code {
-            let facts = self.tree_facts().await?;
-            faults.extend(facts.faults(&self.start, self.request.allow_rewrite));
-            changed_files.clone_from(&facts.dirty);
-            let collected = self.collect(&facts.head).await?;
-            for file in &collected.changed {
-                changed_files.push(file.clone());
+            match self.tree_facts().await? {
+                Err(why) => faults.push(Fault::ResultUnusable { why }),
+                Ok(facts) => {
+                    faults.extend(facts.faults(&self.start, self.request.allow_rewrite));
+                    changed_files.clone_from(&facts.dirty);
+                    match self.collect(&facts.head, From::Attempt).await? {
+                        Err(why) => faults.push(Fault::ResultUnusable { why }),
+                        Ok(collected) => changed_files.extend(collected.changed),
+                    }
+                    head = Some(facts.head);
+                }
             }
-            head = Some(facts.head);
         }
         changed_files.sort();
         changed_files.dedup();

@@ -2,6 +2,7 @@
 
 mod conclude;
 mod drive;
+mod settle;
 
 use std::sync::Arc;
 
@@ -85,6 +86,9 @@ struct Life {
 
 impl Life {
     async fn go(&self) -> Result<AttemptState, RunError> {
+        if let Some(state) = self.settle().await? {
+            return Ok(state);
+        }
         self.begin().await?;
         let Some(start) = self.request().start.clone() else {
             let ending = Ending::failed(FailureKind::Infrastructure, "the turn has no start point");
@@ -163,7 +167,9 @@ impl Life {
                     ended_by: Some(EndedBy::SandboxGone),
                 }));
             }
-            if matches!(self.row.state, AttemptState::Suspended { .. }) {
+            // The claim made it `preparing`: only the log still says that it stood still.
+            let events = self.recorder.events().await?;
+            if matches!(events.last().map(|event| &event.body), Some(EventBody::Suspended(_))) {
                 bodies.push(EventBody::Resumed(Resumed { budget: None }));
             }
         }

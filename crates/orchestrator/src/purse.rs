@@ -1,13 +1,38 @@
 //! The turn's budget, shared by its attempts, also those in other processes.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use quire_agent::Purse;
 use quire_domain::budget::{Budget, BudgetLimit, MicroDollars, Spent, Usage};
+use quire_domain::ids::{AttemptId, TurnId};
 
-/// A purse: what the others of the turn have spent is told to it now and then.
+/// What each attempt of a turn that is at work in this process has spent.
+type Together = Mutex<BTreeMap<AttemptId, Spent>>;
+
+/// The turns that are at work in this process: their attempts see each other's spending at once.
+#[derive(Clone, Default)]
+pub struct Purses {
+    turns: Arc<Mutex<BTreeMap<TurnId, Weak<Together>>>>,
+}
+
+impl Purses {
+    /// The purse of one attempt.
+    pub fn open(&self, turn: TurnId, attempt: AttemptId, budget: Budget) -> TurnPurse {
+        let mut turns = lock(&self.turns);
+        turns.retain(|_, together| together.strong_count() > 0);
+        let together = turns.get(&turn).and_then(Weak::upgrade).unwrap_or_default();
+        turns.insert(turn, Arc::downgrade(&together));
+        let state = State { budget, others: Spent::default(), added: Spent::default() };
+        TurnPurse { attempt, together, state: Mutex::new(state) }
+    }
+}
+
+/// One attempt's purse: what those of the turn in other processes have spent is told to it now and
+/// then.
 pub struct TurnPurse {
+    attempt: AttemptId,
+    together: Arc<Together>,
     state: Mutex<State>,
 }
 
@@ -18,46 +43,52 @@ struct State {
 }
 
 impl TurnPurse {
-    /// A purse with this budget.
-    pub fn new(budget: Budget) -> Self {
-        Self {
-            state: Mutex::new(State { budget, others: Spent::default(), added: Spent::default() }),
-        }
-    }
-
     /// Replaces the budget: a person raised it.
     pub fn set_budget(&self, budget: Budget) {
-        self.lock().budget = budget;
+        lock(&self.state).budget = budget;
     }
 
-    /// Tells what all other attempts of the turn have spent by now.
+    /// Tells what all other attempts of the turn have spent by now, as far as the store knows.
     pub fn set_others(&self, others: Spent) {
-        self.lock().others = others;
+        lock(&self.state).others = others;
     }
 
     /// What this run has added since it began.
     pub fn added(&self) -> Spent {
-        self.lock().added
+        lock(&self.state).added
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        // A panic elsewhere leaves plain sums behind, which stay right.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere leaves plain sums behind, which stay right.
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Purse for TurnPurse {
     fn reached(&self, own: &Spent) -> Option<BudgetLimit> {
-        let state = self.lock();
-        state.budget.reached(&together(own, &state.others))
+        let here = {
+            let mut together = lock(&self.together);
+            together.insert(self.attempt, *own);
+            let others = together.iter().filter(|(attempt, _)| **attempt != self.attempt);
+            others.fold(Spent::default(), |sum, (_, spent)| self::together(&sum, spent))
+        };
+        let state = lock(&self.state);
+        // The store is behind by a moment, and knows those of other processes.
+        state.budget.reached(&together(own, &larger(&here, &state.others)))
     }
 
     fn add(&self, usage: Usage, cost: Option<MicroDollars>) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.added.usage = state.added.usage.plus(usage);
         state.added.cost.0 += cost.unwrap_or_default().0;
         state.added.model_calls += 1;
     }
+}
+
+/// Of two counts of the same spending the one that is further.
+fn larger(one: &Spent, other: &Spent) -> Spent {
+    let further = |spent: &Spent| (spent.model_calls, spent.usage.total_tokens());
+    if further(one) >= further(other) { *one } else { *other }
 }
 
 /// Two attempts' spending: sums, but of the time at work the longer.
@@ -96,14 +127,25 @@ pub fn without(all: Spent, own: &Spent) -> Spent {
 mod tests {
     use super::*;
 
+    fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(number: u8) -> T {
+        format!("00000000-0000-7000-8000-{number:012}").parse().unwrap()
+    }
+
     #[test]
     fn attempts_of_a_turn_spend_from_one_purse() {
-        let purse = TurnPurse::new(Budget { model_calls: Some(10), ..Budget::default() });
-        let own = Spent { model_calls: 4, ..Spent::default() };
-        assert_eq!(purse.reached(&own), None);
-        purse.set_others(Spent { model_calls: 6, ..Spent::default() });
-        assert_eq!(purse.reached(&own), Some(BudgetLimit::ModelCalls));
-        purse.set_budget(Budget { model_calls: Some(11), ..Budget::default() });
-        assert_eq!(purse.reached(&own), None);
+        let calls = |count| Spent { model_calls: count, ..Spent::default() };
+        let budget = |count| Budget { model_calls: Some(count), ..Budget::default() };
+        let purses = Purses::default();
+        let first = purses.open(id(1), id(1), budget(10));
+        let second = purses.open(id(1), id(2), budget(10));
+        let of_another_turn = purses.open(id(2), id(3), budget(10));
+        assert_eq!(first.reached(&calls(4)), None);
+        assert_eq!(second.reached(&calls(5)), None);
+        assert_eq!(of_another_turn.reached(&calls(9)), None);
+        assert_eq!(first.reached(&calls(5)), Some(BudgetLimit::ModelCalls));
+        first.set_others(calls(9));
+        assert_eq!(first.reached(&calls(1)), Some(BudgetLimit::ModelCalls));
+        first.set_budget(budget(11));
+        assert_eq!(first.reached(&calls(1)), None);
     }
 }

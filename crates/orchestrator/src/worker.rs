@@ -12,6 +12,7 @@ use quire_evidence::keys::InstallationKey;
 use quire_git::Git;
 use quire_store::Store;
 
+use crate::purse::Purses;
 use crate::recorder::Record;
 
 /// The parts of one worker.
@@ -27,6 +28,8 @@ pub struct Worker {
     pub sandboxes: Arc<dyn SandboxBackend>,
     /// Opens models by name.
     pub models: Arc<dyn Models>,
+    /// What the turns at work here spend.
+    pub purses: Purses,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Signs evidence.

@@ -331,6 +331,7 @@ pub fn fault_text(fault: &Fault) -> String {
             format!("not run after the last change: {}", commands.join(", "))
         }
         Fault::CheckFailed { name, chunk } => format!("check `{name}` failed [{chunk}]"),
+        Fault::ResultUnusable { why } => format!("its commits could not be taken out: {why}"),
         Fault::EmptyAnswer => "the answer was empty".to_owned(),
     }
 }

@@ -27,6 +27,15 @@ pub struct Collected {
     pub diff_stat: DiffStat,
 }
 
+/// Which repository inside the commits come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// The attempt's own.
+    Attempt,
+    /// The system's, made of the working tree.
+    Salvage,
+}
+
 /// What is held of a pack on its way.
 const PIPE_BYTES: usize = 256 << 10;
 
@@ -35,10 +44,15 @@ const COLLECT_TIME: Duration = Duration::from_mins(5);
 
 impl AttemptFinish {
     /// Takes the commits from the base to `head` out of the sandbox, unless they are out already.
-    pub(crate) async fn collect(&self, head: &CommitId) -> Result<Collected, ContractError> {
+    /// The words of git where they are refused.
+    pub(crate) async fn collect(
+        &self,
+        head: &CommitId,
+        from: From,
+    ) -> Result<Result<Collected, String>, ContractError> {
         let mut collected = self.collected.lock().await;
         if let Some(done) = collected.as_ref().filter(|done| &done.head == head) {
-            return Ok(done.clone());
+            return Ok(Ok(done.clone()));
         }
         let fresh = if head == self.base() {
             Collected {
@@ -48,15 +62,22 @@ impl AttemptFinish {
                 diff_stat: DiffStat::default(),
             }
         } else {
-            tokio::time::timeout(COLLECT_TIME, self.take_out(head)).await.map_err(|_| {
-                ContractError::Other("taking the result out took too long".to_owned())
-            })??
+            let out = tokio::time::timeout(COLLECT_TIME, self.take_out(head, from)).await;
+            let slow = |_| ContractError::Other("taking the result out took too long".to_owned());
+            match out.map_err(slow)?? {
+                Ok(out) => out,
+                Err(why) => return Ok(Err(why)),
+            }
         };
         *collected = Some(fresh.clone());
-        Ok(fresh)
+        Ok(Ok(fresh))
     }
 
-    async fn take_out(&self, head: &CommitId) -> Result<Collected, ContractError> {
+    async fn take_out(
+        &self,
+        head: &CommitId,
+        from: From,
+    ) -> Result<Result<Collected, String>, ContractError> {
         let (to_git, from_sandbox) = tokio::io::duplex(PIPE_BYTES);
         let store = self.results().await?;
         let limits = ReceiveLimits::default();
@@ -68,23 +89,40 @@ impl AttemptFinish {
             from_sandbox,
             &limits,
         );
-        let (pumped, received) = tokio::join!(self.export(head, to_git), receive);
-        pumped?;
+        let (pumped, received) = tokio::join!(self.export(head, from, to_git), receive);
+        let received = match received {
+            Err(error @ (GitError::Refused { .. } | GitError::OverLimit { .. })) => {
+                return Ok(Err(error.to_string()));
+            }
+            received => received,
+        };
+        if let Err(why) = pumped? {
+            return Ok(Err(why));
+        }
         let received = received.map_err(other)?;
         let changed = received.changed.iter().map(|file| file.path.to_string()).collect();
-        Ok(Collected {
+        Ok(Ok(Collected {
             head: head.clone(),
             commits: received.commits,
             changed,
             diff_stat: received.diff_stat,
-        })
+        }))
     }
 
     /// Packs the commits from the base to `head` inside, into `pack`.
-    async fn export(&self, head: &CommitId, mut pack: DuplexStream) -> Result<(), ContractError> {
+    async fn export(
+        &self,
+        head: &CommitId,
+        from: From,
+        mut pack: DuplexStream,
+    ) -> Result<Result<(), String>, ContractError> {
         let sandbox = self.sandbox.sandbox().await?;
         let argv = quire_git::export_argv(self.base(), head);
-        let command = Command { argv, env: quiet_git(), workdir: None, io: CommandIo::Separate };
+        let mut env = quiet_git();
+        if from == From::Salvage {
+            env.extend(self.salvage_git());
+        }
+        let command = Command { argv, env, workdir: None, io: CommandIo::Separate };
         let started = sandbox.start(command).await?;
         let mut output = started.output;
         let mut said = Vec::new();
@@ -93,7 +131,8 @@ impl AttemptFinish {
                 CommandEvent::Output(bytes) => {
                     // The reader leaves where it refuses the pack; that is its error to tell.
                     if pack.write_all(&bytes).await.is_err() {
-                        return Ok(started.control.signal(CommandSignal::Kill).await?);
+                        started.control.signal(CommandSignal::Kill).await?;
+                        return Ok(Ok(()));
                     }
                 }
                 CommandEvent::Error(bytes) => {
@@ -102,14 +141,11 @@ impl AttemptFinish {
                 }
                 CommandEvent::Exited(exit) if exit.success() => {
                     let _ = pack.shutdown().await;
-                    return Ok(());
+                    return Ok(Ok(()));
                 }
                 CommandEvent::Exited(exit) => {
                     let said = String::from_utf8_lossy(&said).trim().to_owned();
-                    return Err(ContractError::Other(format!(
-                        "git inside the sandbox could not pack the result (exit {}): {said}",
-                        exit.code()
-                    )));
+                    return Ok(Err(format!("git cannot pack them (exit {}): {said}", exit.code())));
                 }
             }
         }

@@ -10,7 +10,7 @@ use quire_agent::ContractError;
 use quire_domain::event::Fault;
 use quire_domain::ids::CommitId;
 use quire_domain::sandbox::{
-    Command, CommandEvent, CommandIo, CommandSignal, ExitStatus, Sandbox, SandboxUser, Upper,
+    Command, CommandEvent, CommandIo, CommandSignal, Sandbox, SandboxUser, Upper,
 };
 use quire_domain::task::StartPoint;
 
@@ -74,28 +74,29 @@ git status --porcelain=v1 -z --untracked-files=all --ignore-submodules=dirty
 impl AttemptFinish {
     /// Asks for the state of the working tree. What was modified before the agent began is left
     /// out.
-    pub(crate) async fn tree_facts(&self) -> Result<TreeFacts, ContractError> {
+    ///
+    /// The words of git where it has no answer: there is no repository any more, or another one.
+    pub(crate) async fn tree_facts(&self) -> Result<Result<TreeFacts, String>, ContractError> {
         let sandbox = self.sandbox.sandbox().await?;
-        let mut facts = self.ask(sandbox.as_ref()).await?;
+        let mut facts = match self.ask(sandbox.as_ref()).await? {
+            Ok(facts) => facts,
+            Err(why) => return Ok(Err(why)),
+        };
         if !facts.dirty.is_empty() {
             let before = self.dirty_at_the_start().await?;
             facts.dirty.retain(|path| !before.contains(path));
         }
-        Ok(facts)
+        Ok(Ok(facts))
     }
 
-    async fn ask(&self, sandbox: &dyn Sandbox) -> Result<TreeFacts, ContractError> {
+    async fn ask(&self, sandbox: &dyn Sandbox) -> Result<Result<TreeFacts, String>, ContractError> {
         let script = QUESTIONS.to_owned();
         let argv = ["bash", "-c", &script, "ask", self.base().as_str()].map(str::to_owned).to_vec();
-        let (exit, output) = run_inside(sandbox, argv, GIT_TIME).await?;
-        parse(&output).ok_or_else(|| {
-            let said = String::from_utf8_lossy(&output);
-            let said: String = said.chars().take(300).collect();
-            ContractError::Other(format!(
-                "git inside the sandbox did not answer (exit {}): {said}",
-                exit.code()
-            ))
-        })
+        let ended = run_inside(sandbox, argv, BTreeMap::new(), GIT_TIME).await?;
+        Ok(parse(&ended.output).ok_or_else(|| {
+            let said = ended.said.lines().next().unwrap_or("it has no commit").trim();
+            format!("`git status` does not answer ({said})")
+        }))
     }
 
     /// What git calls modified in a fresh copy: line-ending rules and filters can do that.
@@ -105,7 +106,7 @@ impl AttemptFinish {
         let fresh = self.worker.sandboxes.create(spec).await?;
         let facts = self.ask(fresh.as_ref()).await;
         fresh.end().await?;
-        Ok(facts?.dirty.into_iter().collect())
+        Ok(facts?.map(|facts| facts.dirty.into_iter().collect()).unwrap_or_default())
     }
 
     /// Commits what was left uncommitted, by the system and without the repository's hooks.
@@ -119,32 +120,78 @@ git add -A && git -c user.name=Quire -c user.email=quire@localhost -c commit.gpg
 git rev-parse --verify -q 'HEAD^{commit}'
 ";
         let argv = ["bash", "-c", script].map(str::to_owned).to_vec();
-        let (_, output) = run_inside(sandbox.as_ref(), argv, GIT_TIME).await?;
-        let text = String::from_utf8_lossy(&output);
-        Ok(text.lines().last().and_then(|line| CommitId::parse(line.trim()).ok()))
+        let ended = run_inside(sandbox.as_ref(), argv, BTreeMap::new(), GIT_TIME).await?;
+        Ok(last_commit(&ended.output))
     }
+
+    /// Commits the working tree as it stands, on top of the base, in a repository of the system's
+    /// own inside: for when the attempt's own cannot be used. Gives the commit.
+    pub(crate) async fn salvage(&self) -> Result<Option<CommitId>, ContractError> {
+        let sandbox = self.sandbox.sandbox().await?;
+        let script = r#"
+rm -rf "$GIT_DIR" && git init -q --bare "$GIT_DIR" && git config core.bare false &&
+printf '%s\n' "$2" > "$GIT_DIR/objects/info/alternates" &&
+git update-ref --no-deref HEAD "$1" && git add -A &&
+git -c user.name=Quire -c user.email=quire@localhost -c commit.gpgsign=false \
+  commit -q --no-verify -m 'Work as it stood in the working tree' \
+  -m "Made by Quire, as the attempt's own commits could not be taken out."
+git rev-parse --verify -q 'HEAD^{commit}'
+"#;
+        let base = self.base().as_str();
+        let argv = ["bash", "-c", script, "salvage", base, quire_git::OBJECTS_INSIDE];
+        let argv = argv.map(str::to_owned).to_vec();
+        let ended = run_inside(sandbox.as_ref(), argv, self.salvage_git(), GIT_TIME).await?;
+        Ok(last_commit(&ended.output).filter(|commit| commit != self.base()))
+    }
+
+    /// Variables that lead git inside to the repository of [`Self::salvage`].
+    pub(crate) fn salvage_git(&self) -> BTreeMap<String, String> {
+        let tree = self.workspace.display().to_string();
+        [("GIT_DIR", "/tmp/.quire-salvage".to_owned()), ("GIT_WORK_TREE", tree)]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into()
+    }
+}
+
+fn last_commit(output: &[u8]) -> Option<CommitId> {
+    let text = String::from_utf8_lossy(output);
+    text.lines().last().and_then(|line| CommitId::parse(line.trim()).ok())
+}
+
+/// What a program of ours did inside.
+pub(crate) struct Ended {
+    /// What it printed.
+    pub(crate) output: Vec<u8>,
+    /// What it complained of, the first 4 KiB.
+    pub(crate) said: String,
 }
 
 /// Runs a program of ours inside, its output read up to a bound; killed when time is up.
 pub(crate) async fn run_inside(
     sandbox: &dyn Sandbox,
     argv: Vec<String>,
+    env: BTreeMap<String, String>,
     time: Duration,
-) -> Result<(ExitStatus, Vec<u8>), ContractError> {
-    let command = Command { argv, env: quiet_git(), workdir: None, io: CommandIo::Separate };
+) -> Result<Ended, ContractError> {
+    let env = quiet_git().into_iter().chain(env).collect();
+    let command = Command { argv, env, workdir: None, io: CommandIo::Separate };
     let started = sandbox.start(command).await?;
     let control = Arc::clone(&started.control);
     let mut reader = started.output;
     let read = async move {
-        let mut output = Vec::new();
+        let (mut output, mut said) = (Vec::new(), Vec::new());
+        let keep = |all: &mut Vec<u8>, bytes: &[u8], most: usize| {
+            let room = most.saturating_sub(all.len());
+            all.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        };
         loop {
             match reader.next().await? {
-                CommandEvent::Output(bytes) => {
-                    let room = MOST_BYTES.saturating_sub(output.len());
-                    output.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                CommandEvent::Output(bytes) => keep(&mut output, &bytes, MOST_BYTES),
+                CommandEvent::Error(bytes) => keep(&mut said, &bytes, 4096),
+                CommandEvent::Exited(_) => {
+                    let said = String::from_utf8_lossy(&said).into_owned();
+                    return Ok::<_, ContractError>(Ended { output, said });
                 }
-                CommandEvent::Error(_) => {}
-                CommandEvent::Exited(exit) => return Ok::<_, ContractError>((exit, output)),
             }
         }
     };

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quire_agent::ContractError;
 use quire_domain::attempt::{AttemptResult, AttemptState, FailureKind, Outcome};
 use quire_domain::budget::Spent;
 use quire_domain::event::{Answered, CommitBy, Committed, Event, EventBody, Fault, Finished};
+use quire_domain::ids::CommitId;
 use quire_domain::journal::Journal;
 use quire_domain::task::Mode;
 use quire_domain::time::Timestamp;
@@ -14,7 +16,7 @@ use quire_store::Write;
 
 use super::Life;
 use crate::error::RunError;
-use crate::finish::{AttemptFinish, Collected, Looked};
+use crate::finish::{AttemptFinish, Collected, From, Looked};
 
 /// How long the work of a cancelled attempt may take to be taken out.
 const PARTIAL_TIME: Duration = Duration::from_secs(3);
@@ -107,18 +109,7 @@ impl Life {
         ending: &mut Ending,
         bodies: &mut Vec<EventBody>,
     ) -> Option<Collected> {
-        let work = async {
-            let facts = finish.tree_facts().await?;
-            let mut by_system = None;
-            let mut head = facts.head;
-            if !facts.dirty.is_empty()
-                && let Some(commit) = finish.commit_the_rest().await?
-            {
-                by_system = Some(commit.clone());
-                head = commit;
-            }
-            Ok::<_, quire_agent::ContractError>((finish.collect(&head).await?, by_system))
-        };
+        let work = take(finish);
         let cut_short = ending.answer.is_none();
         let result = if cut_short {
             match tokio::time::timeout(PARTIAL_TIME, work).await {
@@ -170,6 +161,29 @@ impl Life {
             let _ = self.worker.sandboxes.discard(&upper).await;
         }
     }
+}
+
+/// Takes the commits out, the rest of the working tree as one of the system's own; where the
+/// attempt's own repository cannot be used, the working tree as it stands. Gives the commit that
+/// is the system's, if there is one.
+async fn take(finish: &AttemptFinish) -> Result<(Collected, Option<CommitId>), ContractError> {
+    if let Ok(facts) = finish.tree_facts().await? {
+        let mut by_system = None;
+        let mut head = facts.head;
+        if !facts.dirty.is_empty()
+            && let Some(commit) = finish.commit_the_rest().await?
+        {
+            by_system = Some(commit.clone());
+            head = commit;
+        }
+        if let Ok(collected) = finish.collect(&head, From::Attempt).await? {
+            return Ok((collected, by_system));
+        }
+    }
+    let salvaged = finish.salvage().await?;
+    let head = salvaged.as_ref().unwrap_or(finish.base());
+    let collected = finish.collect(head, From::Salvage).await?;
+    Ok((collected.map_err(ContractError::Other)?, salvaged))
 }
 
 /// Looks at the citations of the answer once more, now that the change is final.

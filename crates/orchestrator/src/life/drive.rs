@@ -28,7 +28,8 @@ impl Life {
                 return Ok(End::Failed { kind: FailureKind::ModelRejected, detail: why });
             }
         };
-        let purse = Arc::new(TurnPurse::new(self.request().budget));
+        let budget = self.request().budget;
+        let purse = Arc::new(self.worker.purses.open(self.turn.id, self.row.id, budget));
         let inputs = StoredInputs::new();
         let store = &self.worker.store;
         inputs.read(store, self.row.id, &purse, &self.cancel).await?;
