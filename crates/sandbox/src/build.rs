@@ -10,7 +10,7 @@ pub mod seccomp;
 mod tree;
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, IntoRawFd as _, OwnedFd};
 
 use rustix::net::SendFlags;
 
@@ -87,10 +87,10 @@ pub fn run(seed: Seed<'_>) -> ! {
         Ok((degraded, upper)) => {
             answer(&seed.socket, &Answer::Ready { degraded }, upper.as_ref());
             drop(upper);
-            let (socket, life) = (seed.socket.as_raw_fd(), seed.life.as_raw_fd());
-            // What follows never returns, so nothing of this is dropped; only pages matter now.
-            std::mem::forget(seed);
-            guest::run(socket, life)
+            let Seed { plan, opened, socket, life, .. } = seed;
+            drop((plan, opened));
+            give_memory_back();
+            guest::run(socket.into_raw_fd(), life.into_raw_fd())
         }
         Err(StepError { step, source }) => {
             let errno = source.raw_os_error().unwrap_or(libc::EIO);
@@ -98,6 +98,15 @@ pub fn run(seed: Seed<'_>) -> ! {
             sys::exit_now(71)
         }
     }
+}
+
+/// What follows allocates nothing more.
+fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: releases what the allocator holds unused.
+    unsafe {
+        libc::malloc_trim(0)
+    };
 }
 
 fn answer(socket: &OwnedFd, answer: &Answer, fd: Option<&OwnedFd>) {
