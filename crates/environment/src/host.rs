@@ -71,7 +71,13 @@ impl HostView {
     pub fn of(facts: &HostFacts, checkout: Option<&CheckoutFacts>) -> Self {
         let Some(home) = facts.home.as_deref().filter(|home| usable_home(home)) else {
             let mut view = Self::bare();
-            view.notes.push("no home directory: no toolchains of a person are shown".to_owned());
+            view.notes.push(match &facts.home {
+                None => "no home directory: no toolchains of a person are shown".to_owned(),
+                Some(home) => format!(
+                    "the home directory {} is not shown, nor are toolchains in it",
+                    home.display()
+                ),
+            });
             view.add_build_dirs(checkout);
             return view;
         };
@@ -212,7 +218,7 @@ fn base_variables(home: &Path, path: &[PathBuf]) -> BTreeMap<String, String> {
 /// A home that can be shown at its own path: absolute, and not a directory of the system.
 fn usable_home(home: &Path) -> bool {
     home.is_absolute() && home.components().count() > 1 && home.is_dir() && {
-        let system = ["/usr", "/bin", "/etc", "/var", "/proc", "/dev", "/tmp", "/sys"];
+        let system = ["/usr", "/bin", "/etc", "/var", "/proc", "/dev", "/sys"];
         !system.iter().any(|prefix| home.starts_with(prefix))
     }
 }

@@ -74,3 +74,21 @@ pub async fn check_out(
         .await
         .map_err(|_| ContractError::Other("checking the commit out took too long".to_owned()))?
 }
+
+/// Removes the locks that git inside left when it was killed. Nothing may run.
+pub async fn unlock(sandbox: &dyn Sandbox) -> Result<(), ContractError> {
+    let script = "dir=$(git rev-parse --git-dir) && find \"$dir\" -maxdepth 5 -name '*.lock' -type f -delete";
+    let command = Command {
+        argv: ["bash", "-c", script].map(str::to_owned).to_vec(),
+        env: crate::finish::quiet_git(),
+        workdir: None,
+        io: CommandIo::Output,
+    };
+    let mut output = sandbox.start(command).await?.output;
+    let wait = async {
+        // Where it fails the agent meets the lock, and git tells it what to do.
+        while !matches!(output.next().await?, CommandEvent::Exited(_)) {}
+        Ok(())
+    };
+    tokio::time::timeout(TIME, wait).await.unwrap_or(Ok(()))
+}

@@ -65,7 +65,13 @@ impl Finish for AttemptFinish {
                     changed_files.clone_from(&facts.dirty);
                     match self.collect(&facts.head, From::Attempt).await? {
                         Err(why) => faults.push(Fault::ResultUnusable { why }),
-                        Ok(collected) => changed_files.extend(collected.changed),
+                        Ok(collected) => {
+                            let rewritten = !collected.base_kept && !self.request.allow_rewrite;
+                            if rewritten && !faults.contains(&Fault::HistoryRewritten) {
+                                faults.push(Fault::HistoryRewritten);
+                            }
+                            changed_files.extend(collected.changed);
+                        }
                     }
                     head = Some(facts.head);
                 }

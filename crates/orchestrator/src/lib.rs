@@ -13,6 +13,7 @@ pub mod instructions;
 pub mod keep;
 pub mod lease;
 pub mod life;
+pub mod local_record;
 pub mod prepare;
 pub mod purse;
 pub mod readings;

@@ -12,7 +12,7 @@ use quire_domain::event::{
     BaseCaptured, Claimed, CommandFinished, EndedBy, EventBody, Phase, PhaseFinished, Resumed,
     Submitted,
 };
-use quire_domain::ids::AttemptId;
+use quire_domain::ids::{AttemptId, ChunkId};
 use quire_domain::journal::Journal;
 use quire_domain::sandbox::{ExitStatus, SandboxUser, Upper};
 use quire_domain::task::{Continues, Mode, Request, StartPoint, Turn};
@@ -26,7 +26,7 @@ pub use self::conclude::spent_of;
 use crate::error::RunError;
 use crate::finish::AttemptFinish;
 use crate::lease::{LeaseKeeper, claim};
-use crate::prepare::{Layout, Lost, Preparing, Seen, Stack};
+use crate::prepare::{Before, Layout, Lost, Preparing, Seen, Stack};
 use crate::recorder::Recorder;
 use crate::submit::Origin;
 use crate::worker::Worker;
@@ -99,11 +99,11 @@ impl Life {
             Err(ending) => return self.conclude(None, ending).await,
         };
         self.base_captured(&start, &layout).await?;
-        let lost = match self.lost(&start, &layout).await {
-            Ok(lost) => lost,
+        let before = match self.before(&start, &layout).await {
+            Ok(before) => before,
             Err(ending) => return self.conclude(None, ending).await,
         };
-        let finish = self.finish(&start, layout, lost);
+        let finish = self.finish(&start, layout, before);
         // The list may say so a little later: the first request does not wait for it.
         let (written, end) = tokio::join!(
             self.write_state(AttemptState::Working, None),
@@ -158,8 +158,16 @@ impl Life {
             version: self.worker.place.version.clone(),
         }));
         if !fresh {
-            // Commands that the death of a worker cut off: their output so far is kept.
-            for chunk in self.recorder.finish_interrupted().await? {
+            let events = self.recorder.events().await?;
+            let has_begun = |id: &ChunkId| {
+                events.iter().any(|event| {
+                    matches!(&event.body, EventBody::CommandStarted(begun) if &begun.chunk == id)
+                })
+            };
+            // Commands that the death of a worker cut off: their output so far is kept. A file that
+            // was opened for one that never began says nothing.
+            let cut_off = self.recorder.finish_interrupted().await?;
+            for chunk in cut_off.into_iter().filter(|chunk| has_begun(&chunk.id)) {
                 bodies.push(EventBody::CommandFinished(CommandFinished {
                     chunk,
                     exit: ExitStatus::Signal(9),
@@ -168,7 +176,6 @@ impl Life {
                 }));
             }
             // The claim made it `preparing`: only the log still says that it stood still.
-            let events = self.recorder.events().await?;
             if matches!(events.last().map(|event| &event.body), Some(EventBody::Suspended(_))) {
                 bodies.push(EventBody::Resumed(Resumed { budget: None }));
             }
@@ -235,32 +242,35 @@ impl Life {
         Ok(self.recorder.note(vec![captured]).await?)
     }
 
-    /// Whether what the attempts before wrote is gone, and their last commit has to do.
-    async fn lost(&self, start: &StartPoint, layout: &Layout) -> Result<Option<Lost>, Ending> {
-        let kept = crate::prepare::frozen_layers(&self.worker, &self.continued).is_some();
+    /// What the sandbox goes on from: where what the attempts before wrote is gone, their last
+    /// commit has to do.
+    async fn before(&self, start: &StartPoint, layout: &Layout) -> Result<Before, Ending> {
         // An attempt that goes on has its own upper, which holds what was brought before.
-        let fresh = !self.worker.place.upper(self.row.id).join("upper").exists();
-        if kept || !fresh || start.base == self.origin.layer {
-            return Ok(None);
+        if self.worker.place.upper(self.row.id).join("upper").exists() {
+            return Ok(Before::CutOff);
+        }
+        let kept = crate::prepare::frozen_layers(&self.worker, &self.continued).is_some();
+        if kept || start.base == self.origin.layer {
+            return Ok(Before::Nothing);
         }
         let store = self.worker.git.results(self.row.task, &layout.mirror).await;
         let store = store.map_err(|error| {
             Ending::failed(FailureKind::RepositoryUnavailable, crate::prepare::causes(&error))
         })?;
         let (base, head) = (self.origin.layer.clone(), start.base.clone());
-        Ok(Some(Lost { store, base, head }))
+        Ok(Before::Lost(Lost { store, base, head }))
     }
 
     fn finish(
         &self,
         start: &StartPoint,
         layout: Arc<Layout>,
-        lost: Option<Lost>,
+        before: Before,
     ) -> Arc<AttemptFinish> {
         let name = format!("a{}", self.row.id.0.simple());
         let upper = Upper::Disk(self.worker.place.upper(self.row.id).join("upper"));
         let spec = layout.spec(name.clone(), upper, SandboxUser::Agent);
-        let sandbox = Preparing::start(&self.worker, Arc::clone(&self.recorder), spec, lost);
+        let sandbox = Preparing::start(&self.worker, Arc::clone(&self.recorder), spec, before);
         Arc::new(AttemptFinish {
             worker: self.worker.clone(),
             recorder: Arc::clone(&self.recorder),

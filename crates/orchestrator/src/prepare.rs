@@ -21,7 +21,7 @@ use quire_git::{
 };
 use tokio::sync::watch;
 
-use crate::check_out::check_out;
+use crate::check_out::{check_out, unlock};
 use crate::recorder::Recorder;
 use crate::submit::Origin;
 use crate::worker::Worker;
@@ -230,6 +230,16 @@ fn lay_over(lowers: &mut BTreeMap<String, Vec<Layer>>, frozen: &BTreeMap<String,
     }
 }
 
+/// What a sandbox goes on from.
+pub enum Before {
+    /// Layers alone.
+    Nothing,
+    /// Its own upper, after a death.
+    CutOff,
+    /// A commit.
+    Lost(Lost),
+}
+
 /// What earlier attempts wrote is no longer kept: all that is left of it is a commit.
 pub struct Lost {
     /// Where the commit is.
@@ -247,14 +257,17 @@ const LOST: &str = "The sandbox of the work so far is no longer kept. The workin
 async fn make(
     worker: &Worker,
     spec: SandboxSpec,
-    lost: Option<&Lost>,
+    before: &Before,
 ) -> Result<Arc<dyn Sandbox>, String> {
     let sandbox = worker.sandboxes.create(spec).await.map_err(|error| causes(&error))?;
-    if let Some(lost) = lost {
-        check_out(&worker.git, &lost.store, sandbox.as_ref(), &lost.base, &lost.head)
-            .await
-            .map_err(|error| causes(&error))?;
-    }
+    let brought = match before {
+        Before::Nothing => Ok(()),
+        Before::CutOff => unlock(sandbox.as_ref()).await,
+        Before::Lost(lost) => {
+            check_out(&worker.git, &lost.store, sandbox.as_ref(), &lost.base, &lost.head).await
+        }
+    };
+    brought.map_err(|error| causes(&error))?;
     Ok(sandbox)
 }
 
@@ -265,18 +278,18 @@ pub struct Preparing {
 
 impl Preparing {
     /// Starts making it; how long it took goes into the record.
-    /// With `lost`, the working tree is first brought to that commit.
+    /// `before` says what it is that it goes on from.
     pub fn start(
         worker: &Worker,
         recorder: Arc<Recorder>,
         spec: SandboxSpec,
-        lost: Option<Lost>,
+        before: Before,
     ) -> Self {
         let (tell, ready) = watch::channel(None);
         let worker = worker.clone();
         tokio::spawn(async move {
             let started = worker.clock.now();
-            let made = make(&worker, spec, lost.as_ref()).await;
+            let made = make(&worker, spec, &before).await;
             let ms = worker.clock.now().millis_since(started);
             let (detail, failed) = match &made {
                 Ok(_) => ("ready".to_owned(), false),
@@ -284,7 +297,7 @@ impl Preparing {
             };
             let phase = PhaseFinished { phase: Phase::Sandbox, ms, detail, failed };
             let mut bodies = vec![EventBody::PhaseFinished(phase)];
-            if let (Some(_), Ok(_)) = (&lost, &made) {
+            if let (Before::Lost(_), Ok(_)) = (&before, &made) {
                 bodies.push(EventBody::Restored(Restored { from: Seq(0), text: LOST.to_owned() }));
             }
             // Whoever waits for the sandbox meets a broken record at its own next write.

@@ -35,7 +35,7 @@ pub enum SealError {
     },
 }
 
-/// The file that holds an attempt's evidence.
+/// The file that holds an attempt's evidence: signed when it ended, and never again.
 pub fn bundle_path(worker: &Worker, attempt: AttemptId) -> PathBuf {
     worker.place.evidence(attempt).with_extension("jsonl")
 }

@@ -9,7 +9,7 @@ use quire_evidence::keys::PublicKey;
 
 use crate::commands::Context;
 use crate::commands::task::find;
-use crate::exit::{Exit, usage};
+use crate::exit::{Exit, stop, usage};
 use crate::installation::Installation;
 use crate::show::{self, style::Style};
 
@@ -58,7 +58,7 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
             return Err(usage(format!("{} is longer than 1 GiB", file.display())));
         }
         let bundle = parse(&std::fs::read_to_string(&file)?)?;
-        return Ok(tell(&bundle, &trusted, style, args.json));
+        return Ok(tell(&bundle, &trusted, Vec::new(), style, args.json));
     }
     let name: AttemptRef = args.what.parse().map_err(|error| usage(format!("{error}")))?;
     let installation = Installation::open(context, None).await?;
@@ -66,18 +66,22 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
     let named = find(&installation, name).await?;
     let worker = &installation.worker;
     let path = quire_orchestrator::seal::bundle_path(worker, named.attempt.id);
-    let bundle = if let Ok(text) = std::fs::read_to_string(&path) {
-        parse(&text)?
-    } else {
-        // It was cut off before its evidence was signed: the log has all of it.
-        let contents = std::collections::BTreeMap::new();
-        quire_orchestrator::seal::seal(worker, named.task.id, named.attempt.id, contents).await?
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        return Err(stop(
+            Exit::NotVerified,
+            format!(
+                "there is no evidence for {name}: it is signed when an attempt ends \
+                 (`quire task resume` goes on with one that was cut off)"
+            ),
+        ));
     };
+    let bundle = parse(&text)?;
     if let Some(export) = &args.export {
         std::fs::write(export, bundle.to_text())?;
         show::err(&format!("written to {}", export.display()));
     }
-    let mut exit = tell(&bundle, &trusted, style, args.json);
+    let local = quire_orchestrator::local_record::compare(worker, &named.attempt, &bundle).await?;
+    let mut exit = tell(&bundle, &trusted, local, style, args.json);
     if args.rerun {
         let reruns = quire_orchestrator::rerun::rerun(worker, &named.task, &named.attempt).await?;
         for line in &reruns {
@@ -98,41 +102,56 @@ fn parse(text: &str) -> anyhow::Result<Bundle> {
     Bundle::parse(text).map_err(|error| usage(error.to_string()))
 }
 
-fn tell(bundle: &Bundle, trusted: &[PublicKey], style: Style, json: bool) -> Exit {
+/// Prints what was checked: the bundle by itself, and what is kept here beside it.
+fn tell(
+    bundle: &Bundle,
+    trusted: &[PublicKey],
+    local: Vec<(&'static str, Result<(), String>)>,
+    style: Style,
+    json: bool,
+) -> Exit {
     let report = bundle.verify(trusted);
-    let exit = if report.trusted() { Exit::Done } else { Exit::NotVerified };
+    let checks: Vec<_> = report.checks.iter().cloned().chain(local).collect();
+    let intact = checks.iter().all(|(_, result)| result.is_ok());
+    let trusted = intact && report.trusted();
     let signature = match &report.signature {
         Verdict::Trusted(key) => format!("signed by a trusted key ({})", key.id()),
         Verdict::UnknownKey(id) => format!("signed by an unknown key ({id})"),
         Verdict::Bad(why) => format!("not signed properly: {why}"),
     };
+    let exit = if trusted { Exit::Done } else { Exit::NotVerified };
     if json {
-        let checks: Vec<_> = report
-            .checks
+        let checks: Vec<_> = checks
             .iter()
             .map(
                 |(name, result)| serde_json::json!({"check": name, "fault": result.as_ref().err()}),
             )
             .collect();
         let value = serde_json::json!({
-            "intact": report.intact(),
-            "trusted": report.trusted(),
+            "intact": intact,
+            "trusted": trusted,
             "signature": signature,
             "checks": checks,
         });
         show::out(&value.to_string());
         return exit;
     }
-    for (name, result) in &report.checks {
+    for (name, result) in &checks {
         match result {
             Ok(()) => show::out(&format!("{}  {name}", style.good("holds "))),
             Err(why) => show::out(&format!("{}  {name}: {why}", style.bad("broken"))),
         }
     }
     show::out(&signature);
-    show::out(
-        "This proves that the installation with that key recorded this and that nothing was \
-         changed since.\nIt does not prove that whoever runs the installation is honest.",
-    );
+    if intact {
+        show::out(
+            "This proves that the installation with that key recorded this and that nothing was \
+             changed since.\nIt does not prove that whoever runs the installation is honest.",
+        );
+    } else {
+        show::out(
+            &style.bad("Do not trust this record: something in it was changed, or is missing."),
+        );
+    }
     exit
 }

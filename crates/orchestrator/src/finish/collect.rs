@@ -25,6 +25,9 @@ pub struct Collected {
     pub changed: Vec<String>,
     /// Its size.
     pub diff_stat: DiffStat,
+    /// Whether the base is an ancestor of the head, by what was taken out: inside, git may have
+    /// been told anything.
+    pub base_kept: bool,
 }
 
 /// Which repository inside the commits come from.
@@ -60,6 +63,7 @@ impl AttemptFinish {
                 commits: Vec::new(),
                 changed: Vec::new(),
                 diff_stat: DiffStat::default(),
+                base_kept: true,
             }
         } else {
             let out = tokio::time::timeout(COLLECT_TIME, self.take_out(head, from)).await;
@@ -106,6 +110,7 @@ impl AttemptFinish {
             commits: received.commits,
             changed,
             diff_stat: received.diff_stat,
+            base_kept: received.base_is_ancestor,
         }))
     }
 

@@ -14,7 +14,7 @@ use quire_domain::sandbox::{
 };
 use quire_domain::task::StartPoint;
 
-use super::{AttemptFinish, other};
+use super::AttemptFinish;
 
 /// The state of the working tree and its history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct TreeFacts {
 }
 
 /// How long a question to git inside may take: a large tree on a slow disk.
-const GIT_TIME: Duration = Duration::from_mins(2);
+const GIT_TIME: Duration = Duration::from_mins(1);
 
 /// The most that is read of an answer.
 const MOST_BYTES: usize = 8 << 20;
@@ -92,7 +92,10 @@ impl AttemptFinish {
     async fn ask(&self, sandbox: &dyn Sandbox) -> Result<Result<TreeFacts, String>, ContractError> {
         let script = QUESTIONS.to_owned();
         let argv = ["bash", "-c", &script, "ask", self.base().as_str()].map(str::to_owned).to_vec();
-        let ended = run_inside(sandbox, argv, BTreeMap::new(), GIT_TIME).await?;
+        let Some(ended) = run_inside(sandbox, argv, BTreeMap::new(), GIT_TIME).await? else {
+            let seconds = GIT_TIME.as_secs();
+            return Ok(Err(format!("`git status` does not end within {seconds} s")));
+        };
         Ok(parse(&ended.output).ok_or_else(|| {
             let said = ended.said.lines().next().unwrap_or("it has no commit").trim();
             format!("`git status` does not answer ({said})")
@@ -110,18 +113,21 @@ impl AttemptFinish {
     }
 
     /// Commits what was left uncommitted, by the system and without the repository's hooks.
-    /// Gives the commit, or `None` if there was nothing.
+    /// Gives the commit, or `None` if git would not.
     pub(crate) async fn commit_the_rest(&self) -> Result<Option<CommitId>, ContractError> {
         let sandbox = self.sandbox.sandbox().await?;
-        let script = r"
+        // Nothing of the attempt runs any more, so that a lock is one that was left behind.
+        let script = r#"
+set -e
+rm -f "$(git rev-parse --git-dir)/index.lock"
 git add -A && git -c user.name=Quire -c user.email=quire@localhost -c commit.gpgsign=false \
   -c core.hooksPath=/dev/null commit -q --no-verify \
   -m 'Work that was not committed' -m 'Made by Quire of what the agent left in the working tree.'
 git rev-parse --verify -q 'HEAD^{commit}'
-";
+"#;
         let argv = ["bash", "-c", script].map(str::to_owned).to_vec();
         let ended = run_inside(sandbox.as_ref(), argv, BTreeMap::new(), GIT_TIME).await?;
-        Ok(last_commit(&ended.output))
+        Ok(ended.and_then(|ended| last_commit(&ended.output)))
     }
 
     /// Commits the working tree as it stands, on top of the base, in a repository of the system's
@@ -129,9 +135,10 @@ git rev-parse --verify -q 'HEAD^{commit}'
     pub(crate) async fn salvage(&self) -> Result<Option<CommitId>, ContractError> {
         let sandbox = self.sandbox.sandbox().await?;
         let script = r#"
-rm -rf "$GIT_DIR" && git init -q --bare "$GIT_DIR" && git config core.bare false &&
+rm -rf "$GIT_DIR" && env -u GIT_WORK_TREE git init -q --bare "$GIT_DIR" && git config core.bare false &&
 printf '%s\n' "$2" > "$GIT_DIR/objects/info/alternates" &&
-git update-ref --no-deref HEAD "$1" && git add -A &&
+git update-ref --no-deref HEAD "$1" &&
+{ git add -A --ignore-errors || [ "$(git status --porcelain=v1 | grep -c '^[AMDR]')" != 0 ]; } &&
 git -c user.name=Quire -c user.email=quire@localhost -c commit.gpgsign=false \
   commit -q --no-verify -m 'Work as it stood in the working tree' \
   -m "Made by Quire, as the attempt's own commits could not be taken out."
@@ -141,7 +148,8 @@ git rev-parse --verify -q 'HEAD^{commit}'
         let argv = ["bash", "-c", script, "salvage", base, quire_git::OBJECTS_INSIDE];
         let argv = argv.map(str::to_owned).to_vec();
         let ended = run_inside(sandbox.as_ref(), argv, self.salvage_git(), GIT_TIME).await?;
-        Ok(last_commit(&ended.output).filter(|commit| commit != self.base()))
+        let commit = ended.and_then(|ended| last_commit(&ended.output));
+        Ok(commit.filter(|commit| commit != self.base()))
     }
 
     /// Variables that lead git inside to the repository of [`Self::salvage`].
@@ -166,13 +174,14 @@ pub(crate) struct Ended {
     pub(crate) said: String,
 }
 
-/// Runs a program of ours inside, its output read up to a bound; killed when time is up.
+/// Runs a program of ours inside, its output read up to a bound; `None` if it had to be killed
+/// when time was up.
 pub(crate) async fn run_inside(
     sandbox: &dyn Sandbox,
     argv: Vec<String>,
     env: BTreeMap<String, String>,
     time: Duration,
-) -> Result<Ended, ContractError> {
+) -> Result<Option<Ended>, ContractError> {
     let env = quiet_git().into_iter().chain(env).collect();
     let command = Command { argv, env, workdir: None, io: CommandIo::Separate };
     let started = sandbox.start(command).await?;
@@ -196,17 +205,11 @@ pub(crate) async fn run_inside(
         }
     };
     if let Ok(result) = tokio::time::timeout(time, read).await {
-        result
+        result.map(Some)
     } else {
         control.signal(CommandSignal::Kill).await?;
-        Err(other(TooSlow { seconds: time.as_secs() }))
+        Ok(None)
     }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("git inside the sandbox did not end within {seconds} s")]
-struct TooSlow {
-    seconds: u64,
 }
 
 /// Variables that keep git inside from asking, paging, locking and running hooks of ours.
@@ -216,6 +219,7 @@ pub(crate) fn quiet_git() -> BTreeMap<String, String> {
         ("GIT_PAGER", "cat"),
         ("GIT_OPTIONAL_LOCKS", "0"),
         ("GIT_NO_LAZY_FETCH", "1"),
+        ("GIT_NO_REPLACE_OBJECTS", "1"),
         ("LC_ALL", "C.UTF-8"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quire_agent::ContractError;
-use quire_domain::attempt::{AttemptResult, AttemptState, FailureKind, Outcome};
+use quire_domain::attempt::{AttemptState, FailureKind, Outcome};
 use quire_domain::budget::Spent;
 use quire_domain::event::{Answered, CommitBy, Committed, Event, EventBody, Fault, Finished};
 use quire_domain::ids::CommitId;
 use quire_domain::journal::Journal;
 use quire_domain::task::Mode;
 use quire_domain::time::Timestamp;
-use quire_store::Write;
 
 use super::Life;
 use crate::error::RunError;
@@ -63,42 +62,18 @@ impl Life {
         let events = self.recorder.events().await?;
         let spent = spent_of(&events, self.worker.clock.now());
         let finished = Finished {
-            outcome: ending.outcome.clone(),
+            outcome: ending.outcome,
             spent,
             diff_stat: collected.as_ref().map(|collected| collected.diff_stat),
             head: collected.as_ref().map(|collected| collected.head.clone()),
             partial: ending.partial && changed,
         };
-        let head = finished.head.clone();
-        let partial = finished.partial;
-        bodies.push(EventBody::Finished(finished));
+        bodies.push(EventBody::Finished(finished.clone()));
         self.recorder.append(bodies).await?;
         if let Some(finish) = finish {
             self.leave_sandbox(finish).await;
         }
-        // Evidence that cannot be written now can be signed later: the log has all of it.
-        let sealed = crate::seal::seal(&self.worker, self.row.task, self.row.id, contents).await;
-        let final_hash = sealed.is_ok().then(|| self.recorder.last_hash());
-        let state = AttemptState::Done { outcome: ending.outcome };
-        let result = AttemptResult {
-            base: self.request().start.as_ref().map(|start| start.base.clone()),
-            head,
-            diff_stat: collected.map(|collected| collected.diff_stat),
-            checks: crate::seal::checks_of(&events),
-            partial,
-            final_hash,
-        };
-        let write = Write {
-            state: state.clone(),
-            spent,
-            result: Some(result),
-            now: self.worker.clock.now(),
-        };
-        self.worker.store.set_state(self.row.id, self.row.epoch, write).await?;
-        if self.request().attempts == 1 {
-            self.worker.store.choose(self.turn.id, self.row.id).await?;
-        }
-        Ok(state)
+        self.tell_store(&finished, &events, contents).await
     }
 
     /// Takes the commits out, also of an attempt that was cut short; what is uncommitted then
@@ -168,16 +143,13 @@ impl Life {
 /// is the system's, if there is one.
 async fn take(finish: &AttemptFinish) -> Result<(Collected, Option<CommitId>), ContractError> {
     if let Ok(facts) = finish.tree_facts().await? {
-        let mut by_system = None;
-        let mut head = facts.head;
-        if !facts.dirty.is_empty()
-            && let Some(commit) = finish.commit_the_rest().await?
-        {
-            by_system = Some(commit.clone());
-            head = commit;
-        }
-        if let Ok(collected) = finish.collect(&head, From::Attempt).await? {
-            return Ok((collected, by_system));
+        let rest = if facts.dirty.is_empty() { None } else { finish.commit_the_rest().await? };
+        // Uncommitted work that git would not commit is taken as it stands.
+        if facts.dirty.is_empty() || rest.is_some() {
+            let head = rest.as_ref().unwrap_or(&facts.head);
+            if let Ok(collected) = finish.collect(head, From::Attempt).await? {
+                return Ok((collected, rest));
+            }
         }
     }
     let salvaged = finish.salvage().await?;

@@ -1,9 +1,11 @@
-//! An end that the log has and the store has not, as a process died between the two.
+//! What follows an end that the log has: it is signed, and the store is told. Also later, where a
+//! process died between the two.
 
 use std::collections::BTreeMap;
 
 use quire_domain::attempt::{AttemptResult, AttemptState};
-use quire_domain::event::EventBody;
+use quire_domain::event::{Event, EventBody, Finished};
+use quire_domain::ids::Sha256;
 use quire_domain::journal::Journal;
 use quire_store::Write;
 
@@ -13,34 +15,45 @@ use crate::error::RunError;
 impl Life {
     /// Tells the store of an end that the log has; nothing is added to the log, as an end is last.
     pub(super) async fn settle(&self) -> Result<Option<AttemptState>, RunError> {
-        let events = self.recorder.events().await?;
-        let Some(EventBody::Finished(finished)) = events.last().map(|event| &event.body) else {
+        if self.recorder.is_empty() {
             return Ok(None);
-        };
-        // A bundle that was written holds more than one made now: what the citations point at.
+        }
+        let events = self.recorder.events().await?;
+        match events.last().map(|event| &event.body) {
+            Some(EventBody::Finished(finished)) => {
+                self.tell_store(finished, &events, BTreeMap::new()).await.map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Signs what was recorded and tells the store. Safe to repeat.
+    pub(super) async fn tell_store(
+        &self,
+        finished: &Finished,
+        events: &[Event],
+        contents: BTreeMap<Sha256, Vec<u8>>,
+    ) -> Result<AttemptState, RunError> {
+        // A bundle that was written holds more than one made again: what the citations point at.
+        // Evidence that cannot be signed leaves the attempt without: the log has all of it.
         let sealed = crate::seal::bundle_path(&self.worker, self.row.id).exists()
-            || crate::seal::seal(&self.worker, self.row.task, self.row.id, BTreeMap::new())
-                .await
-                .is_ok();
+            || crate::seal::seal(&self.worker, self.row.task, self.row.id, contents).await.is_ok();
         let state = AttemptState::Done { outcome: finished.outcome.clone() };
         let result = AttemptResult {
             base: self.request().start.as_ref().map(|start| start.base.clone()),
             head: finished.head.clone(),
             diff_stat: finished.diff_stat,
-            checks: crate::seal::checks_of(&events),
+            checks: crate::seal::checks_of(events),
             partial: finished.partial,
             final_hash: sealed.then(|| self.recorder.last_hash()),
         };
-        let write = Write {
-            state: state.clone(),
-            spent: finished.spent,
-            result: Some(result),
-            now: self.worker.clock.now(),
-        };
+        let now = self.worker.clock.now();
+        let write =
+            Write { state: state.clone(), spent: finished.spent, result: Some(result), now };
         self.worker.store.set_state(self.row.id, self.row.epoch, write).await?;
         if self.request().attempts == 1 {
             self.worker.store.choose(self.turn.id, self.row.id).await?;
         }
-        Ok(Some(state))
+        Ok(state)
     }
 }

@@ -1,6 +1,6 @@
 //! `quire task apply`: brings the change into the person's checkout, by 3-way merge.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use quire_domain::ids::AttemptRef;
 use quire_git::{ApplyReport, Conflict, OnConflict};
@@ -35,7 +35,19 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
     };
     let path = match args.to {
         Some(path) => installation.surroundings.current_dir.join(path),
-        None if named.task.repository.starts_with('/') => PathBuf::from(&named.task.repository),
+        None if named.task.repository.starts_with('/') => {
+            let current = &installation.surroundings.current_dir;
+            let here = current.ancestors().find(|dir| dir.join(".git").exists());
+            if let Some(here) = here.filter(|here| *here != Path::new(&named.task.repository)) {
+                return Err(usage(format!(
+                    "task {} began in {}, and you stand in {}: say which one with --to",
+                    named.task.number,
+                    named.task.repository,
+                    here.display()
+                )));
+            }
+            PathBuf::from(&named.task.repository)
+        }
         None => installation.surroundings.current_dir.clone(),
     };
     let checkout = worker.git.inspect(&path).await?;
@@ -72,7 +84,7 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
         show::err(&format!("left as it is: the submodule {path}; update it yourself"));
     }
     if applied.conflicts.is_empty() {
-        show::err("applied as uncommitted changes: look at them with `git diff`, then commit");
+        show::err("applied as uncommitted changes: `git status` and `git diff` show them");
         return Ok(Exit::Done);
     }
     show::err("applied with conflicts; resolve these:");

@@ -1,0 +1,56 @@
+//! Whether what this installation keeps of an attempt is still what was signed: people read the
+//! log and the chunks, not the bundle.
+
+use quire_domain::attempt::Attempt;
+use quire_domain::event::{CommandFinished, EventBody};
+use quire_evidence::bundle::Bundle;
+
+use crate::seal::{SealError, entries};
+use crate::worker::Worker;
+
+/// Compares log and chunks with the bundle: what is compared, and what is wrong, if anything.
+pub async fn compare(
+    worker: &Worker,
+    attempt: &Attempt,
+    bundle: &Bundle,
+) -> Result<Vec<(&'static str, Result<(), String>)>, SealError> {
+    let kept = entries(worker, attempt.id).await?;
+    let differs = kept.iter().zip(&bundle.entries).find(|(kept, signed)| kept != signed);
+    let log = match differs {
+        Some((kept, _)) => Err(format!("event {} is not what was signed", kept.seq.0)),
+        None if kept.len() != bundle.entries.len() => {
+            Err(format!("it has {} events, {} were signed", kept.len(), bundle.entries.len()))
+        }
+        None => Ok(()),
+    };
+    let chunks = chunks(worker, attempt, bundle).await?;
+    Ok(vec![
+        ("the log kept here is the one that was signed", log),
+        ("the outputs kept here are those that were recorded", chunks),
+    ])
+}
+
+async fn chunks(
+    worker: &Worker,
+    attempt: &Attempt,
+    bundle: &Bundle,
+) -> Result<Result<(), String>, SealError> {
+    let chunks = worker.record.chunks.of(attempt.id, Vec::new());
+    for entry in &bundle.entries {
+        let EventBody::CommandFinished(CommandFinished { chunk, .. }) =
+            entry.event_with(&bundle.contents).body
+        else {
+            continue;
+        };
+        let digest = match chunks.read(&chunk.id).await {
+            Ok(reader) => reader.sha256().await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match digest {
+            Ok(digest) if digest == chunk.sha256 => {}
+            Ok(_) => return Ok(Err(format!("output {} was changed", chunk.id))),
+            Err(why) => return Ok(Err(format!("output {}: {why}", chunk.id))),
+        }
+    }
+    Ok(Ok(()))
+}
