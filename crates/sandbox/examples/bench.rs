@@ -39,7 +39,9 @@ async fn run(zygote: Zygote, rounds: usize) -> Outcome<()> {
     // In turn, so that a busy moment of the machine meets both; the first ones copy /etc.
     for round in 0..rounds + 3 {
         if round == 3 {
-            figures.iter_mut().for_each(|(_, figures)| figures.clear());
+            for (_, figures) in &mut figures {
+                figures.clear();
+            }
         }
         measure(&backend, &home, &small, &mut figures[0].1).await?;
         measure(&backend, &home, &large, &mut figures[1].1).await?;

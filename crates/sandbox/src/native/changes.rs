@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use quire_domain::sandbox::{ChangeMark, Changes, UpperUse};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
@@ -22,6 +22,9 @@ const WALKED: usize = 2_000_000;
 /// The deepest directory.
 const DEPTH: usize = 200;
 
+/// How often the rest of an upper is measured when its changes are listed.
+const REST_EVERY: Duration = Duration::from_secs(30);
+
 /// How coarse the times of files are.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -31,6 +34,8 @@ pub struct Snapshot {
     mark: ChangeMark,
     /// `None` when there was too much to remember.
     entries: Option<BTreeMap<String, Print>>,
+    /// What the rest of the upper held, and when that was measured.
+    rest: Option<(Instant, UpperUse)>,
 }
 
 /// What tells one state of a file from another.
@@ -104,8 +109,33 @@ pub fn list(
     let more = paths.len() > limit || found.cut;
     paths.truncate(limit);
     let remember = !found.cut && found.entries.len() <= REMEMBERED;
-    let snapshot = Snapshot { mark, entries: remember.then_some(found.entries) };
-    Ok((Changes { paths, more, mark, used: measure(upper)? }, snapshot))
+    // Caches of tools in the home change often and matter little: not at each step.
+    let (when, rest) = match last.rest {
+        Some((when, rest)) if when.elapsed() < REST_EVERY => (when, rest),
+        _ => (Instant::now(), measure_but(upper, name)?),
+    };
+    let used =
+        UpperUse { bytes: found.used.bytes + rest.bytes, files: found.used.files + rest.files };
+    let entries = remember.then_some(found.entries);
+    let snapshot = Snapshot { mark, entries, rest: Some((when, rest)) };
+    Ok((Changes { paths, more, mark, used }, snapshot))
+}
+
+/// Bytes and entries of an upper without one of its overlays.
+fn measure_but(upper: &OwnedFd, name: &str) -> io::Result<UpperUse> {
+    let mut used = UpperUse::default();
+    let mut left = WALKED;
+    for entry in Dir::read_from(upper)? {
+        let Ok(entry) = entry else { break };
+        let other = entry.file_name();
+        if other == c"." || other == c".." || other.to_bytes() == name.as_bytes() {
+            continue;
+        }
+        if let Ok(directory) = open_directory(upper, other) {
+            add_up(directory.as_fd(), &mut used, &mut left, 0)?;
+        }
+    }
+    Ok(used)
 }
 
 /// Whether two changes of a file may bear one time although it was looked at between them; since
@@ -169,6 +199,7 @@ fn is(stat: &Stat, kind: FileType) -> bool {
 #[derive(Default)]
 struct Found {
     entries: BTreeMap<String, Print>,
+    used: UpperUse,
     walked: usize,
     cut: bool,
 }
@@ -198,6 +229,8 @@ impl Found {
             }
             self.walked += 1;
             let Ok(stat) = look(directory.as_fd(), name) else { continue };
+            self.used.files += 1;
+            self.used.bytes += u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
             let full = format!("{path}{}", name.to_string_lossy());
             if is(&stat, FileType::Directory) {
                 match open_directory(directory, name) {

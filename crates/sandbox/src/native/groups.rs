@@ -244,6 +244,19 @@ impl Group {
     }
 }
 
+impl Group {
+    /// Removes them when their last process is gone; waits a tenth of a second at most.
+    pub fn remove_soon(&mut self) {
+        for _ in 0..100 {
+            self.directories.retain(|(directory, _)| fs::remove_dir(directory).is_err());
+            if self.directories.is_empty() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
 impl Drop for Group {
     fn drop(&mut self) {
         let mut left: Vec<_> =

@@ -110,7 +110,10 @@ fn ids(maker: &Maker) -> Finding {
     finding(
         name,
         FindingLevel::Degraded,
-        format!("one id only ({why}): package managers of the system cannot work in setup"),
+        format!(
+            "one id only ({why}): package managers of the system cannot work in setup, and this \
+             user's other groups cannot be dropped"
+        ),
         Some(remedy.to_owned()),
     )
 }

@@ -52,6 +52,18 @@ impl Stems {
     }
 }
 
+impl Drop for Stems {
+    /// At the end of the backend: nobody else would remove their groups.
+    fn drop(&mut self) {
+        let ready = std::mem::take(&mut *self.ready.lock().unwrap_or_else(PoisonError::into_inner));
+        for Stem { socket, mut group, .. } in ready {
+            // It ends when its socket closes.
+            drop(socket);
+            group.remove_soon();
+        }
+    }
+}
+
 /// Makes stems until enough are ready.
 pub fn refill(maker: &Arc<Maker>) {
     let missing = {
