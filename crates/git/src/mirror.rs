@@ -225,7 +225,7 @@ pub(crate) fn prepare_bare(dir: &Path, format: ObjectFormat) -> Result<(), GitEr
 
 /// Where the history of a shallow clone ends: added to what the mirror has, never taken away, as
 /// it has no more than was copied.
-fn copy_shallow(source: &Path, mirror: &Path) -> Result<(), GitError> {
+pub(crate) fn copy_shallow(source: &Path, mirror: &Path) -> Result<(), GitError> {
     let Ok(text) = std::fs::read_to_string(source.join("shallow")) else { return Ok(()) };
     let target = mirror.join("shallow");
     let old = std::fs::read_to_string(&target).unwrap_or_default();

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::config::{Git, blocking};
 use crate::error::GitError;
 use crate::log::CommitInfo;
-use crate::mirror::write_whole;
+use crate::mirror::{copy_shallow, write_whole};
 use crate::readings::ChangedPath;
 use crate::repository::{Repository, make_bare};
 use crate::results::{ResultStore, attempt_ref};
@@ -224,12 +224,14 @@ impl Quarantine {
     async fn make(git: &Git, store: &ResultStore) -> Result<Self, GitError> {
         let (parent, objects) = (git.quarantine_dir(), store.repository.objects_dir());
         let format = store.repository.object_format();
+        let results = store.repository.git_dir().to_owned();
         blocking("make the quarantine", move || {
             let dir = tempfile::Builder::new()
                 .prefix("pack-")
                 .tempdir_in(&parent)
                 .map_err(GitError::io("make a directory in", &parent))?;
             make_bare(dir.path(), format, &[objects])?;
+            copy_shallow(&results, dir.path())?;
             Ok(Self(dir))
         })
         .await

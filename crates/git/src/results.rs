@@ -7,7 +7,7 @@ use quire_domain::ids::{CommitId, TaskId};
 use crate::config::{Git, blocking};
 use crate::error::GitError;
 use crate::lock::Lock;
-use crate::mirror::Mirror;
+use crate::mirror::{Mirror, copy_shallow};
 use crate::refs::is_ref_name;
 use crate::repository::{Repository, make_bare};
 
@@ -46,6 +46,9 @@ impl Git {
             })
             .await?;
         }
+        // Where the mirror's history ends, that of the results does.
+        let (from, to) = (mirror.repository.git_dir().to_owned(), repository.git_dir().to_owned());
+        blocking("make the results", move || copy_shallow(&from, &to)).await?;
         Ok(ResultStore { repository })
     }
 

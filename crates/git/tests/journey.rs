@@ -181,3 +181,23 @@ async fn files_carry_the_times_of_the_checkout_where_build_directories_are_shown
         .unwrap();
     assert!(!layer.path.join("dirty.txt").exists());
 }
+
+#[tokio::test]
+async fn a_change_to_a_shallow_clone_comes_back_too() {
+    let stage = Stage::new();
+    stage.repo.write("a.txt", "later\n");
+    stage.repo.commit_all("later");
+    let url = format!("file://{}", stage.repo.path.display());
+    stage.repo.git(["clone", "-q", "--depth=1", &url, "../shallow"]);
+    let checkout = stage.git.inspect(&stage.path("shallow")).await.unwrap();
+    let mirror = stage.git.mirror_checkout(&checkout).await.unwrap();
+    let captured = stage.git.capture(&checkout, &mirror).await.unwrap();
+    let inside = stage.inside(&mirror, &captured.base).await;
+    inside.repo.write("a.txt", "mine\n");
+    let head = inside.repo.commit_all("mine");
+    let store = stage.results(&mirror).await;
+    let received =
+        stage.receive(&store, &captured.base, &inside.head(), inside.export(&head)).await.unwrap();
+    assert!(received.base_is_ancestor);
+    assert_eq!(received.commits.len(), 1);
+}

@@ -54,8 +54,9 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
         let found = std::fs::metadata(&file).map_err(|error| {
             usage(format!("`{}` is neither a task nor a file: {error}", args.what))
         })?;
-        if found.len() > MOST_BYTES {
-            return Err(usage(format!("{} is longer than 1 GiB", file.display())));
+        if !found.is_file() || found.len() > MOST_BYTES {
+            let shown = file.display();
+            return Err(usage(format!("{shown} is no file of at most 1 GiB")));
         }
         let bundle = parse(&std::fs::read_to_string(&file)?)?;
         return Ok(tell(&bundle, &trusted, Vec::new(), style, args.json));

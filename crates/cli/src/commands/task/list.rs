@@ -7,7 +7,7 @@ use quire_store::{ListFilter, Listed};
 use crate::commands::task::told;
 use crate::exit::Exit;
 use crate::installation::Installation;
-use crate::show::{self, style::duration, table::table};
+use crate::show::{self, style::duration, style::plain, table::table};
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -84,7 +84,10 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
                 state.to_owned(),
                 listed.mode.to_string(),
                 format!("{} ago", duration(now.millis_since(listed.updated_at) / 1000 * 1000)),
-                installation.surroundings.short(std::path::Path::new(&listed.task.repository)),
+                plain(
+                    &installation.surroundings.short(std::path::Path::new(&listed.task.repository)),
+                    false,
+                ),
                 listed.task.title.clone(),
             ]
         })
