@@ -183,6 +183,7 @@ impl Git {
                 .person("read the files", &checkout.git_dir, &checkout.top_level)
                 .env("GIT_INDEX_FILE", &index)
                 .env("GIT_OBJECT_DIRECTORY", store.repository().objects_dir())
+                .dies_with_us()
                 .timeout(APPLY_TIMEOUT);
             for (name, value) in &checkout.disarm {
                 run = run.named_setting(name, value);
@@ -320,6 +321,7 @@ impl Git {
                 .person(doing, &checkout.git_dir, &checkout.top_level)
                 .env("GIT_INDEX_FILE", place.join("index"))
                 .env("GIT_OBJECT_DIRECTORY", store.repository().objects_dir())
+                .dies_with_us()
                 .timeout(APPLY_TIMEOUT);
             for (name, value) in &checkout.disarm {
                 run = run.named_setting(name, value);

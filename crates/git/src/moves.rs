@@ -116,7 +116,7 @@ pub(crate) fn recover(top: &Path, place: &Path) -> Result<(), GitError> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             if place.exists() {
                 // Nothing was moved yet, or all was.
-                std::fs::remove_dir_all(place).map_err(GitError::io("remove", place))?;
+                put_away(place)?;
             }
             return Ok(());
         }
@@ -159,7 +159,15 @@ pub(crate) fn recover(top: &Path, place: &Path) -> Result<(), GitError> {
         return std::fs::rename(place, &kept).map_err(GitError::io("keep", place));
     }
     std::fs::remove_file(&file).map_err(GitError::io("remove", &file))?;
-    std::fs::remove_dir_all(place).map_err(GitError::io("remove", place))
+    put_away(place)
+}
+
+/// Frees the name of a place at once; what is in it are copies, which may take a while to go.
+fn put_away(place: &Path) -> Result<(), GitError> {
+    let gone = place.with_file_name(format!("quire-apply-gone-{}", std::process::id()));
+    std::fs::rename(place, &gone).map_err(GitError::io("remove", place))?;
+    let _ = std::fs::remove_dir_all(&gone);
+    Ok(())
 }
 
 /// Renames; across file systems copies first, so that the target is whole or absent.

@@ -35,6 +35,7 @@ pub(crate) struct Run<'a> {
     doing: &'static str,
     overrides: Vec<OsString>,
     named: Vec<(String, String)>,
+    bound: bool,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     cwd: PathBuf,
@@ -109,6 +110,7 @@ impl<'a> Run<'a> {
             doing,
             overrides: Vec::new(),
             named: Vec::new(),
+            bound: false,
             args: Vec::new(),
             env: Vec::new(),
             cwd: cwd.to_owned(),
@@ -152,6 +154,13 @@ impl<'a> Run<'a> {
     /// its first `=`.
     pub(crate) fn named_setting(mut self, name: &str, value: &str) -> Self {
         self.named.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Ends it when the thread that starts it ends, also by a kill: for what writes where the next
+    /// process would go on. Costs a slower start.
+    pub(crate) fn dies_with_us(mut self) -> Self {
+        self.bound = true;
         self
     }
 
@@ -256,6 +265,14 @@ impl<'a> Run<'a> {
                 command.env(format!("GIT_CONFIG_KEY_{index}"), name);
                 command.env(format!("GIT_CONFIG_VALUE_{index}"), value);
             }
+        }
+        if self.bound {
+            let die = || {
+                let kill = Some(rustix::process::Signal::KILL);
+                rustix::process::set_parent_process_death_signal(kill).map_err(Into::into)
+            };
+            // SAFETY: the closure makes one system call and allocates nothing.
+            unsafe { command.pre_exec(die) };
         }
         command.args(&self.args).current_dir(&self.cwd).kill_on_drop(true).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
