@@ -20,8 +20,9 @@ pub enum Request {
     /// Remove a tree whose owners this user may not act for otherwise. Descriptor: the answer's
     /// socket.
     Remove(PathBuf),
-    /// Say what the zygote can do here. Descriptor: the answer's socket.
-    Probe,
+    /// Say what the zygote can do here, and with layers on the file system of this directory.
+    /// Descriptor: the answer's socket.
+    Probe(PathBuf),
 }
 
 /// How a sandbox is to be made. Paths of the host are absolute.

@@ -91,7 +91,11 @@ impl NativeBackend {
     pub async fn new(zygote: Zygote, config: NativeConfig) -> Result<Self, SandboxError> {
         let state_dir = config.state_dir;
         std::fs::create_dir_all(&state_dir).map_err(creating("make the state directory"))?;
-        let Answer::Abilities(abilities) = ask(&zygote, &Request::Probe).await? else {
+        // The zygote works from the root: it needs the whole path.
+        let state_dir =
+            std::fs::canonicalize(state_dir).map_err(creating("find the state directory"))?;
+        let Answer::Abilities(abilities) = ask(&zygote, &Request::Probe(state_dir.clone())).await?
+        else {
             return Err(SandboxError::Gone("the zygote gave an answer out of place".into()));
         };
         let slots = if abilities.root && abilities.idmap {

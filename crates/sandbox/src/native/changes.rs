@@ -141,14 +141,7 @@ fn measure_but(upper: &OwnedFd, name: &str) -> io::Result<UpperUse> {
 /// Whether two changes of a file may bear one time although it was looked at between them; since
 /// Linux 6.13 they do not.
 fn coarse_times() -> bool {
-    let release = rustix::system::uname();
-    let mut numbers = release
-        .release()
-        .to_str()
-        .unwrap_or_default()
-        .split(['.', '-'])
-        .map(|part| part.parse::<u32>().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < (6, 13)
+    !crate::sys::kernel_is_at_least(6, 13)
 }
 
 /// Bytes and entries of a whole upper.

@@ -3,11 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::process::{Command, Stdio};
-
-use rustix::fs::CWD;
 
 use super::idmap::{IdMaps, RANGE, Shift};
 use super::spawn::FIRST_ID;
@@ -26,7 +22,6 @@ pub fn settle() -> Abilities {
             abilities.userns_error = error.raw_os_error();
             return abilities;
         }
-        abilities.idmap = maps.get(shift).is_ok_and(can_idmap);
     } else {
         match enter_user_namespace() {
             Ok((ids, range_error)) => {
@@ -51,9 +46,9 @@ fn follow_host_mounts() -> io::Result<()> {
     )?)
 }
 
-/// Whether a directory of the disk can be shown id-mapped.
-fn can_idmap(map: &OwnedFd) -> bool {
-    sys::detached(CWD, Path::new("/usr"), false, sys::ATTR_RDONLY, Some(map)).is_ok()
+/// Whether this kernel takes id-mapped layers: since Linux 5.19.
+pub fn overlays_take_idmapped_layers() -> bool {
+    sys::kernel_is_at_least(5, 19)
 }
 
 /// Takes a user namespace with a range of sub-ids where there is one, else with the one id.

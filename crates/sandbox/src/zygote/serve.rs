@@ -76,7 +76,7 @@ fn handle_request(
         },
         Ok(Request::Stem { range }) => nursery.stem(answer_to, groups, range),
         Ok(Request::Remove(path)) => remove::in_child(&path, answer_to),
-        Ok(Request::Probe) => Some(Answer::Abilities(nursery.abilities())),
+        Ok(Request::Probe(place)) => Some(Answer::Abilities(nursery.probe(&place))),
         Err(error) => {
             Some(Answer::Failed { step: format!("read the request: {error}"), errno: libc::EINVAL })
         }

@@ -76,8 +76,15 @@ impl Nursery {
         })
     }
 
-    /// What the zygote can do here.
-    pub fn abilities(&self) -> Abilities {
+    /// What the zygote can do here, with layers on the file system of `place`.
+    pub fn probe(&mut self, place: &Path) -> Abilities {
+        let shift = Shift { from: 0, to: FIRST_ID };
+        self.abilities.idmap = self.abilities.root
+            && own::overlays_take_idmapped_layers()
+            && self
+                .maps
+                .get(shift)
+                .is_ok_and(|map| sys::detached(CWD, place, false, ATTR_RDONLY, Some(map)).is_ok());
         self.abilities.clone()
     }
 
