@@ -14,7 +14,7 @@ use quire_domain::secret::Secret;
 use quire_domain::time::{Clock, Timestamp};
 use quire_engine::{Chunks, FolderBlobs, LocalBus, LocalLog};
 use quire_evidence::keys::InstallationKey;
-use quire_git::{Git, GitConfig, PersonSettings};
+use quire_git::{Checkout, Git, GitConfig, GitError, PersonSettings};
 use quire_models::{Catalogue, Client};
 use quire_orchestrator::recorder::Record;
 use quire_orchestrator::worker::{Models, Place, Worker};
@@ -38,6 +38,8 @@ pub struct Installation {
     pub models: Arc<CatalogueModels>,
     /// What a sandbox may use on this host.
     pub limits: Limits,
+    /// The checkout that a command works on, if it said so when it opened all this.
+    pub inspected: Option<Result<Checkout, GitError>>,
 }
 
 /// The wall clock.
@@ -55,6 +57,15 @@ impl Installation {
     /// Opens everything. `repository` is the top level of the checkout a command works on, whose
     /// own settings then count.
     pub async fn open(context: Context, repository: Option<&Path>) -> anyhow::Result<Self> {
+        Self::open_and_inspect(context, repository, None).await
+    }
+
+    /// As [`Installation::open`], and looks at the checkout that `path` lies in meanwhile.
+    pub async fn open_and_inspect(
+        context: Context,
+        repository: Option<&Path>,
+        path: Option<&Path>,
+    ) -> anyhow::Result<Self> {
         let Context { surroundings, zygote, data_dir } = context;
         let mut settings = Settings::read(&surroundings, repository)?;
         if data_dir.is_some() {
@@ -70,7 +81,15 @@ impl Installation {
         let native = NativeConfig { state_dir: data_dir.join("sandboxes") };
         let store_path = data_dir.join("quire.db");
         let events_path = data_dir.join("events.db");
-        let (sandboxes, store, log) = tokio::join!(
+        let git = Git::new(git_config(&surroundings, &data_dir))?;
+        let inspect = async {
+            match path {
+                Some(path) => Some(git.inspect(path).await),
+                None => None,
+            }
+        };
+        let (inspected, sandboxes, store, log) = tokio::join!(
+            inspect,
             NativeBackend::new(zygote, native),
             Store::open(&store_path),
             LocalLog::open(&events_path),
@@ -94,7 +113,7 @@ impl Installation {
         let worker = Worker {
             store,
             record,
-            git: Git::new(git_config(&surroundings, &data_dir))?,
+            git,
             sandboxes: Arc::new(sandboxes),
             models: Arc::clone(&models) as Arc<dyn Models>,
             purses: quire_orchestrator::purse::Purses::default(),
@@ -109,7 +128,7 @@ impl Installation {
                 data_dir,
             },
         };
-        Ok(Self { worker, settings, surroundings, models, limits })
+        Ok(Self { worker, settings, surroundings, models, limits, inspected })
     }
 }
 

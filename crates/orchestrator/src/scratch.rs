@@ -43,10 +43,10 @@ pub async fn scratch(
     let environment = default_environment(bare, limits);
     let found = match checkout {
         None => None,
-        Some(checkout) => match look_at_checkout(worker, checkout, None, bare).await {
-            Ok(found) => Some(found),
-            Err(SubmitError::Git(GitError::NotARepository { .. })) => None,
-            Err(error) => return Err(error),
+        Some(path) => match worker.git.inspect(path).await {
+            Ok(checkout) => Some(look_at_checkout(worker, checkout, path, None, bare).await?),
+            Err(GitError::NotARepository { .. }) => None,
+            Err(error) => return Err(error.into()),
         },
     };
     let (Some(checkout), Some(found)) = (checkout, found) else {

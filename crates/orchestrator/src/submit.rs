@@ -67,6 +67,8 @@ pub struct NewRun {
     pub source: Source,
     /// The branch, tag or commit to start from, instead of what is checked out.
     pub from: Option<String>,
+    /// The checkout, where it was looked at already.
+    pub inspected: Option<Checkout>,
     /// Whether nothing of the person's machine is shown.
     pub bare: bool,
     /// What a sandbox may use where no recipe says otherwise.
@@ -114,7 +116,11 @@ pub async fn submit(
 ) -> Result<(Submission, Option<Arc<Seen>>), SubmitError> {
     let Found { repository, origin, start, recipe, seen } = match &run.source {
         Source::Checkout(path) => {
-            look_at_checkout(worker, path, run.from.as_ref(), run.bare).await?
+            let checkout = match run.inspected.take() {
+                Some(checkout) => checkout,
+                None => worker.git.inspect(path).await?,
+            };
+            look_at_checkout(worker, checkout, path, run.from.as_ref(), run.bare).await?
         }
         Source::Url(url) => from_url(worker, url, &run).await?,
     };
@@ -172,11 +178,11 @@ pub(crate) struct Found {
 /// Looks at a person's checkout and fixes where a task in it starts.
 pub(crate) async fn look_at_checkout(
     worker: &Worker,
+    checkout: Checkout,
     path: &Path,
     from: Option<&String>,
     bare: bool,
 ) -> Result<Found, SubmitError> {
-    let checkout = worker.git.inspect(path).await?;
     let mirror = worker.git.mirror_checkout(&checkout).await?;
     let captured = worker.git.capture(&checkout, &mirror).await?;
     let start = match from {

@@ -78,7 +78,13 @@ pub async fn go(common: Common, asked: Asked, context: Context) -> anyhow::Resul
     };
     let budget_flag =
         common.budget.as_deref().map(|text| parse_budget(text, "--budget")).transpose()?;
-    let installation = Installation::open(context, root).await?;
+    let path = match &source {
+        Source::Checkout(path) => Some(path.as_path()),
+        Source::Url(_) => None,
+    };
+    let mut installation = Installation::open_and_inspect(context, root, path).await?;
+    let inspected = installation.inspected.take().transpose();
+    let inspected = inspected.map_err(|error| refused(error.into()))?;
     let resolved = installation.models.resolve(common.model.as_deref()).await?;
     let budget = budget_of(budget_flag, &installation)?;
     let request = Request {
@@ -98,6 +104,7 @@ pub async fn go(common: Common, asked: Asked, context: Context) -> anyhow::Resul
     let run = NewRun {
         source,
         from: common.from,
+        inspected,
         bare: common.bare,
         limits: installation.limits,
         request,
