@@ -375,7 +375,13 @@ const FILES: &[Probe] = &[
     ("pid1_mem", || unreadable("/proc/1/mem")),
     ("pid1_environ", || unreadable("/proc/1/environ")),
     ("pid1_maps", || unreadable("/proc/1/maps")),
-    ("pid1_fd", || when(fs::read_dir("/proc/1/fd").is_err(), || "it lists".to_owned())),
+    ("pid1_fd", || {
+        // Where an outer user namespace made the zygote its numbers may list; what they stand
+        // for may not.
+        let entries = fs::read_dir("/proc/1/fd").into_iter().flatten().filter_map(Result::ok);
+        let seen = entries.map(|entry| entry.path()).find(|path| fs::read_link(path).is_ok());
+        when(seen.is_none(), || format!("{seen:?} reads"))
+    }),
     ("pid1_root", || when(fs::read_dir("/proc/1/root/").is_err(), || "it lists".to_owned())),
     ("pid1_exe_write", || unwritable("/proc/1/exe")),
     ("proc_core_pattern", || unwritable("/proc/sys/kernel/core_pattern")),
