@@ -53,3 +53,14 @@ fn the_host_of_an_ordinary_user_holds_against_what_runs_in_its_sandboxes() {
     let name = "the_host_of_an_ordinary_user_holds_against_what_runs_in_its_sandboxes";
     again::run(name, Who::Ordinary, host::try_all);
 }
+
+#[test]
+fn every_row_is_in_the_list_that_people_read() {
+    let list = include_str!("../../../../docs/design/sandbox-vectors.md");
+    let missing: Vec<_> = rows::all()
+        .iter()
+        .flat_map(|row| row.name.split(", "))
+        .filter(|name| !list.contains(&format!("`{name}`")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

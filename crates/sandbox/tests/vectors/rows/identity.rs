@@ -13,12 +13,14 @@ pub fn rows() -> Vec<Row> {
             "grep ^Cap /proc/self/status | cut -f2 | sort -u",
             Expected::Prints("0000000000000000"),
         )
+        .bare(Bare::AsRoot)
         .in_setup(Expected::Prints("0000000000000000\n00000000800404fb")),
         script(
             "no_new_privs, seccomp_filter",
             "grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status | tr -d '\\t'",
             Expected::Prints("NoNewPrivs:1\nSeccomp:2"),
-        ),
+        )
+        .bare(Bare::Harmless),
         script(
             "groups_dropped",
             "grep ^Groups: /proc/self/status",
@@ -50,7 +52,8 @@ pub fn rows() -> Vec<Row> {
             "suid_inert",
             "awk '$6 !~ /nosuid/ {print $5}' /proc/self/mountinfo",
             Expected::Prints(""),
-        ),
+        )
+        .bare(Bare::Harmless),
         script(
             "suid_copy",
             "cp /bin/bash b && chmod 4755 b && ./b -p -c 'id -u'; rm -f b",

@@ -25,7 +25,7 @@ pub fn rows() -> Vec<Row> {
         closed("sys_uevent_helper", "open_write /sys/kernel/uevent_helper"),
         closed("sys_power_state", "open_write /sys/power/state"),
         closed("sys_debugfs", "open_read /sys/kernel/debug/sched/features /sys/kernel/vmcoreinfo"),
-        nothing("sys_absent", "ls -A /sys 2>/dev/null"),
+        nothing("sys_absent", "ls -A /sys 2>/dev/null").bare(Bare::Harmless),
         nothing("cgroup_write", "mkdir /sys/fs/cgroup/trial 2>/dev/null && echo made"),
         closed("cgroup_release_agent", "open_write /sys/fs/cgroup/release_agent"),
         script(
@@ -40,14 +40,14 @@ pub fn rows() -> Vec<Row> {
             Expected::Prints(
                 "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero",
             ),
-        ),
+        ).bare(Bare::Harmless),
         closed("dev_kvm", "open_read /dev/kvm /dev/vhost-net /dev/vhost-vsock /dev/vsock"),
         closed("dev_fuse", "open_write /dev/fuse /dev/cuse"),
         closed("dev_tun", "open_write /dev/net/tun"),
         closed("dev_mem", "open_read /dev/mem /dev/port /dev/nvram"),
         closed("dev_control", "open_write /dev/loop-control /dev/mapper/control /dev/uinput"),
         nothing("dev_write", "(: > /dev/trial) 2>/dev/null && echo made"),
-        closed("shadow", "open_read /etc/shadow /etc/gshadow /etc/shadow- /etc/sudoers"),
+        closed("shadow", "open_read /etc/shadow /etc/gshadow /etc/shadow- /etc/sudoers").bare(Bare::AsRoot),
         nothing("etc_private_keys", "grep -rlsE 'BEGIN [A-Z ]*PRIVATE KEY' /etc"),
         nothing(
             "home_credentials",
@@ -61,26 +61,26 @@ pub fn rows() -> Vec<Row> {
             "host_directories",
             "ls -A / | grep -vxE 'bin|sbin|lib.*|usr|etc|opt|srv|proc|dev|tmp|var|run|home|\
              workspace|trial'",
-        ),
+        ).bare(Bare::Harmless),
         script(
             "env_secrets",
             "env | cut -d= -f1 | grep -vxE 'HOME|PATH|PWD|OLDPWD|SHLVL|_'",
             Expected::Prints(""),
-        ),
+        ).bare(Bare::Harmless),
         script(
             "proc_environ_secrets",
             "cat /proc/[0-9]*/environ 2>/dev/null | grep -c -a {canary}",
             Expected::Prints("0"),
-        ),
+        ).bare(Bare::Harmless),
         nothing(
             "no_host_mounts",
             "awk '$5 ~ /^\\/(sys|run|boot|mnt|media|root)(\\/|$)/ {print $5}' /proc/self/mountinfo; \
              grep -F {place} /proc/self/mounts",
-        ),
+        ).bare(Bare::Harmless),
         nothing(
             "mounts_nodev",
             "awk '$6 !~ /nodev/ && $5 !~ /^\\/(dev|proc)\\// {print $5}' /proc/self/mountinfo",
-        ),
+        ).bare(Bare::Harmless),
         script(
             "dotdot_escape",
             "cd / && cd ../../.. && [ $(stat -c %d:%i .) = $(stat -c %d:%i /) ] && echo same",
