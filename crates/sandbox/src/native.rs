@@ -7,6 +7,7 @@ mod etc;
 mod files;
 mod groups;
 mod guest;
+mod owner;
 mod planning;
 mod report;
 mod sandbox;

@@ -23,7 +23,7 @@ use super::sandbox::NativeSandbox;
 use super::slots::{Slot, Slots};
 use super::stems::{self, Stems};
 use super::watch::{Watched, watch};
-use super::{etc, report, sweep, upper};
+use super::{etc, owner, report, sweep, upper};
 use crate::plan::{Abilities, Answer, MountPlan, Request};
 use crate::zygote::FIRST_ID;
 use crate::{Zygote, wire};
@@ -179,6 +179,15 @@ impl Maker {
         if let Upper::Disk(path) = &spec.upper {
             // What is written is stored in the first range, whichever range wrote it.
             upper::prepare(path, self.abilities.root.then_some(FIRST_ID))?;
+        }
+        if self.abilities.root && !self.abilities.idmap {
+            for layer in owner::own_layers(spec) {
+                tokio::task::spawn_blocking(move || owner::give(&layer, FIRST_ID))
+                    .await
+                    .map_err(io::Error::other)
+                    .and_then(|given| given)
+                    .map_err(creating("give a layer to the sandboxes' range"))?;
+            }
         }
         let mut plan = planning::plan(spec, Ids { range, idmapped: slot.is_some() }, etc)?;
         plan.unfolding = life == Life::Unfolded;
