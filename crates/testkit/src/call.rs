@@ -33,6 +33,8 @@ pub enum KillAt<'a> {
     Line(usize),
     /// When an event of this kind was printed, with `--json`.
     Event(&'a str),
+    /// When so many events of this kind were printed, with `--json`.
+    Nth(&'a str, usize),
     /// So long after its start.
     After(Duration),
 }
@@ -189,10 +191,8 @@ impl KillAt<'_> {
     fn is_now(self, stdout: &Text, took: Duration) -> bool {
         match self {
             Self::Line(count) => stdout.lines.len() >= count,
-            Self::Event(kind) => {
-                let mark = format!("\"kind\":\"{kind}\"");
-                stdout.lines.iter().any(|line| String::from_utf8_lossy(line).contains(&mark))
-            }
+            Self::Event(kind) => stdout.events(kind) >= 1,
+            Self::Nth(kind, count) => stdout.events(kind) >= count,
             Self::After(time) => took >= time,
         }
     }
@@ -205,6 +205,13 @@ struct Text {
 }
 
 impl Text {
+    /// How many events of this kind came so far.
+    fn events(&self, kind: &str) -> usize {
+        let mark = format!("\"kind\":\"{kind}\"");
+        let of_kind = |line: &&Vec<u8>| String::from_utf8_lossy(line).contains(&mark);
+        self.lines.iter().filter(of_kind).count()
+    }
+
     /// Takes what there is, after waiting at most `wait` for the first of it.
     fn take(&mut self, from: &Receiver<Vec<u8>>, wait: Duration) {
         match from.recv_timeout(wait) {
