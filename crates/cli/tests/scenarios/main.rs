@@ -8,8 +8,15 @@
     reason = "what is not there, or not as it should be, is a failed test"
 )]
 
+mod attempts;
+mod bad_input;
+mod bad_replies;
+mod cancel;
+mod death;
 mod ends;
+mod evidence;
 mod follow_up;
+mod isolation;
 mod lies;
 mod questions;
 mod run;

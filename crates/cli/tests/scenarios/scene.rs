@@ -13,9 +13,11 @@ pub struct Scene {
     pub repository: Repository,
 }
 
-/// A stage of this crate's own binary.
+/// A stage of this crate's own binary, or of the one that `QUIRE_BINARY` names: for long runs that
+/// a build must not disturb.
 pub fn stage() -> Stage {
-    Stage::new(env!("CARGO_BIN_EXE_quire"))
+    let named = std::env::var_os("QUIRE_BINARY");
+    Stage::new(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_quire").into()))
 }
 
 impl Scene {

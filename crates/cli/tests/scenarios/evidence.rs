@@ -1,0 +1,118 @@
+//! `quire verify`: what a task left can be checked elsewhere, and a changed byte is noticed.
+
+use quire_testkit::Turn;
+use serde_json::Value;
+
+use crate::scene::{Scene, stage};
+
+fn report(printed: &str) -> Value {
+    serde_json::from_str(printed).unwrap()
+}
+
+#[test]
+fn a_bundle_is_verified_offline_by_an_installation_that_knows_only_the_key() {
+    let scene = Scene::of("python-slugs");
+    scene.run(&[]).expect_code(0);
+    let bundle = scene.stage.path().join("bundle.json");
+    let path = bundle.to_str().unwrap();
+    scene.quire(["verify", "1", "--export", path]).expect_code(0);
+    let key = scene.stage.data().join("keys/installation.pub");
+
+    let elsewhere = stage();
+    let known =
+        elsewhere.quire(["verify", path, "--key", key.to_str().unwrap()]).run().expect_code(0);
+    assert!(known.stdout.contains("signed by a trusted key"), "{}", known.stdout);
+    let unknown = elsewhere.quire(["verify", path]).run().expect_code(7);
+    assert!(unknown.stdout.contains("signed by an unknown key"), "{}", unknown.stdout);
+    assert!(!unknown.stdout.contains("broken"), "{}", unknown.stdout);
+    assert!(!elsewhere.data().exists(), "a check of a file leaves nothing behind");
+
+    let told = elsewhere.quire(["verify", path, "--json"]).run().expect_code(7);
+    let told = report(&told.stdout);
+    assert_eq!((&told["intact"], &told["trusted"]), (&true.into(), &false.into()));
+}
+
+#[test]
+fn a_changed_byte_of_a_bundle_is_noticed_wherever_it_is() {
+    let scene = Scene::of("python-slugs");
+    scene.run(&["--check", "true"]).expect_code(0);
+    let path = scene.stage.path().join("bundle.json");
+    scene.quire(["verify", "1", "--export", path.to_str().unwrap()]).expect_code(0);
+    let bundle = std::fs::read(&path).unwrap();
+    let key = scene.stage.data().join("keys/installation.pub");
+    let changed = scene.stage.path().join("changed.json");
+    let verify =
+        || scene.quire(["verify", changed.to_str().unwrap(), "--key", key.to_str().unwrap()]);
+    std::fs::write(&changed, &bundle).unwrap();
+    verify().expect_code(0);
+
+    let places = 24;
+    for place in 0..places {
+        let mut bytes = bundle.clone();
+        let at = bytes.len() * place / places + 7;
+        let at = (at..bytes.len()).find(|at| bytes[*at].is_ascii_alphanumeric()).unwrap();
+        bytes[at] = if bytes[at] == b'a' { b'b' } else { b'a' };
+        std::fs::write(&changed, &bytes).unwrap();
+        let ended = verify();
+        let around =
+            String::from_utf8_lossy(&bytes[at.saturating_sub(40)..(at + 40).min(bytes.len())])
+                .into_owned();
+        assert!(
+            matches!(ended.code(), Some(2 | 7)),
+            "not noticed at {at}: {around}\n{}",
+            ended.stdout
+        );
+    }
+}
+
+#[test]
+fn commands_that_are_repeated_are_reproduced_differ_or_are_not_repeatable() {
+    let scene = Scene::where_model_says([
+        Turn::shell("cat README.md"),
+        Turn::shell("echo '- More.' >> README.md && git commit -qam 'Say more'"),
+        Turn::shell("wc -l < README.md"),
+        Turn::shell("date +%s%N"),
+        Turn::shell("cat /tmp/left-by-nobody || echo gone"),
+        Turn::say(
+            "It has lines 【{{chunk 3}}†L1】 at a time 【{{chunk 4}}†L1】, before 【{{chunk 1}}†L1】; no tests were run.",
+        ),
+        Turn::say(
+            "It has lines 【{{chunk 3}}†L1】 at a time 【{{chunk 4}}†L1】, before 【{{chunk 1}}†L1】; no tests were run.",
+        ),
+        Turn::say(
+            "It has lines 【{{chunk 3}}†L1】 at a time 【{{chunk 4}}†L1】, before 【{{chunk 1}}†L1】; no tests were run.",
+        ),
+        Turn::say(
+            "It has lines 【{{chunk 3}}†L1】 at a time 【{{chunk 4}}†L1】, before 【{{chunk 1}}†L1】; no tests were run.",
+        ),
+    ]);
+    scene.run(&[]).expect_code(0);
+    let again = scene.quire(["verify", "1", "--rerun"]);
+    let lines: Vec<&str> = again.stdout.lines().filter(|line| line.starts_with('【')).collect();
+    assert_eq!(lines.len(), 3, "{}", again.stdout);
+    for (line, word) in lines.iter().zip(["reproduced", "not repeatable", "earlier"]) {
+        assert!(line.contains(word), "{word} is missing: {line}");
+    }
+}
+
+#[test]
+fn a_rerun_of_a_sound_answer_holds() {
+    let scene = Scene::of("python-slugs");
+    scene.run(&[]).expect_code(0);
+    let again = scene.quire(["verify", "1", "--rerun"]);
+    let repeated: Vec<&str> = again.stdout.lines().filter(|line| line.starts_with('【')).collect();
+    assert_eq!(repeated.len(), 2, "{}", again.stdout);
+    assert!(repeated.iter().any(|line| line.contains("reproduced")), "{}", again.stdout);
+}
+
+#[test]
+fn what_is_no_bundle_and_no_task_says_so() {
+    let scene = Scene::where_model_says([Turn::say("Nothing.")]);
+    scene.repository.write("bundle.json", "{\"no\": \"bundle\"}");
+    for what in ["bundle.json", "absent.json", "9"] {
+        let ended = scene.quire(["verify", what]).expect_code(2);
+        assert_eq!(ended.stderr.lines().filter(|line| line.starts_with("error:")).count(), 1);
+    }
+    let key = scene.quire(["verify", "bundle.json", "--key", "bundle.json"]).expect_code(2);
+    assert!(key.stderr.contains("bundle.json"), "{}", key.stderr);
+}
