@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use quire_domain::ids::CommitId;
+use quire_domain::ids::{CommitId, Sha256 as DomainSha256};
+use sha2::{Digest, Sha256};
 
 use crate::config::{Git, blocking};
 use crate::decide::{Decision, Side, decide};
@@ -113,7 +114,7 @@ impl Git {
         on_conflict: OnConflict,
     ) -> Result<ApplyReport, GitError> {
         let place = apply_dir(checkout);
-        let lock = checkout.git_dir.join("quire-apply.lock");
+        let lock = self.apply_lock(checkout);
         let _lock = Lock::wait("apply the change", lock, Duration::from_mins(1)).await?;
         self.undo_left_over(checkout).await?;
         let (changes, _) = self.changes(store.repository(), base, head, CHANGED_LIMIT).await?;
@@ -148,7 +149,7 @@ impl Git {
         if !apply_dir(checkout).exists() {
             return Ok(());
         }
-        let lock = checkout.git_dir.join("quire-apply.lock");
+        let lock = self.apply_lock(checkout);
         let _lock = Lock::wait("undo the change", lock, Duration::from_mins(1)).await?;
         self.undo_left_over(checkout).await
     }
@@ -372,6 +373,16 @@ impl Work {
             moves.push(Move { path: path.clone(), before: before(path), writes: true });
         }
         moves
+    }
+}
+
+impl Git {
+    /// In the data directory: nobody else can put anything in its place.
+    fn apply_lock(&self, checkout: &Checkout) -> PathBuf {
+        use std::os::unix::ffi::OsStrExt;
+        let digest = Sha256::digest(checkout.git_dir.as_os_str().as_bytes());
+        let name = DomainSha256::from_bytes(&digest.into());
+        self.mirrors_dir().join(format!("apply-{name}.lock"))
     }
 }
 

@@ -68,8 +68,7 @@ impl Git {
         let (found, private_index, foreign) = blocking("look at the checkout", move || {
             let found = discover(&path)?;
             let private_index = copy_index(&found.git_dir, &quarantine)?;
-            let owner = std::fs::metadata(&found.git_dir).map(|m| m.uid()).ok();
-            let foreign = owner != Some(rustix::process::geteuid().as_raw());
+            let foreign = is_foreign(&found);
             Ok((found, private_index, foreign))
         })
         .await?;
@@ -172,6 +171,16 @@ fn disarm(settings: &BTreeMap<String, String>) -> Vec<(String, String)> {
     disarmed
 }
 
+/// Whether any part of a checkout belongs to somebody else: what `.git` names may be one's own
+/// while the file that names it is not.
+fn is_foreign(found: &Found) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    let dot_git = found.top_level.join(".git");
+    [&found.top_level, &dot_git, &found.git_dir, &found.common_dir]
+        .iter()
+        .any(|path| std::fs::symlink_metadata(path).map_or(true, |meta| meta.uid() != own))
+}
+
 /// Copies the index with its time: by it git knows which files may have changed unseen.
 fn copy_index(git_dir: &Path, into: &Path) -> Result<tempfile::TempPath, GitError> {
     copy_index_file(&git_dir.join("index"), into)
@@ -185,6 +194,10 @@ pub(crate) fn copy_index_file(source: &Path, into: &Path) -> Result<tempfile::Te
         .map_err(GitError::io("make a file in", into))?
         .into_temp_path();
     let meta = match std::fs::metadata(source) {
+        // A pipe would block, and a device has no end.
+        Ok(meta) if !meta.is_file() => {
+            return Err(GitError::malformed("the index", "it is no file"));
+        }
         Ok(meta) => meta,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             // As after `git init`, or `rm .git/index`: an absent file is an empty index.

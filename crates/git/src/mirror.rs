@@ -226,7 +226,11 @@ pub(crate) fn prepare_bare(dir: &Path, format: ObjectFormat) -> Result<(), GitEr
 /// Where the history of a shallow clone ends: added to what the mirror has, never taken away, as
 /// it has no more than was copied.
 pub(crate) fn copy_shallow(source: &Path, mirror: &Path) -> Result<(), GitError> {
-    let Ok(text) = std::fs::read_to_string(source.join("shallow")) else { return Ok(()) };
+    let shallow = source.join("shallow");
+    if !std::fs::symlink_metadata(&shallow).is_ok_and(|meta| meta.is_file()) {
+        return Ok(());
+    }
+    let Ok(text) = std::fs::read_to_string(&shallow) else { return Ok(()) };
     let target = mirror.join("shallow");
     let old = std::fs::read_to_string(&target).unwrap_or_default();
     let all: BTreeSet<&str> = text.lines().chain(old.lines()).collect();

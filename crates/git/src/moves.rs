@@ -2,6 +2,7 @@
 //! which files lie where says how far it came.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -109,8 +110,21 @@ impl Moves {
 
 /// Undoes what a journal in `place` says was begun. Files that others wrote since are kept: the
 /// whole of `place` then stays under another name.
+///
+/// # Errors
+///
+/// [`GitError::Failed`] if `place` was not made by this user, or names files outside of `top`:
+/// whoever else may write in a checkout must not say what this process moves.
 pub(crate) fn recover(top: &Path, place: &Path) -> Result<(), GitError> {
     let file = place.join("journal.json");
+    for path in [place, &file] {
+        if !is_ours(path) {
+            return Err(GitError::malformed(
+                "what an apply left",
+                format!("`{}` belongs to somebody else; remove it", path.display()),
+            ));
+        }
+    }
     let bytes = match std::fs::read(&file) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -124,6 +138,13 @@ pub(crate) fn recover(top: &Path, place: &Path) -> Result<(), GitError> {
     };
     let journal: Journal = serde_json::from_slice(&bytes)
         .map_err(|e| GitError::malformed("the journal of an apply", e.to_string()))?;
+    for one in &journal.moves {
+        let path = RepoPath::new(one.path.clone());
+        if !path.is_safe() {
+            let why = format!("it names `{path}`, which is not in the checkout");
+            return Err(GitError::malformed("the journal of an apply", why));
+        }
+    }
     let mut others = false;
     for (number, one) in journal.moves.iter().enumerate().rev() {
         let path = RepoPath::new(one.path.clone());
@@ -132,6 +153,13 @@ pub(crate) fn recover(top: &Path, place: &Path) -> Result<(), GitError> {
         let before = place.join("before").join(number.to_string());
         let came = one.new.is_some() && std::fs::symlink_metadata(&staged).is_err();
         let went = std::fs::symlink_metadata(&before).is_ok();
+        // Undone from the last on, so that what stands in its way by now is a stranger's.
+        if (came || went)
+            && let Some(parent) = blocking_parent(top, &path)
+        {
+            let why = format!("`{parent}` is no directory any more");
+            return Err(GitError::malformed("the checkout", why));
+        }
         if came && std::fs::symlink_metadata(&target).is_ok() {
             others |= FileSeen::of(&target) != one.new;
             if let Some(parent) = staged.parent() {
@@ -160,6 +188,18 @@ pub(crate) fn recover(top: &Path, place: &Path) -> Result<(), GitError> {
     }
     std::fs::remove_file(&file).map_err(GitError::io("remove", &file))?;
     put_away(place)
+}
+
+/// Whether a path is absent, or a plain directory or file of this user's that no other may write.
+fn is_ours(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).map_or_else(
+        |error| error.kind() == ErrorKind::NotFound,
+        |meta| {
+            (meta.is_dir() || meta.is_file())
+                && meta.uid() == rustix::process::geteuid().as_raw()
+                && meta.mode() & 0o022 == 0
+        },
+    )
 }
 
 /// Frees the name of a place at once; what is in it are copies, which may take a while to go.
