@@ -16,6 +16,8 @@ pub enum Request {
         /// First id of the range that its sandbox will have, so that the tables for id-mapped
         /// mounts are made ahead of time, too.
         range: Option<u32>,
+        /// Its control groups, which the zygote removes should the host die.
+        groups: Vec<PathBuf>,
     },
     /// Remove a tree whose owners this user may not act for otherwise. Descriptor: the answer's
     /// socket.
@@ -54,6 +56,8 @@ pub struct Plan {
     pub rlimits: Vec<(u32, u64)>,
     /// CPUs that its processes may run on; empty for all.
     pub cpus: Vec<usize>,
+    /// Control groups made for it alone, which the zygote removes should the host die.
+    pub groups: Vec<PathBuf>,
 }
 
 /// What lies beneath everything.

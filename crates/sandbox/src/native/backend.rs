@@ -24,7 +24,7 @@ use super::slots::{Slot, Slots};
 use super::stems::{self, Stems};
 use super::watch::{Watched, watch};
 use super::{etc, owner, report, sweep, upper};
-use crate::plan::{Abilities, Answer, MountPlan, Request};
+use crate::plan::{Abilities, Answer, MountPlan, Plan, Request};
 use crate::zygote::FIRST_ID;
 use crate::{Zygote, wire};
 
@@ -82,7 +82,7 @@ pub struct Made {
     /// What it writes to.
     pub upper: Arc<OwnedFd>,
     /// Its control groups, removed after it.
-    _group: Group,
+    pub group: Group,
 }
 
 impl NativeBackend {
@@ -200,16 +200,16 @@ impl Maker {
                 optional: true,
             }));
         }
-        let plan = serde_json::to_vec(&Request::Create(Box::new(plan)))
-            .map_err(|error| creating("write the plan")(error.into()))?;
+        let written = write_plan(&plan)?;
         let handed =
-            stem.and_then(|stem| stem.hand_over(&plan).ok().map(|socket| (socket, stem.group)));
+            stem.and_then(|stem| stem.hand_over(&written).ok().map(|socket| (socket, stem.group)));
         let (socket, group) = if let Some(handed) = handed {
             handed
         } else {
             let (group, files) =
                 self.groups.make(Some(&spec.name)).map_err(creating("make the control group"))?;
-            (send_request(&self.zygote, &plan, &files).await?, group)
+            plan.groups = group.paths();
+            (send_request(&self.zygote, &write_plan(&plan)?, &files).await?, group)
         };
         // Before it is ready, so before anything runs in it.
         group.limit(&spec.limits).map_err(creating("limit the control group"))?;
@@ -230,7 +230,7 @@ impl Maker {
         if watched.memory || watched.upper.is_some() {
             tokio::spawn(watch(Arc::clone(&guest), watched));
         }
-        Ok(Made { guest, _slot: slot, owner: range, degraded, upper, _group: group })
+        Ok(Made { guest, _slot: slot, owner: range, degraded, upper, group })
     }
 
     /// Takes a range of ids, where each sandbox has its own.
@@ -264,6 +264,11 @@ impl Maker {
         copies.insert(home.to_owned(), copy.clone());
         Ok(copy)
     }
+}
+
+fn write_plan(plan: &Plan) -> Result<Vec<u8>, SandboxError> {
+    serde_json::to_vec(&Request::Create(Box::new(plan.clone())))
+        .map_err(|error| creating("write the plan")(error.into()))
 }
 
 /// Opens an upper's directory, not by a link.

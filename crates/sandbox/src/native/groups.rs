@@ -245,6 +245,11 @@ impl Group {
 }
 
 impl Group {
+    /// Where they are.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.directories.iter().map(|(directory, _)| directory.clone()).collect()
+    }
+
     /// Removes them when their last process is gone; waits a tenth of a second at most.
     pub fn remove_soon(&mut self) {
         for _ in 0..100 {

@@ -74,6 +74,7 @@ pub fn plan(spec: &SandboxSpec, ids: Ids, etc: Option<PathBuf>) -> Result<Plan, 
         inodes: limits.inodes,
         rlimits: rlimits(limits, matches!(spec.upper, Upper::Disk(_))),
         cpus: cpus(limits.cpu_millis),
+        groups: Vec::new(),
     })
 }
 

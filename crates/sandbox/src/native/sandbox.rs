@@ -80,9 +80,12 @@ impl NativeSandbox {
 }
 
 /// Kills everything and waits for it; what the guest held is given back.
-async fn end_guest(made: Made, why: &str) -> Result<(), SandboxError> {
+async fn end_guest(mut made: Made, why: &str) -> Result<(), SandboxError> {
     made.guest.kill(Reason::Said(why.to_owned()));
-    made.guest.ended().await
+    made.guest.ended().await?;
+    // Its last process is buried a moment after it is known to be dead.
+    made.group.remove_soon();
+    Ok(())
 }
 
 #[async_trait]

@@ -91,7 +91,8 @@ async fn plant(maker: &Maker) -> Result<Stem, SandboxError> {
     let (group, files) = maker.groups.make(None).map_err(creating("make a control group"))?;
     let slot = maker.take_slot()?;
     let range = slot.as_ref().map(Slot::first_id);
-    let socket = request(&maker.zygote, &Request::Stem { range }, &files).await?;
+    let socket =
+        request(&maker.zygote, &Request::Stem { range, groups: group.paths() }, &files).await?;
     wire::set_nonblocking(&socket).map_err(creating("hear from a stem"))?;
     let socket = wire::watch(socket, Interest::READABLE).map_err(creating("hear from a stem"))?;
     let answer = tokio::time::timeout(PATIENCE, next_answer(&socket)).await;

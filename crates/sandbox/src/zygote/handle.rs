@@ -29,9 +29,6 @@ impl Zygote {
     pub fn spawn_program(program: &Path) -> io::Result<Self> {
         let (ours, theirs) = wire::socket_pair()?;
         let theirs_raw = theirs.as_raw_fd();
-        // The signal comes when the thread that forked ends, not the process: only the main
-        // thread may ask for it. Elsewhere the closed socket ends the zygote.
-        let dies_with_us = rustix::thread::gettid() == rustix::process::getpid();
         let mut command = Command::new(program);
         command
             .arg0("quire-zygote")
@@ -48,9 +45,6 @@ impl Zygote {
                     let fd = BorrowedFd::borrow_raw(3);
                     rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())?;
                 } else if libc::dup2(theirs_raw, 3) < 0 {
-                    return Err(io::Error::last_os_error());
-                }
-                if dies_with_us && libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) < 0 {
                     return Err(io::Error::last_os_error());
                 }
                 // A session of its own: Ctrl-C at the terminal is ours to handle, not its.
@@ -88,7 +82,16 @@ impl Zygote {
 
 impl Drop for Zygote {
     fn drop(&mut self) {
-        // Ending it ends every sandbox: each guest asked to die with its parent.
+        // The closed socket tells it to end every sandbox and to clear away. It is not signalled
+        // to die with us: killed, it could not.
+        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
+        for _ in 0..3_000 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        // Each guest asked to die with its parent.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -19,10 +19,12 @@ pub(super) fn run() -> ! {
     let socket = handle::inherited_socket();
     let _ = rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC);
     match spawn::Nursery::prepare() {
-        Ok(mut nursery) => while serve_one(&socket, &mut nursery) {},
+        Ok(mut nursery) => {
+            while serve_one(&socket, &mut nursery) {}
+            nursery.clear_away();
+        }
         Err(_) => std::process::exit(70),
     }
-    // Sandboxes die with us: each asked for it.
     std::process::exit(0)
 }
 
@@ -67,14 +69,20 @@ fn handle_request(
     let request = wire::read_memory_file(plan, PLAN_LIMIT)
         .and_then(|bytes| serde_json::from_slice::<Request>(&bytes).map_err(io::Error::other));
     match request {
-        Ok(Request::Create(plan)) => match nursery.create(*plan, answer_to, groups, Parent::Us) {
-            Ok((pid, pidfd)) => {
-                send_answer(answer_to, &Answer::Spawned { pid }, Some(&pidfd));
-                None
+        Ok(Request::Create(mut plan)) => {
+            nursery.remember(std::mem::take(&mut plan.groups));
+            match nursery.create(*plan, answer_to, groups, Parent::Us) {
+                Ok((pid, pidfd)) => {
+                    send_answer(answer_to, &Answer::Spawned { pid }, Some(&pidfd));
+                    None
+                }
+                Err(failed) => Some(failed),
             }
-            Err(failed) => Some(failed),
-        },
-        Ok(Request::Stem { range }) => nursery.stem(answer_to, groups, range),
+        }
+        Ok(Request::Stem { range, groups: paths }) => {
+            nursery.remember(paths);
+            nursery.stem(answer_to, groups, range)
+        }
         Ok(Request::Remove(path)) => remove::in_child(&path, answer_to),
         Ok(Request::Probe(place)) => Some(Answer::Abilities(nursery.probe(&place))),
         Err(error) => {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::CWD;
 use rustix::net::RecvFlags;
@@ -59,6 +59,8 @@ pub struct Nursery {
     /// Held for life: its closing tells the guests that the zygote is gone.
     life: Option<OwnedFd>,
     life_reader: OwnedFd,
+    /// Control groups of its sandboxes, for the end.
+    groups: Vec<PathBuf>,
 }
 
 impl Nursery {
@@ -73,6 +75,7 @@ impl Nursery {
             setup_filter: seccomp::filter(true),
             life: Some(life),
             life_reader,
+            groups: Vec::new(),
         })
     }
 
@@ -140,6 +143,33 @@ impl Nursery {
                 }
                 Ok((pid, pidfd))
             }
+        }
+    }
+
+    /// Keeps in mind which control groups there are.
+    pub fn remember(&mut self, groups: Vec<PathBuf>) {
+        if self.groups.len() > 1024 {
+            self.groups.retain(|group| group.exists());
+        }
+        self.groups.extend(groups);
+    }
+
+    /// When the host is gone: ends every sandbox and stem, and removes what groups are left.
+    pub fn clear_away(&mut self) {
+        for _ in 0..2_000 {
+            let own = std::process::id();
+            let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children"));
+            let children = children.unwrap_or_default();
+            for pid in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+                if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                }
+            }
+            self.groups.retain(|group| group.exists() && std::fs::remove_dir(group).is_err());
+            if children.is_empty() && self.groups.is_empty() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
     }
 

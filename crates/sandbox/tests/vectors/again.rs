@@ -37,6 +37,13 @@ pub fn place() -> PathBuf {
     PathBuf::from(std::env::var_os(PLACE).expect("this process runs a scenario"))
 }
 
+/// Whether this is root of the first user namespace, which maps every id.
+pub fn is_root() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap();
+    let whole = map.split_whitespace().eq(["0", "0", "4294967295"]);
+    rustix::process::geteuid().is_root() && whole
+}
+
 /// Says something whether or not output is captured.
 pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
@@ -48,9 +55,9 @@ pub fn run<F: Future<Output = ()>>(name: &str, who: Who, body: impl FnOnce() -> 
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         return runtime.block_on(body());
     }
-    let root = rustix::process::geteuid().is_root();
+    let root = is_root();
     if who == Who::Root && !root {
-        return say(&format!("skipped {name}: this is not root"));
+        return say(&format!("skipped {name}: this is not the host's root"));
     }
     let _turn = take_turn();
     let uid = (root && who == Who::Ordinary).then_some(SCRATCH_UID);
@@ -69,6 +76,7 @@ pub fn run<F: Future<Output = ()>>(name: &str, who: Who, body: impl FnOnce() -> 
         }
         std::thread::sleep(Duration::from_millis(10));
     };
+    make_removable(place.path());
     say(&format!("{name}: {:.1} s", begun.elapsed().as_secs_f32()));
     assert!(status.success(), "{name}: see what its process printed above");
 }
@@ -107,6 +115,16 @@ fn lay_out(place: &Path, uid: Option<u32>) {
     }
     fs::write(place.join("canary"), CANARY).unwrap();
     std::os::unix::fs::chown(place, uid, uid).unwrap();
+}
+
+/// Opens the work directories of overlays, which have no mode bits, so that all can be removed.
+fn make_removable(directory: &Path) {
+    let _ = fs::set_permissions(directory, fs::Permissions::from_mode(0o700));
+    for entry in fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok) {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            make_removable(&entry.path());
+        }
+    }
 }
 
 /// Waits for its turn; the file is unlocked when it is closed.

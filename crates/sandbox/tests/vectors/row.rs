@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quire_domain::sandbox::SandboxUser;
 
-use crate::again::say;
+use crate::again::{self, say};
 use crate::stand::{self, Ran, Stand};
 
 /// One row.
@@ -165,7 +165,7 @@ pub fn judge(expected: &Expected, ran: &Ran) -> Option<String> {
 
 /// Tries all rows in sandboxes for `user`; one line for each that is not as expected.
 pub async fn try_all(stand: &Stand, kind: &str, user: SandboxUser, rows: &[Row]) -> Vec<String> {
-    let who = if rustix::process::geteuid().is_root() { "root" } else { "user" };
+    let who = if again::is_root() { "root" } else { "user" };
     let mut failed = Vec::new();
     let mut skipped: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut shared = stand.create(stand.spec(kind, user)).await;

@@ -1,7 +1,7 @@
 //! Files that speak of the host, or that would change it.
 
 use std::fs::{File, OpenOptions};
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 
 use crate::{Answer, Trial, call, number, numeric};
@@ -20,11 +20,12 @@ pub const TRIALS: &[Trial] = &[
         unsafe { libc::unlink(path) };
         made
     }),
-    ("write_other_map", |_| {
-        use std::io::Write as _;
-        let file = OpenOptions::new().write(true).open("/proc/self/uid_map");
-        let written = file.and_then(|mut file| file.write_all(b"0 0 4294967295"));
-        written.map(|()| "the map was written".to_owned()).map_err(|error| number(&error))
+    // Writes the first argument, with spaces for underscores, to the file that the second names, at once and whole.
+    ("write", |arguments| {
+        let [text, path] = [0, 1].map(|index| arguments.get(index).map_or("", String::as_str));
+        let file = OpenOptions::new().write(true).open(path);
+        let written = file.and_then(|mut file| file.write_all(text.replace('_', " ").as_bytes()));
+        written.map(|()| path.to_owned()).map_err(|error| number(&error))
     }),
 ];
 
