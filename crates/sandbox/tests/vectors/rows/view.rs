@@ -20,7 +20,7 @@ pub fn rows() -> Vec<Row> {
         closed("proc_kcore", "open_read /proc/kcore"),
         closed("proc_kmsg", "open_read /proc/kmsg /dev/kmsg"),
         closed("proc_kallsyms", "open_read /proc/kallsyms").bare(Bare::Harmless),
-        closed("proc_keys", "open_read /proc/keys /proc/key-users").bare(Bare::Harmless),
+        closed("proc_keys", "open_read /proc/keys /proc/key-users"),
         closed("proc_timer_list", "open_read /proc/timer_list /proc/sched_debug"),
         closed("sys_uevent_helper", "open_write /sys/kernel/uevent_helper"),
         closed("sys_power_state", "open_write /sys/power/state"),
