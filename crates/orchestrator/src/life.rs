@@ -1,6 +1,7 @@
 //! The life of one attempt, from the claim to its end.
 
 mod conclude;
+mod cut_off;
 mod drive;
 mod settle;
 
@@ -9,12 +10,11 @@ use std::sync::Arc;
 use quire_agent::End;
 use quire_domain::attempt::{Attempt, AttemptResult, AttemptState, FailureKind, Outcome};
 use quire_domain::event::{
-    BaseCaptured, Claimed, CommandFinished, EndedBy, EventBody, Phase, PhaseFinished, Resumed,
-    Submitted,
+    BaseCaptured, Claimed, EventBody, Phase, PhaseFinished, Resumed, Submitted,
 };
-use quire_domain::ids::{AttemptId, ChunkId};
+use quire_domain::ids::AttemptId;
 use quire_domain::journal::Journal;
-use quire_domain::sandbox::{ExitStatus, SandboxUser, Upper};
+use quire_domain::sandbox::{SandboxUser, Upper};
 use quire_domain::task::{Continues, Mode, Request, StartPoint, Turn};
 use quire_git::CacheWord;
 use quire_store::Write;
@@ -159,22 +159,7 @@ impl Life {
         }));
         if !fresh {
             let events = self.recorder.events().await?;
-            let has_begun = |id: &ChunkId| {
-                events.iter().any(|event| {
-                    matches!(&event.body, EventBody::CommandStarted(begun) if &begun.chunk == id)
-                })
-            };
-            // Commands that the death of a worker cut off: their output so far is kept. A file that
-            // was opened for one that never began says nothing.
-            let cut_off = self.recorder.finish_interrupted().await?;
-            for chunk in cut_off.into_iter().filter(|chunk| has_begun(&chunk.id)) {
-                bodies.push(EventBody::CommandFinished(CommandFinished {
-                    chunk,
-                    exit: ExitStatus::Signal(9),
-                    ms: 0,
-                    ended_by: Some(EndedBy::SandboxGone),
-                }));
-            }
+            bodies.extend(self.ends_of_cut_off(&events).await?);
             // The claim made it `preparing`: only the log still says that it stood still.
             if matches!(events.last().map(|event| &event.body), Some(EventBody::Suspended(_))) {
                 bodies.push(EventBody::Resumed(Resumed { budget: None }));
