@@ -1,7 +1,7 @@
 //! Death: killed at any moment, an attempt goes on from its log and reaches the same kind of end.
 //!
 //! `QUIRE_KILLS=200 cargo test -p quire --test scenarios death -- --nocapture` tries that many
-//! moments and prints what they were.
+//! kills and prints what they met; `QUIRE_SEED` gives other moments.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -169,11 +169,11 @@ fn expect_whole(scene: &Scene, log: &Ended, seen: &[Value]) {
 
 #[test]
 fn killed_at_any_moment_and_resumed_a_run_ends_as_it_would_have_with_nothing_lost_or_doubled() {
-    let wanted = std::env::var("QUIRE_KILLS").ok().and_then(|count| count.parse().ok());
-    let wanted: u64 = wanted.unwrap_or(KILLS);
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let wanted = number("QUIRE_KILLS").unwrap_or(KILLS);
     let undisturbed = Undisturbed::measure();
     let begun = Instant::now();
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random(number("QUIRE_SEED").unwrap_or(0x9e37_79b9_7f4a_7c15).max(1));
     let mut fates = Vec::new();
     let mut deaths = 0;
     while deaths < wanted {

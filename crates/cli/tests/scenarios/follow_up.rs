@@ -104,3 +104,26 @@ fn a_message_to_a_task_that_does_not_exist_or_an_empty_one_says_so() {
     assert!(empty.stderr.contains("empty"), "{}", empty.stderr);
     assert_eq!(outcome(&scene.log("1")), "answered");
 }
+
+#[test]
+fn a_message_to_a_task_at_work_is_told_after_its_turn_and_once() {
+    let scene = Scene::where_model_says([
+        Turn::shell("sleep 3"),
+        Turn::say("Slept."),
+        Turn::say("The message came."),
+    ]);
+    let call = scene.call(["run", "--json", "Go on."]);
+    let running = std::thread::spawn(move || call.run());
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while scene.stage.requests().is_empty() {
+        assert!(std::time::Instant::now() < deadline, "the first request did not come");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let told = scene.quire(["task", "message", "1", "And one more thing."]).expect_code(0);
+    assert!(told.stderr.contains("told after its turn"), "{}", told.stderr);
+    let ended = running.join().unwrap().expect_code(0);
+    let received = ended.bodies("message_received");
+    assert_eq!(received.len(), 1, "{}", ended.kinds().join(" "));
+    assert_eq!(received[0]["text"], "And one more thing.");
+    assert_eq!(scene.show("1")["answer"]["text"], "The message came.");
+}

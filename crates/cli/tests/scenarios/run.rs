@@ -130,10 +130,7 @@ fn apply_merges_with_what_the_person_did_meanwhile_and_refuses_a_conflict_withou
     let refused = scene.quire(["task", "apply", "1"]).expect_code(7);
 
     assert!(refused.stderr.contains("slugs/slugify.py"), "{}", refused.stderr);
-    // Beside the file that apply locks, which is empty and stays.
-    let lock = repository.path().join(".git/quire-apply.lock");
-    assert_eq!(std::fs::read(&lock).unwrap(), b"");
-    assert_eq!(Bytes::of(repository.path()).changed_since(&before), [lock.as_path()]);
+    expect_untouched(repository, &before);
 
     repository.git(["checkout", "-q", "slugs/slugify.py"]);
     scene.quire(["task", "apply", "1"]).expect_code(0);
@@ -219,4 +216,22 @@ fn every_dialect_leads_to_the_same_change() {
     let diff = |task: &str| scene.quire(["task", "diff", task]).expect_code(0).stdout;
     assert_eq!(diff("1"), diff("2"));
     assert_eq!(diff("1"), diff("3"));
+}
+
+#[test]
+fn a_repository_named_by_its_address_is_worked_on_without_a_checkout_and_applied_to_one() {
+    let scene = Scene::of("python-slugs");
+    let address = format!("file://{}", scene.repository.path().display());
+    let elsewhere = scene.stage.home();
+    let ended = scene
+        .stage
+        .quire(["run", "--json", "Go on.", "--repo", &address])
+        .in_dir(&elsewhere)
+        .run()
+        .expect_code(0);
+    assert_eq!(outcome(&ended), "changed");
+    assert_eq!(ended.bodies("base_captured")[0]["workspace"], "/workspace/python-slugs");
+    let to = scene.repository.path().to_str().unwrap();
+    scene.stage.quire(["task", "apply", "1", "--to", to]).in_dir(&elsewhere).run().expect_code(0);
+    assert!(scene.repository.read("slugs/slugify.py").contains("rpartition"));
 }
