@@ -37,8 +37,14 @@ impl IdMaps {
 }
 
 fn make(shift: Shift) -> io::Result<OwnedFd> {
+    let maker = rustix::process::getpid();
     // SAFETY: the zygote has one thread.
     let Some((pid, pidfd)) = (unsafe { sys::fork_into(libc::CLONE_NEWUSER) })? else {
+        // Should the maker die before it kills this one.
+        let asked = sys::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong);
+        if asked.is_err() || rustix::process::getppid() != Some(maker) {
+            sys::exit_now(0);
+        }
         loop {
             // SAFETY: waits for the kill below.
             unsafe { libc::pause() };

@@ -47,7 +47,8 @@ async fn victim() {
     let mut sandboxes = Vec::new();
     for number in 0..12 {
         let sandbox = create(&stage, stage.spec(&format!("v{number}"), vec![])).await;
-        sh(&sandbox, "setsid nohup sleep 54321 >/dev/null 2>&1 &").await;
+        let script = format!("setsid nohup sleep 54321.{} >/dev/null 2>&1 &", std::process::id());
+        sh(&sandbox, &script).await;
         sandboxes.push(sandbox);
     }
     println!("ready {}", stage.dir.path().display());
@@ -68,12 +69,14 @@ async fn a_host_process_that_is_killed_leaves_nothing_that_a_sweep_does_not_take
         assert!(std::io::BufRead::read_line(&mut said, &mut line).unwrap() > 0, "it ended");
     }
     let place = line.split_once("ready ").unwrap().1.trim().to_owned();
-    assert_eq!(processes("^sleep 54321"), 12);
+    // Others may run this test at the same time.
+    let sleeps = format!("^sleep 54321.{}", child.id());
+    until("they do not start", || processes(&sleeps) == 12);
     let prefix = format!("quire-{}-", child.id());
     let begun = Instant::now();
     child.kill().unwrap();
     child.wait().unwrap();
-    until("processes are left", || processes("^sleep 54321") == 0);
+    until("processes are left", || processes(&sleeps) == 0);
     assert!(begun.elapsed() < Duration::from_secs(2));
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(&place), "{mounts}");

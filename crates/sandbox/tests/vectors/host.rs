@@ -1,6 +1,7 @@
 //! The host's side of the list: what it reads, waits for and is left with, whatever runs inside.
 
 mod ends;
+mod links;
 mod neighbours;
 mod reads;
 mod restart;
@@ -25,6 +26,7 @@ pub async fn try_all() {
     seen.push(("H14 daemons", ends::daemons(&stand).await));
     seen.push(("H15 hungry neighbour", neighbours::hungry(&stand).await));
     seen.push(("H16 stubborn commands", ends::stubborn(&stand).await));
+    seen.push(("H21 links for the next", links::left_for_the_next(&stand).await));
     seen.push(("H17 what others wrote", neighbours::what_others_wrote(&stand).await));
     let failed: Vec<_> = seen
         .iter()
