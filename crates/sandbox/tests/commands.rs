@@ -178,6 +178,12 @@ async fn the_end_leaves_no_process_within_a_second() {
         let listed = std::process::Command::new("pgrep").args(["-fc", "sleep 98765"]).output();
         String::from_utf8(listed.unwrap().stdout).unwrap().trim().to_owned()
     };
+    for _ in 0..200 {
+        if count() == "20" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     assert_eq!(count(), "20");
     let begun = Instant::now();
     sandbox.end().await.unwrap();
