@@ -49,7 +49,7 @@ pub async fn left_for_the_next(stand: &Stand) -> Seen {
                 std::fs::set_permissions(&shut, std::fs::Permissions::from_mode(0o700)).unwrap();
                 for entry in std::fs::read_dir(&shut).unwrap().filter_map(Result::ok) {
                     if entry.file_name() != "key" {
-                        say(&format!("{:?} was made on the host", entry.file_name()));
+                        say(&format!("{} was made on the host", entry.path().display()));
                         let _ = std::fs::remove_dir_all(entry.path());
                     }
                 }
