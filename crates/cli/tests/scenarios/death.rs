@@ -22,7 +22,7 @@ const MOST_DEATHS: u64 = 3;
 fn careful() -> Scene {
     let patch = "*** Begin Patch\n*** Update File: CHANGES.md\n@@ ## Unreleased\n \n\
                  +- Counted.\n+\n ## 1.1\n*** End Patch\n";
-    let edit = "grep -q Counted CHANGES.md || sed -i '4i - Counted.' CHANGES.md";
+    let edit = "grep -q Counted CHANGES.md || sed -i '4a - Counted.' CHANGES.md";
     let commit = "rm -f .git/index.lock; git diff --quiet || git commit -qam 'Count'; git log --format=%s -n 1";
     let mut turns = vec![
         Turn::shell("git ls-files"),
