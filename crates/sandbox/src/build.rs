@@ -126,8 +126,9 @@ fn build(seed: &Seed<'_>) -> Result<(Vec<String>, Option<OwnedFd>), StepError> {
     let upper = overlay::memory_upper(&seed.plan).step("open the upper")?;
     proc::mount(&root, &mut degraded)?;
     overlay::mount_all(&seed.plan, &seed.opened, &root)?;
-    base::finish(&seed.plan, &root)?;
     base::enter(root.as_fd())?;
+    // Only now: links that its commands left lead inside.
+    base::finish(&seed.plan, &root)?;
     base::close(&seed.plan, &root)?;
     lock::network_and_name().step("raise the loopback device")?;
     lock::lock(&seed.plan, seed.filter, &mut degraded)?;

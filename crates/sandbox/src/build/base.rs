@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags};
 
 use super::tree::{self, Kind};
@@ -62,9 +62,15 @@ pub fn directory(root: impl AsFd, path: &str, mode: u32) -> Result<(), StepError
         Ok(()) | Err(rustix::io::Errno::EXIST) => {}
         Err(error) => return Err(error).step(&format!("make the directory {path}")),
     }
-    // The mask of the process does not apply to a mode that is set.
-    rustix::fs::chmodat(root, path, Mode::from_raw_mode(mode), rustix::fs::AtFlags::empty())
-        .step(&format!("set the mode of {path}"))
+    // The mask of the process does not apply to a mode that is set. What a command put in its
+    // place, a link above all, is left as it is.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::openat2(&root, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        Ok(made) => rustix::fs::fchmod(made, Mode::from_raw_mode(mode))
+            .step(&format!("set the mode of {path}")),
+        Err(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => Ok(()),
+        Err(error) => Err(error).step(&format!("open {path}")),
+    }
 }
 
 /// A file system in memory, attached nowhere; set-user-id bits and devices do nothing.
@@ -107,9 +113,7 @@ pub fn finish(plan: &Plan, root: &OwnedFd) -> Result<(), StepError> {
         Err(error) => return Err(error).step("make the journal's directory"),
     }
     if plan.unfolding {
-        // A descriptor of the root, as a path that rustix's callers of std can use.
-        let root = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(root));
-        crate::guest::fold::restore(Path::new(&root)).step("bring back /tmp")?;
+        crate::guest::fold::restore(Path::new("/")).step("bring back /tmp")?;
     }
     for path in [&plan.home, &plan.workdir] {
         tree::place(root, path, Kind::Directory)

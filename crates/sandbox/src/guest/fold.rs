@@ -71,8 +71,10 @@ fn save() -> io::Result<()> {
 /// Puts back what was saved; called while the sandbox is made anew, below its new root.
 pub fn restore(root: &Path) -> io::Result<()> {
     let saved = root.join(SAVED_TMP.trim_start_matches('/'));
-    if fs::symlink_metadata(&saved).is_err() {
-        return Ok(());
+    match fs::symlink_metadata(&saved) {
+        Ok(found) if found.is_dir() => {}
+        // Something that a command put there: not what was saved.
+        Ok(_) | Err(_) => return Ok(()),
     }
     let mut room = Room { bytes: CARRY_BYTES * 2, entries: CARRY_ENTRIES * 2 };
     carry(&saved, &root.join("tmp"), &mut room)?;

@@ -18,6 +18,11 @@ const EVERY: Duration = Duration::from_millis(250);
 /// How long the size of an upper may go unmeasured while something runs.
 const MEASURE_AT_LEAST: Duration = Duration::from_secs(30);
 
+/// Beside that: how often at most, and the part of the time that measuring may take. What others
+/// free on the same file system hides what an upper takes, so growth alone is not trusted.
+const MEASURE_AGAIN: Duration = Duration::from_secs(1);
+const MEASURE_SHARE: u32 = 20;
+
 /// The most processes whose memory is added up.
 const MAX_PROCESSES: usize = 20_000;
 
@@ -33,7 +38,12 @@ pub struct Watched {
 
 /// Watches until the guest is gone; wakes only while something runs.
 pub async fn watch(guest: Arc<Guest>, watched: Watched) {
-    let mut disk = Disk { used: UpperUse::default(), free: None, measured: Instant::now() };
+    let mut disk = Disk {
+        used: UpperUse::default(),
+        free: None,
+        measured: Instant::now(),
+        took: Duration::ZERO,
+    };
     loop {
         guest.started.notified().await;
         loop {
@@ -71,6 +81,8 @@ struct Disk {
     /// Free bytes and inodes of its file system when it was measured.
     free: Option<(u64, u64)>,
     measured: Instant,
+    /// How long the last measuring took.
+    took: Duration,
 }
 
 impl Disk {
@@ -83,9 +95,11 @@ impl Disk {
         let due = self.free.is_none_or(|(bytes, files)| {
             bytes.saturating_sub(free.0) > left / 4 || files.saturating_sub(free.1) > left_files / 4
         });
-        if !due && self.measured.elapsed() < MEASURE_AT_LEAST {
+        let again = (self.took * MEASURE_SHARE).clamp(MEASURE_AGAIN, MEASURE_AT_LEAST);
+        if !due && self.measured.elapsed() < again {
             return false;
         }
+        let started = Instant::now();
         let shared = Arc::clone(upper);
         let measured = tokio::task::spawn_blocking(move || changes::measure(&shared)).await;
         if let Ok(Ok(used)) = measured {
@@ -93,6 +107,7 @@ impl Disk {
         }
         self.free = Some(free);
         self.measured = Instant::now();
+        self.took = started.elapsed();
         self.used.bytes > limits.disk_bytes || self.used.files > limits.inodes
     }
 }
