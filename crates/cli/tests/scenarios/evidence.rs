@@ -3,7 +3,7 @@
 use quire_testkit::Turn;
 use serde_json::Value;
 
-use crate::scene::{Scene, stage};
+use crate::scene::{Bytes, Scene, stage};
 
 fn report(printed: &str) -> Value {
     serde_json::from_str(printed).unwrap()
@@ -115,4 +115,31 @@ fn what_is_no_bundle_and_no_task_says_so() {
     }
     let key = scene.quire(["verify", "bundle.json", "--key", "bundle.json"]).expect_code(2);
     assert!(key.stderr.contains("bundle.json"), "{}", key.stderr);
+}
+
+#[test]
+fn output_that_was_changed_after_it_was_signed_is_noticed() {
+    let scene = Scene::of("python-slugs");
+    scene.run(&[]).expect_code(0);
+    let shown = scene.show("1");
+    let chunk = shown["citations"][2]["citation"]["target"]["chunk"].as_str().unwrap().to_owned();
+    scene.quire(["verify", "1"]).expect_code(0);
+    let files: Vec<_> = Bytes::of(&scene.stage.data().join("chunks")).into_paths();
+    let of_chunk = |path: &&std::path::PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        path.is_file() && name.starts_with(&chunk)
+    };
+    let mut changed = 0;
+    for path in files.iter().filter(of_chunk) {
+        let text = std::fs::read(path).unwrap();
+        if let Some(at) = text.windows(5).position(|window| window == b"Ran 9") {
+            let mut text = text;
+            text[at + 4] = b'8';
+            std::fs::write(path, text).unwrap();
+            changed += 1;
+        }
+    }
+    assert_eq!(changed, 1, "the output is kept in one file: {files:?}");
+    let ended = scene.quire(["verify", "1"]).expect_code(7);
+    assert!(ended.stdout.contains("broken"), "{}", ended.stdout);
 }

@@ -150,6 +150,11 @@ impl Bytes {
         Self(all)
     }
 
+    /// The paths.
+    pub fn into_paths(self) -> Vec<PathBuf> {
+        self.0.into_keys().collect()
+    }
+
     /// The paths that came, went or have other bytes since.
     pub fn changed_since<'a>(&'a self, before: &'a Self) -> Vec<&'a Path> {
         let paths: BTreeSet<&PathBuf> = self.0.keys().chain(before.0.keys()).collect();
