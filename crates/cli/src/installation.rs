@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -147,6 +147,15 @@ fn data_dir_of(settings: &Settings) -> anyhow::Result<PathBuf> {
             setting.origin
         ))
     })?;
+    // One that was there before, and is ours, is closed to others as well.
+    let ours = std::fs::metadata(dir).is_ok_and(|found| {
+        found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o077 != 0
+    });
+    let holds_data = dir.join("quire.db").exists();
+    let empty = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
+    if ours && (holds_data || empty) {
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))?;
+    }
     Ok(dir.clone())
 }
 

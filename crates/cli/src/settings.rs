@@ -81,7 +81,7 @@ impl Settings {
             (repository.map(|root| root.join(".quire/config.toml")), Trust::Repository),
         ];
         for (path, trust) in files.into_iter().filter_map(|(path, trust)| Some((path?, trust))) {
-            if let Some(file) = read_file(&path)? {
+            if let Some(file) = read_file(&path, trust)? {
                 settings.layer(file, &path.display().to_string(), trust)?;
             }
         }
@@ -210,9 +210,15 @@ fn set<T>(setting: &mut Setting<T>, value: Option<T>, origin: &str) {
     }
 }
 
-fn read_file(path: &Path) -> anyhow::Result<Option<File>> {
+fn read_file(path: &Path, trust: Trust) -> anyhow::Result<Option<File>> {
     let shown = path.display();
-    let text = match std::fs::metadata(path) {
+    let found = match trust {
+        Trust::Full => std::fs::metadata(path),
+        // A link may lead anywhere, and its target's first line into an error.
+        Trust::Repository => std::fs::symlink_metadata(path),
+    };
+    let text = match found {
+        Ok(found) if !found.is_file() => return Ok(None),
         Ok(found) if found.len() > MOST_BYTES => {
             return Err(usage(format!("{shown} is longer than {MOST_BYTES} bytes")));
         }

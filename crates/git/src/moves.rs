@@ -217,15 +217,21 @@ fn move_file(from: &Path, to: &Path) -> Result<(), GitError> {
         Err(error) if error.kind() == ErrorKind::CrossesDevices => {}
         Err(error) => return Err(GitError::io("move", from)(error)),
     }
-    let name = to.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let half = to.with_file_name(format!(".quire-half-{:.40}", name.replace(char::is_control, "")));
+    let dir = to.parent().unwrap_or(Path::new("."));
+    // A directory of its own and a name that nobody knows: a link that waits in the target's
+    // place is not followed.
+    let half = tempfile::Builder::new()
+        .prefix(".quire-half-")
+        .tempdir_in(dir)
+        .map_err(GitError::io("make a directory in", dir))?;
+    let copy = half.path().join("file");
     let copied = if from.is_symlink() {
-        std::fs::read_link(from).and_then(|target| std::os::unix::fs::symlink(target, &half))
+        std::fs::read_link(from).and_then(|target| std::os::unix::fs::symlink(target, &copy))
     } else {
-        std::fs::copy(from, &half).map(drop)
+        std::fs::copy(from, &copy).map(drop)
     };
     copied.map_err(GitError::io("copy", from))?;
-    std::fs::rename(&half, to).map_err(GitError::io("move", from))?;
+    std::fs::rename(&copy, to).map_err(GitError::io("move", from))?;
     std::fs::remove_file(from).map_err(GitError::io("remove", from))
 }
 

@@ -51,7 +51,19 @@ async fn is_kept(worker: &Worker, attempt: AttemptId, hours: u64) -> bool {
     // One that cannot be read now is none of ours to remove.
     let Ok(row) = worker.store.attempt_by_id(attempt).await else { return true };
     let until = row.updated_at.plus_millis(hours.saturating_mul(3_600_000));
-    !matches!(row.state, AttemptState::Done { .. }) || worker.clock.now() < until
+    let ended = |state: &AttemptState| matches!(state, AttemptState::Done { .. });
+    if !ended(&row.state) || worker.clock.now() < until {
+        return true;
+    }
+    // A turn at work lies on what the turns before it left.
+    let Ok(turns) = worker.store.turns(row.task).await else { return true };
+    for turn in turns {
+        match worker.store.attempts(turn.id).await {
+            Ok(attempts) if attempts.iter().all(|attempt| ended(&attempt.state)) => {}
+            _ => return true,
+        }
+    }
+    false
 }
 
 /// Whether the process of a throw-away sandbox, `…-<pid>`, lives.

@@ -1,7 +1,9 @@
 //! What a person reads of a task after it ran: its change.
 
 use quire_domain::attempt::Attempt;
+use quire_domain::event::EventBody;
 use quire_domain::ids::CommitId;
+use quire_domain::journal::JournalError;
 use quire_domain::task::Turn;
 use quire_git::{GitError, ResultStore};
 
@@ -28,6 +30,9 @@ pub enum ReadError {
     /// The store.
     #[error(transparent)]
     Store(#[from] quire_store::StoreError),
+    /// The log.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// What was stored with the turn.
     #[error("the turn's origin cannot be read: {0}")]
     Origin(String),
@@ -43,7 +48,12 @@ pub async fn change(
 ) -> Result<Option<Change>, ReadError> {
     let from = if own_turn { turns.last() } else { turns.first() };
     let start = from.and_then(|turn| turn.request.start.as_ref());
-    let head = attempt.result.as_ref().and_then(|result| result.head.clone());
+    // The log says what it ended with: it is what was signed.
+    let events = worker.record.events(attempt.id).await?;
+    let head = events.iter().rev().find_map(|event| match &event.body {
+        EventBody::Finished(finished) => finished.head.clone(),
+        _ => None,
+    });
     let (Some(start), Some(turn), Some(head)) = (start, turns.last(), head) else {
         return Ok(None);
     };

@@ -183,6 +183,7 @@ pub(crate) async fn look_at_checkout(
     from: Option<&String>,
     bare: bool,
 ) -> Result<Found, SubmitError> {
+    keep_data_out(worker, &checkout).await?;
     let mirror = worker.git.mirror_checkout(&checkout).await?;
     let captured = worker.git.capture(&checkout, &mirror).await?;
     let start = match from {
@@ -236,6 +237,22 @@ async fn from_url(worker: &Worker, url: &str, run: &NewRun) -> Result<Found, Sub
     Ok(Found { repository: remote.url, origin, start, recipe: None, seen: None })
 }
 
+/// Refuses a checkout that holds the data directory, unless git ignores it: keys and other tasks
+/// would become part of what an agent sees.
+async fn keep_data_out(worker: &Worker, checkout: &Checkout) -> Result<(), SubmitError> {
+    let data = std::fs::canonicalize(&worker.place.data_dir);
+    let data = data.unwrap_or_else(|_| worker.place.data_dir.clone());
+    let Ok(inside) = data.strip_prefix(&checkout.top_level) else { return Ok(()) };
+    let inside = inside.to_string_lossy().into_owned();
+    if !worker.git.ignored_among(checkout, vec![inside.clone()]).await?.is_empty() {
+        return Ok(());
+    }
+    Err(SubmitError::NotPossible(format!(
+        "Quire keeps its data in `{inside}` of this checkout, where an agent would see it: add it \
+         to .gitignore, or keep the data elsewhere with --data-dir"
+    )))
+}
+
 /// Build directories that git ignores. No process is started where there are none.
 async fn ignored_dirs(worker: &Worker, checkout: &Checkout) -> Result<Vec<String>, GitError> {
     let candidates = quire_environment::build_dirs::find(&checkout.top_level);
@@ -252,7 +269,8 @@ fn below(root: &Path, path: &Path) -> Option<WorkspacePath> {
 }
 
 fn read_small(path: &Path) -> Option<String> {
-    let found = std::fs::metadata(path).ok()?;
+    // A link may lead anywhere, and its target's first line into an error.
+    let found = std::fs::symlink_metadata(path).ok()?;
     (found.is_file() && found.len() <= 2 * recipe::MOST_BYTES as u64)
         .then(|| std::fs::read_to_string(path).ok())?
 }

@@ -1,5 +1,7 @@
 //! The calls of a reply: run in order, answered, and what they touched.
 
+use std::time::{Duration, Instant};
+
 use quire_domain::event::{EventBody, InstructionsAt, ToolAnswered};
 use quire_domain::ids::CallId;
 use quire_domain::transcript::{Part, ToolCall};
@@ -9,11 +11,20 @@ use crate::instructions::touched;
 use crate::run::End;
 use crate::tools::{Answer, Desk, ToolError};
 
+/// Answers of one reply wait this long for the next request before they are written down.
+const WRITE_AFTER: Duration = Duration::from_secs(1);
+
 impl Driver {
     /// Runs the open calls in order.
     pub(super) async fn run_calls(&mut self, calls: Vec<ToolCall>) -> Result<(), Halt> {
         let mut ready = std::mem::take(&mut self.ready).into_iter();
+        let mut written = Instant::now();
         for call in calls {
+            // A long batch is shown, and would survive a death, as it goes.
+            if written.elapsed() > WRITE_AFTER {
+                self.flush().await?;
+                written = Instant::now();
+            }
             let Some(next) = ready.next() else { break };
             let acts = next.chunk.is_some() || call.name == "write_stdin";
             if acts && self.resumed {

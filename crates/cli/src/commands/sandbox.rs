@@ -78,6 +78,9 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
     let _ = std::io::stdout().flush();
     sandbox.end().await?;
     drop(scratch);
+    drop(sandbox);
+    // With it goes the process that sandboxes are made from, which takes its control groups along.
+    drop(installation);
     // The command's own code, as a shell gives it.
     std::process::exit(status.code());
 }

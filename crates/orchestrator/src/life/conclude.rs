@@ -152,10 +152,12 @@ async fn take(finish: &AttemptFinish) -> Result<(Collected, Option<CommitId>), C
             }
         }
     }
-    let salvaged = finish.salvage().await?;
-    let head = salvaged.as_ref().unwrap_or(finish.base());
-    let collected = finish.collect(head, From::Salvage).await?;
-    Ok((collected.map_err(ContractError::Other)?, salvaged))
+    let Some(salvaged) = finish.salvage().await? else {
+        let why = "its commits cannot be used, and git finds nothing to take of its working tree";
+        return Err(ContractError::Other(why.to_owned()));
+    };
+    let collected = finish.collect(&salvaged, From::Salvage).await?;
+    Ok((collected.map_err(ContractError::Other)?, Some(salvaged)))
 }
 
 /// Looks at the citations of the answer once more, now that the change is final.
