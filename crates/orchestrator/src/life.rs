@@ -160,8 +160,14 @@ impl Life {
         if !fresh {
             let events = self.recorder.events().await?;
             bodies.extend(self.ends_of_cut_off(&events).await?);
-            // The claim made it `preparing`: only the log still says that it stood still.
-            if matches!(events.last().map(|event| &event.body), Some(EventBody::Suspended(_))) {
+            // The claim made it `preparing`: only the log still says that it stood still. A phase
+            // that ended beside it may stand behind.
+            let stood = events.iter().rev().find_map(|event| match &event.body {
+                EventBody::Suspended(_) => Some(true),
+                EventBody::Claimed(_) => Some(false),
+                _ => None,
+            });
+            if stood == Some(true) {
                 bodies.push(EventBody::Resumed(Resumed { budget: None }));
             }
         }
