@@ -229,7 +229,7 @@ fn files_with_odd_names_are_seen_changed_and_applied() {
 #[test]
 fn a_link_out_of_the_repository_leads_nowhere_from_inside() {
     let scene = Scene::where_model_says([
-        Turn::shell("cat out; echo agent > out; cat up"),
+        Turn::shell("cat out; echo agent > out; echo agent > up"),
         Turn::call_text(
             "apply_patch",
             "*** Begin Patch\n*** Update File: up\n@@\n-canary-link\n+agent\n*** End Patch\n",
@@ -237,14 +237,20 @@ fn a_link_out_of_the_repository_leads_nowhere_from_inside() {
         Turn::say("Nothing came of it."),
         Turn::say("Nothing came of it."),
     ]);
-    let outside = scene.stage.path().join("outside.txt");
-    std::fs::write(&outside, "canary-link\n").unwrap();
-    symlink(&outside, scene.repository.path().join("out")).unwrap();
+    let kept = tempfile::Builder::new().prefix("quire-outside-").tempdir_in("/var/tmp").unwrap();
+    let far = kept.path().join("outside.txt");
+    let near = scene.stage.path().join("outside.txt");
+    for file in [&far, &near] {
+        std::fs::write(file, "canary-link\n").unwrap();
+    }
+    symlink(&far, scene.repository.path().join("out")).unwrap();
     symlink("../../outside.txt", scene.repository.path().join("up")).unwrap();
     scene.repository.commit("Link out");
     let ended = scene.run(&[]);
     assert!(matches!(ended.code(), Some(0)), "{}", ended.stderr);
-    assert_eq!(std::fs::read_to_string(&outside).unwrap(), "canary-link\n");
+    for file in [&far, &near] {
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "canary-link\n");
+    }
     let shown: String = ended
         .bodies("command_finished")
         .iter()

@@ -56,9 +56,8 @@ fn instructions_of_the_person_the_root_and_a_touched_directory_are_told_in_this_
 #[test]
 fn a_change_below_instructions_that_were_never_shown_is_sent_back_with_them() {
     let scene = Scene::where_model_says([
-        Turn::shell(
-            "cd / && f=$(find / -path '*/slu*s/uni*e.py' -not -path '/proc/*' 2>/dev/null | head -n 1); echo '# end' >> $f; cd $(dirname $f)/.. && git commit -qam 'End'",
-        ),
+        // Nothing in the words of the command names the directory.
+        Turn::shell("for f in s*/uni*e.py; do echo '# end' >> $f; done; git commit -qam 'End'"),
         Turn::say("Done; no tests were run."),
         Turn::say("Done; no tests were run."),
         Turn::say("Done; no tests were run."),

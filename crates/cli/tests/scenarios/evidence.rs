@@ -135,6 +135,7 @@ fn output_that_was_changed_after_it_was_signed_is_noticed() {
         if let Some(at) = text.windows(5).position(|window| window == b"Ran 9") {
             let mut text = text;
             text[at + 4] = b'8';
+            std::fs::remove_file(path).unwrap();
             std::fs::write(path, text).unwrap();
             changed += 1;
         }
