@@ -100,6 +100,12 @@ pub fn parse(text: &str, defaults: Environment) -> Result<Environment, RecipeErr
         if !valid {
             return Err(RecipeError::Invalid(format!("`{name}` is no name of a variable")));
         }
+        if steers_the_system(name) {
+            return Err(RecipeError::Invalid(format!(
+                "the variable `{name}` would steer git and bash beneath Quire's own questions; set \
+                 it in the commands that need it"
+            )));
+        }
     }
     environment.variables.extend(recipe.variables);
     for check in recipe.checks {
@@ -118,6 +124,13 @@ pub fn parse(text: &str, defaults: Environment) -> Result<Environment, RecipeErr
         environment.instruction_fallbacks = fallbacks;
     }
     Ok(environment)
+}
+
+/// Variables by which git, bash and the loader do something else than they are asked.
+fn steers_the_system(name: &str) -> bool {
+    name.starts_with("GIT_")
+        || name.starts_with("LD_")
+        || ["BASH_ENV", "ENV", "IFS"].contains(&name)
 }
 
 impl RecipeLimits {
@@ -200,5 +213,6 @@ mod tests {
         assert!(error.contains("line 2") && error.contains("chekcs"), "{error}");
         assert!(read("[[checks]]\ncommand = ' '").is_err());
         assert!(read("[variables]\n\"A=B\" = '1'").is_err());
+        assert!(read("[variables]\nGIT_DIR = '/x'").is_err());
     }
 }
