@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use quire_domain::attempt::{AttemptState, Outcome};
 use quire_domain::ids::AttemptRef;
+use quire_orchestrator::error::RunError;
 use quire_orchestrator::lease::is_gone;
-use quire_store::{InputKind, NewInput};
+use quire_store::{ClaimError, InputKind, NewInput};
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::task::told;
@@ -65,7 +66,12 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
                 // Nobody works on it: end it here, so that what was done is collected.
                 let cancel = CancellationToken::new();
                 cancel.cancel();
-                Box::pin(quire_orchestrator::life::run(worker, attempt.id, None, cancel)).await?;
+                let run = quire_orchestrator::life::run(worker, attempt.id, None, cancel);
+                match Box::pin(run).await {
+                    // Its process was quicker: it is looked at again.
+                    Ok(_) | Err(RunError::Claim(ClaimError::Done | ClaimError::Held { .. })) => {}
+                    Err(error) => return Err(error.into()),
+                }
                 continue;
             }
             if tokio::time::Instant::now() > deadline {
