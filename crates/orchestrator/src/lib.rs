@@ -8,6 +8,7 @@
 mod check_out;
 pub mod error;
 pub mod finish;
+pub mod found;
 pub mod inputs;
 pub mod instructions;
 pub mod keep;

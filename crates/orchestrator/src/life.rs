@@ -200,7 +200,7 @@ impl Life {
             start,
             &environment,
             &stack,
-            self.seen.as_deref(),
+            self.seen.clone(),
         )
         .await;
         let layout = made.map_err(|error| {

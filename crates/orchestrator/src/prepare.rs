@@ -63,12 +63,19 @@ pub struct Stack {
 }
 
 /// The person's checkout as it was when it was last looked at.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Seen {
     /// The checkout.
     pub checkout: Checkout,
     /// What was captured of it.
     pub captured: Captured,
+}
+
+impl Seen {
+    /// What was seen just now.
+    pub fn new(checkout: Checkout, captured: Captured) -> Self {
+        Self { checkout, captured }
+    }
 }
 
 /// Says who commits where the person has not.
@@ -82,7 +89,7 @@ impl Layout {
         start: &StartPoint,
         environment: &Environment,
         stack: &Stack,
-        seen: Option<&Seen>,
+        seen: Option<Arc<Seen>>,
     ) -> Result<Self, GitError> {
         let mirror = worker.git.mirror_by_key(&origin.mirror).await?;
         let (bare, base) = match &environment.base {
@@ -112,8 +119,8 @@ impl Layout {
             layer
         } else {
             let seen = match (seen, &origin.checkout) {
-                (Some(seen), _) => Some(seen.clone()),
-                (None, Some(root)) => see(worker, root, &mirror).await.ok(),
+                (Some(seen), _) => Some(seen),
+                (None, Some(root)) => see(worker, root, &mirror).await.ok().map(Arc::new),
                 (None, None) => None,
             };
             let times = match (&seen, view.build_dirs) {
@@ -317,7 +324,7 @@ impl Preparing {
 pub async fn see(worker: &Worker, root: &Path, mirror: &Mirror) -> Result<Seen, GitError> {
     let checkout = worker.git.inspect(root).await?;
     let captured = worker.git.capture(&checkout, mirror).await?;
-    Ok(Seen { checkout, captured })
+    Ok(Seen::new(checkout, captured))
 }
 
 /// The layers that earlier attempts left, as they lie on disk, in the order of `continued`; empty

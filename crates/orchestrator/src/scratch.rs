@@ -9,8 +9,9 @@ use quire_environment::host::HostView;
 use quire_environment::recipe::default_environment;
 use quire_git::GitError;
 
-use crate::prepare::{Layout, Seen, Stack, WORK};
-use crate::submit::{SubmitError, look_at_checkout};
+use crate::found::look_at_checkout;
+use crate::prepare::{Layout, Stack, WORK};
+use crate::submit::SubmitError;
 use crate::worker::Worker;
 
 /// What a throw-away sandbox is made of.
@@ -78,9 +79,8 @@ pub async fn scratch(
         None => environment,
     };
     let stack = Stack { attempt_dir: dir.clone(), frozen: Vec::new() };
-    let seen: Option<&Seen> = found.seen.as_ref();
-    let layout =
-        Layout::make(worker, &found.origin, &found.start, &environment, &stack, seen).await?;
+    let (origin, start) = (&found.origin, &found.start);
+    let layout = Layout::make(worker, origin, start, &environment, &stack, found.seen).await?;
     let mut spec = layout.spec(name, Upper::Memory, SandboxUser::Agent);
     if checkout.starts_with(&layout.workspace) {
         checkout.clone_into(&mut spec.workdir);

@@ -1,18 +1,17 @@
-//! Submitting a turn: the repository is found, its base is fixed, and all of it is written down
-//! before anything runs.
+//! Submitting a turn: where it starts and what is asked for are written down before anything runs.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use quire_domain::environment::{Environment, Limits};
 use quire_domain::ids::{AttemptId, CommitId, TaskId};
 use quire_domain::path::WorkspacePath;
 use quire_domain::task::{Request, ReviewTarget, StartPoint};
 use quire_environment::recipe::{self, RecipeError};
-use quire_git::{Checkout, GitError};
+use quire_git::GitError;
 use quire_store::{FollowUp, NewTask, StoreError, Submission};
 use serde::{Deserialize, Serialize};
 
+use crate::found::Found;
 use crate::prepare::Seen;
 use crate::worker::Worker;
 
@@ -51,32 +50,6 @@ impl Origin {
     }
 }
 
-/// Where a task's repository is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// A checkout of the person's, at or above this path.
-    Checkout(PathBuf),
-    /// An address.
-    Url(String),
-}
-
-/// A task to submit.
-#[derive(Debug, Clone)]
-pub struct NewRun {
-    /// Where its repository is.
-    pub source: Source,
-    /// The branch, tag or commit to start from, instead of what is checked out.
-    pub from: Option<String>,
-    /// The checkout, where it was looked at already.
-    pub inspected: Option<Checkout>,
-    /// Whether nothing of the person's machine is shown.
-    pub bare: bool,
-    /// What a sandbox may use where no recipe says otherwise.
-    pub limits: Limits,
-    /// What is asked for; its start and environment are filled in here.
-    pub request: Request,
-}
-
 /// Why a task could not be submitted.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
@@ -94,56 +67,34 @@ pub enum SubmitError {
     NotPossible(String),
 }
 
-/// Where a repository lies inside that is not a checkout of the person's.
-fn workspace_of(url: &str) -> PathBuf {
-    let name = url.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
-    let name: String = name
-        .trim_end_matches(".git")
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c))
-        .take(60)
-        .collect();
-    let name = if name.trim_matches('.').is_empty() { "repository".to_owned() } else { name };
-    Path::new("/workspace").join(name)
-}
-
-/// Writes a task down: its repository mirrored, its base captured, its recipe read.
-///
-/// What was seen of the checkout saves the attempts from looking again.
-pub async fn submit(
+/// Writes a task down that starts where `found` says. `limits` hold where no recipe says
+/// otherwise; start and environment of the request are filled in here.
+pub async fn write_down(
     worker: &Worker,
-    mut run: NewRun,
-) -> Result<(Submission, Option<Arc<Seen>>), SubmitError> {
-    let Found { repository, origin, start, recipe, seen } = match &run.source {
-        Source::Checkout(path) => {
-            let checkout = match run.inspected.take() {
-                Some(checkout) => checkout,
-                None => worker.git.inspect(path).await?,
-            };
-            look_at_checkout(worker, checkout, path, run.from.as_ref(), run.bare).await?
-        }
-        Source::Url(url) => from_url(worker, url, &run).await?,
-    };
-    if let Some(target) = &run.request.review {
-        check_target(worker, target, &start, seen.as_ref()).await?;
+    found: &Found,
+    limits: Limits,
+    mut request: Request,
+) -> Result<Submission, SubmitError> {
+    if let Some(target) = &request.review {
+        check_target(worker, target, &found.start, found.seen.as_deref()).await?;
     }
-    let defaults = recipe::default_environment(run.bare, run.limits);
-    let environment = match recipe {
-        Some(text) => recipe::parse(&text, defaults)?,
+    let defaults = recipe::default_environment(found.bare, limits);
+    let environment = match &found.recipe {
+        Some(text) => recipe::parse(text, defaults)?,
         None => defaults,
     };
-    run.request.start = Some(start);
-    run.request.environment = Some(environment);
-    let title = run.request.prompt.lines().next().unwrap_or_default().to_owned();
+    request.start = Some(found.start.clone());
+    request.environment = Some(environment);
+    let title = request.prompt.lines().next().unwrap_or_default().to_owned();
     let new = NewTask {
-        repository,
-        title: if title.is_empty() { run.request.mode.to_string() } else { title },
-        request: run.request,
-        origin: Some(origin.to_text()),
+        repository: found.repository.clone(),
+        title: if title.is_empty() { request.mode.to_string() } else { title },
+        request,
+        origin: Some(found.origin.to_text()),
         idempotency_key: None,
         now: worker.clock.now(),
     };
-    Ok((worker.store.submit(new).await?, seen.map(Arc::new)))
+    Ok(worker.store.submit(new).await?)
 }
 
 /// Whether there is something to review where the person says.
@@ -164,115 +115,6 @@ async fn check_target(
         }
         _ => Ok(()),
     }
-}
-
-/// What was found of a repository.
-pub(crate) struct Found {
-    pub(crate) repository: String,
-    pub(crate) origin: Origin,
-    pub(crate) start: StartPoint,
-    pub(crate) recipe: Option<String>,
-    pub(crate) seen: Option<Seen>,
-}
-
-/// Looks at a person's checkout and fixes where a task in it starts.
-pub(crate) async fn look_at_checkout(
-    worker: &Worker,
-    checkout: Checkout,
-    path: &Path,
-    from: Option<&String>,
-    bare: bool,
-) -> Result<Found, SubmitError> {
-    keep_data_out(worker, &checkout).await?;
-    let mirror = worker.git.mirror_checkout(&checkout).await?;
-    let captured = worker.git.capture(&checkout, &mirror).await?;
-    let start = match from {
-        None => StartPoint {
-            base: captured.base.clone(),
-            head: captured.head.clone(),
-            branch: captured.branch.clone(),
-            uncommitted: captured.uncommitted,
-        },
-        Some(name) => {
-            let base = worker.git.resolve_in_checkout(&checkout, name).await?;
-            worker.git.fetch_commit(&mirror, &checkout, &base).await?;
-            let branch = worker.git.is_branch(&mirror, name).then(|| name.clone());
-            StartPoint { head: base.clone(), base, branch, uncommitted: 0 }
-        }
-    };
-    let root = checkout.top_level.clone();
-    let ignored = if bare { Vec::new() } else { ignored_dirs(worker, &checkout).await? };
-    let origin = Origin {
-        mirror: mirror.key.clone(),
-        layer: start.base.clone(),
-        workspace: root.clone(),
-        start_dir: below(&root, path),
-        ignored,
-        author: checkout.author(),
-        checkout: Some(root.clone()),
-    };
-    // The recipe of a checkout that the person runs this in is trusted; another ref's is not.
-    let recipe = read_small(&root.join(recipe::RECIPE_PATH));
-    let repository = root.display().to_string();
-    Ok(Found { repository, origin, start, recipe, seen: Some(Seen { checkout, captured }) })
-}
-
-async fn from_url(worker: &Worker, url: &str, run: &NewRun) -> Result<Found, SubmitError> {
-    let remote = worker.git.mirror_url(url, run.from.as_deref()).await?;
-    let start = StartPoint {
-        base: remote.commit.clone(),
-        head: remote.commit.clone(),
-        branch: remote.branch,
-        uncommitted: 0,
-    };
-    let origin = Origin {
-        mirror: remote.mirror.key,
-        layer: remote.commit,
-        workspace: workspace_of(url),
-        checkout: None,
-        ignored: Vec::new(),
-        start_dir: None,
-        author: None,
-    };
-    Ok(Found { repository: remote.url, origin, start, recipe: None, seen: None })
-}
-
-/// Refuses a checkout that holds the data directory, unless git ignores it: keys and other tasks
-/// would become part of what an agent sees.
-async fn keep_data_out(worker: &Worker, checkout: &Checkout) -> Result<(), SubmitError> {
-    let data = std::fs::canonicalize(&worker.place.data_dir);
-    let data = data.unwrap_or_else(|_| worker.place.data_dir.clone());
-    let Ok(inside) = data.strip_prefix(&checkout.top_level) else { return Ok(()) };
-    let inside = inside.to_string_lossy().into_owned();
-    if !worker.git.ignored_among(checkout, vec![inside.clone()]).await?.is_empty() {
-        return Ok(());
-    }
-    Err(SubmitError::NotPossible(format!(
-        "Quire keeps its data in `{inside}` of this checkout, where an agent would see it: add it \
-         to .gitignore, or keep the data elsewhere with --data-dir"
-    )))
-}
-
-/// Build directories that git ignores. No process is started where there are none.
-async fn ignored_dirs(worker: &Worker, checkout: &Checkout) -> Result<Vec<String>, GitError> {
-    let candidates = quire_environment::build_dirs::find(&checkout.top_level);
-    if candidates.is_empty() {
-        return Ok(candidates);
-    }
-    worker.git.ignored_among(checkout, candidates).await
-}
-
-/// Where in the repository `path` is, if below its root.
-fn below(root: &Path, path: &Path) -> Option<WorkspacePath> {
-    let path = std::fs::canonicalize(path).ok()?;
-    WorkspacePath::parse(path.strip_prefix(root).ok()?.to_str()?).ok()
-}
-
-fn read_small(path: &Path) -> Option<String> {
-    // A link may lead anywhere, and its target's first line into an error.
-    let found = std::fs::symlink_metadata(path).ok()?;
-    (found.is_file() && found.len() <= 2 * recipe::MOST_BYTES as u64)
-        .then(|| std::fs::read_to_string(path).ok())?
 }
 
 /// A follow-up to submit.
@@ -324,21 +166,4 @@ pub fn environment(request: &Request) -> Environment {
         .environment
         .clone()
         .unwrap_or_else(|| recipe::default_environment(false, Limits::default()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_repository_is_named_after_its_address() {
-        for (url, path) in [
-            ("https://example.com/a/b.git", "/workspace/b"),
-            ("git@example.com:team/web-app.git", "/workspace/web-app"),
-            ("https://example.com/a/b/", "/workspace/b"),
-            ("https://example.com/..", "/workspace/repository"),
-        ] {
-            assert_eq!(workspace_of(url), Path::new(path), "{url}");
-        }
-    }
 }

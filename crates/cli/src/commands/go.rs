@@ -9,7 +9,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use quire_domain::task::{Mode, Request, ReviewTarget};
-use quire_orchestrator::submit::{NewRun, Source, SubmitError, submit};
+use quire_orchestrator::found::{Source, find};
+use quire_orchestrator::submit::{SubmitError, write_down};
 
 use crate::commands::Context;
 use crate::exit::{Exit, usage};
@@ -101,21 +102,16 @@ pub async fn go(common: Common, asked: Asked, context: Context) -> anyhow::Resul
         start: None,
         environment: None,
     };
-    let run = NewRun {
-        source,
-        from: common.from,
-        inspected,
-        bare: common.bare,
-        limits: installation.limits,
-        request,
-    };
-    let (submission, seen) = submit(&installation.worker, run).await.map_err(refused)?;
+    let (worker, from) = (&installation.worker, common.from.as_deref());
+    let found = find(worker, &source, inspected, from, common.bare).await.map_err(refused)?;
+    let submission = write_down(worker, &found, installation.limits, request).await;
+    let submission = submission.map_err(refused)?;
     if let Some(because) = &resolved.chosen_because
         && !common.json
     {
         show::err(&format!("model {} ({because})", resolved.info.name));
     }
-    work(&installation, &submission, seen, common.json, resolved.info.scripted).await
+    work(&installation, &submission, found.seen(), common.json, resolved.info.scripted).await
 }
 
 /// What was wrong with what the person asked for ends as that, and not as a failure of ours.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use quire_domain::budget::{Budget, MicroDollars};
 use quire_domain::environment::CheckSpec;
 use quire_domain::task::{Image, ReviewTarget};
-use quire_orchestrator::submit::Source;
+use quire_orchestrator::found::Source;
 
 use super::Asked;
 use crate::commands::Context;
