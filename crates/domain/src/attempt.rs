@@ -76,6 +76,8 @@ pub enum SuspendReason {
     Paused,
     /// Its worker is gone.
     WorkerLost,
+    /// The disk that holds the record or the sandbox is full.
+    DiskFull,
 }
 
 /// How an attempt ended.
@@ -128,6 +130,10 @@ pub enum FailureKind {
     SetupFailed,
     /// The setup script took too long.
     SetupTimeout,
+    /// The base image could not be brought or used.
+    ImageUnavailable,
+    /// A service was not ready in time, or ended.
+    ServiceFailed,
     /// No provider answered, after all retries.
     ModelUnavailable,
     /// The provider will not accept the request: bad key, no such model, malformed.
@@ -140,7 +146,7 @@ pub enum FailureKind {
     Stuck,
     /// The result could not be taken out of the sandbox.
     CollectFailed,
-    /// The disk is full.
+    /// The sandbox wrote more than its limit of disk space.
     DiskFull,
     /// Something of ours: a bug, a broken store.
     Infrastructure,
@@ -155,6 +161,10 @@ impl FailureKind {
             }
             Self::SetupFailed => "read the setup's log, mend the script, then run it again",
             Self::SetupTimeout => "make the setup faster or raise its time limit",
+            Self::ImageUnavailable => {
+                "check the image's name, the registry and its credentials with `quire env test`"
+            }
+            Self::ServiceFailed => "read the service's log; `quire env test` starts it alone",
             Self::ModelUnavailable => {
                 "check the network and the provider's status (`quire model test`), then go on with `quire task message`"
             }
@@ -169,7 +179,9 @@ impl FailureKind {
             Self::CollectFailed => {
                 "the work is kept in the sandbox; go on with `quire task message`"
             }
-            Self::DiskFull => "free some disk space, then go on with `quire task message`",
+            Self::DiskFull => {
+                "raise `disk` under `[limits]` in `.quire/environment.toml`, or ask for less, then go on with `quire task message`"
+            }
             Self::Infrastructure => {
                 "this is our fault: report it with the output of `quire doctor`"
             }
@@ -182,6 +194,8 @@ impl FailureKind {
             Self::RepositoryUnavailable => "repository_unavailable",
             Self::SetupFailed => "setup_failed",
             Self::SetupTimeout => "setup_timeout",
+            Self::ImageUnavailable => "image_unavailable",
+            Self::ServiceFailed => "service_failed",
             Self::ModelUnavailable => "model_unavailable",
             Self::ModelRejected => "model_rejected",
             Self::ContextTooLong => "context_too_long",

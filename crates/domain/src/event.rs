@@ -207,8 +207,12 @@ pub enum Phase {
     Repository,
     /// The checkout layer is made.
     Checkout,
+    /// The base image is brought.
+    Image,
     /// The environment's setup runs.
     Setup,
+    /// The environment's services are started.
+    Services,
     /// The sandbox is made.
     Sandbox,
     /// Declared checks run.
@@ -223,7 +227,9 @@ impl Phase {
         match self {
             Self::Repository => "repository",
             Self::Checkout => "checkout",
+            Self::Image => "image",
             Self::Setup => "setup",
+            Self::Services => "services",
             Self::Sandbox => "sandbox",
             Self::Checks => "checks",
             Self::Collect => "collect",
@@ -490,8 +496,33 @@ pub struct Egress {
     /// The method, where it is seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// The rule that decided.
+    /// The rule that decided; of a denied one, the line that would allow it, or why none can.
     pub rule: String,
+    /// The path, without its query, where it is seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Why it was denied: a word of the proxy's, e.g. `no_rule`, `private_address`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Bytes that went out.
+    #[serde(default)]
+    pub sent: u64,
+    /// Bytes that came in.
+    #[serde(default)]
+    pub received: u64,
+    /// How long it was open, in milliseconds.
+    #[serde(default)]
+    pub ms: u64,
+    /// The command that made it, by its chunk, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunk: Option<ChunkId>,
+    /// How many like it (same host, method, rule, command) this stands for, itself included.
+    #[serde(default = "one")]
+    pub times: u64,
+}
+
+fn one() -> u64 {
+    1
 }
 
 /// Something a person said.

@@ -12,6 +12,7 @@ pub mod event;
 pub mod ids;
 pub mod journal;
 pub mod model;
+pub mod network;
 pub mod path;
 pub mod sandbox;
 pub mod secret;

@@ -38,6 +38,9 @@ pub struct SandboxSpec {
     pub name: String,
     /// What lies beneath everything.
     pub base: SandboxBase,
+    /// Over a host's base: what setup wrote to system directories, by their name (`usr`, `etc`,
+    /// `var`, `opt`, `srv`), topmost first. Empty elsewhere.
+    pub system: BTreeMap<String, Vec<Layer>>,
     /// Directories with layers of their own: the working tree first of all.
     pub overlays: Vec<OverlayMount>,
     /// Directories and files of the host shown inside, read-only.
@@ -54,6 +57,40 @@ pub struct SandboxSpec {
     pub user: SandboxUser,
     /// What all of it may use.
     pub limits: Limits,
+    /// The only way out, if there is one.
+    pub egress: Option<EgressDoor>,
+}
+
+/// The way out of a sandbox: a port on its loopback that is served from outside.
+///
+/// Bound inside before any command runs, listened to by whoever holds the sink. A sandbox that is
+/// made anew (after folding) has a new network, and so a new listener.
+#[derive(Clone)]
+pub struct EgressDoor {
+    /// The port on 127.0.0.1 inside.
+    pub port: u16,
+    /// Who is handed the listener.
+    pub sink: Arc<dyn ListenerSink>,
+}
+
+/// Takes the listening sockets of a sandbox's way out.
+pub trait ListenerSink: Send + Sync {
+    /// A socket that listens inside: non-blocking, close-on-exec. The one before it is dead.
+    /// Returns at once.
+    fn listener(&self, listener: std::os::fd::OwnedFd);
+}
+
+impl std::fmt::Debug for EgressDoor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EgressDoor").field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for EgressDoor {
+    /// The same port, served by the same sink.
+    fn eq(&self, other: &Self) -> bool {
+        self.port == other.port && Arc::ptr_eq(&self.sink, &other.sink)
+    }
 }
 
 /// What lies beneath everything.
@@ -380,9 +417,12 @@ pub enum SandboxError {
     /// It did not answer in time.
     #[error("the sandbox did not answer within {0:?}")]
     Timeout(Duration),
-    /// The disk is full, or its share of it.
-    #[error("the sandbox's disk is full")]
+    /// It was ended because it wrote more than its share of the disk.
+    #[error("the sandbox was ended: it wrote more than its limit of disk space")]
     DiskFull,
+    /// The disk that holds it is full: nobody can write there, whatever its share.
+    #[error("the disk that holds the sandbox is full")]
+    HostDiskFull,
     /// A command no longer reads its input.
     #[error("the command does not read its input any more")]
     InputClosed,
@@ -399,6 +439,18 @@ pub enum SandboxError {
         /// The upper.
         path: String,
     },
+}
+
+impl SandboxError {
+    /// Whether it is the host's disk that has no room: then it helps to make some, and to go on.
+    pub fn is_host_disk_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        match self {
+            Self::HostDiskFull => true,
+            Self::Create { source, .. } => matches!(source.kind(), StorageFull | QuotaExceeded),
+            _ => false,
+        }
+    }
 }
 
 /// Why a file could not be read or changed.

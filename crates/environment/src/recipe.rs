@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use quire_domain::environment::{
-    BaseSpec, CheckSpec, Environment, Limits, default_instruction_fallbacks,
+    BaseSpec, CheckSpec, Environment, Limits, SetupSpec, SnapshotSpec,
+    default_instruction_fallbacks,
 };
+use quire_domain::network::NetworkSpec;
 use serde::Deserialize;
 
 /// Where the recipe lies in a repository.
@@ -70,9 +72,18 @@ pub fn default_environment(bare: bool, limits: Limits) -> Environment {
         name: "default".to_owned(),
         version: 1,
         base: BaseSpec::Host { bare },
+        setup: SetupSpec::Auto,
+        maintenance: None,
+        snapshot: SnapshotSpec::default(),
         variables: BTreeMap::new(),
+        secrets: Vec::new(),
+        network: NetworkSpec::default(),
+        credentials: Vec::new(),
+        services: Vec::new(),
         checks: Vec::new(),
         limits,
+        model: None,
+        budget: None,
         instruction_fallbacks: default_instruction_fallbacks(),
     }
 }

@@ -98,6 +98,8 @@ impl Layout {
                 let layer = Layer { path: PathBuf::from(path), owner: LayerOwner::Host };
                 (true, SandboxBase::Layers(vec![layer]))
             }
+            // No recipe can name one yet.
+            BaseSpec::Tar { .. } | BaseSpec::Image { .. } => (true, SandboxBase::Layers(Vec::new())),
         };
         let view = if bare {
             HostView::bare()
@@ -214,6 +216,7 @@ impl Layout {
         SandboxSpec {
             name,
             base: self.base.clone(),
+            system: BTreeMap::new(),
             overlays,
             binds,
             upper,
@@ -222,6 +225,7 @@ impl Layout {
             env,
             user,
             limits: self.environment.limits,
+            egress: None,
         }
     }
 

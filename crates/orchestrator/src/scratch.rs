@@ -63,6 +63,7 @@ pub async fn scratch(
         let spec = SandboxSpec {
             name,
             base: SandboxBase::Host,
+            system: BTreeMap::new(),
             overlays,
             binds: view.binds,
             upper: Upper::Memory,
@@ -71,6 +72,7 @@ pub async fn scratch(
             env: view.env,
             user: SandboxUser::Agent,
             limits,
+            egress: None,
         };
         return Ok(Scratch { spec, workspace, _layout: None, dir });
     };

@@ -171,6 +171,7 @@ fn spec(name: &str, upper: &Path, layer: &Layer) -> SandboxSpec {
     SandboxSpec {
         name: name.to_owned(),
         base: SandboxBase::Host,
+        system: BTreeMap::new(),
         overlays: vec![OverlayMount {
             target: PathBuf::from("/workspace/tree"),
             lowers: vec![layer.clone()],
@@ -183,6 +184,7 @@ fn spec(name: &str, upper: &Path, layer: &Layer) -> SandboxSpec {
         env: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
         user: SandboxUser::Agent,
         limits: Limits { processes: 300, ..Limits::default() },
+        egress: None,
     }
 }
 

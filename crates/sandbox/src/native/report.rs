@@ -215,6 +215,7 @@ fn trial_spec(place: &Path, lower: PathBuf) -> SandboxSpec {
     SandboxSpec {
         name: "trial".to_owned(),
         base: SandboxBase::Host,
+        system: BTreeMap::new(),
         overlays: vec![OverlayMount {
             target: PathBuf::from("/workspace/trial"),
             lowers: vec![Layer { path: lower, owner: LayerOwner::Host }],
@@ -227,5 +228,6 @@ fn trial_spec(place: &Path, lower: PathBuf) -> SandboxSpec {
         env: BTreeMap::new(),
         user: SandboxUser::Agent,
         limits: Limits { processes: 64, ..Limits::default() },
+        egress: None,
     }
 }

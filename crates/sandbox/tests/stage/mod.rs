@@ -59,6 +59,7 @@ impl Stage {
         SandboxSpec {
             name: name.to_owned(),
             base: SandboxBase::Host,
+            system: BTreeMap::new(),
             overlays: vec![OverlayMount {
                 target: PathBuf::from("/workspace/tree"),
                 lowers,
@@ -80,6 +81,7 @@ impl Stage {
                 tmp_bytes: 256 << 20,
                 ..Limits::default()
             },
+            egress: None,
         }
     }
 }

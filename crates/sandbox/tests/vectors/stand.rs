@@ -61,6 +61,7 @@ impl Stand {
         SandboxSpec {
             name: name.to_owned(),
             base: SandboxBase::Host,
+            system: BTreeMap::new(),
             overlays: vec![OverlayMount {
                 target: PathBuf::from(TREE),
                 lowers: Vec::new(),
@@ -88,6 +89,7 @@ impl Stand {
                 open_files: 4_096,
                 ..Limits::default()
             },
+            egress: None,
         }
     }
 
