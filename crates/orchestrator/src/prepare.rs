@@ -16,6 +16,7 @@ use quire_domain::sandbox::{
 };
 use quire_domain::task::StartPoint;
 use quire_environment::host::{CheckoutFacts, HostView};
+use quire_environment::offline::OFFLINE_VARIABLES;
 use quire_git::{
     AttemptGit, Captured, Checkout, CheckoutLayer, GitError, LayerTimes, Mirror, ResultStore,
 };
@@ -212,6 +213,8 @@ impl Layout {
             optional: false,
         });
         let mut env = self.view.env.clone();
+        let offline = OFFLINE_VARIABLES.iter();
+        env.extend(offline.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         env.extend(self.environment.variables.clone());
         SandboxSpec {
             name,

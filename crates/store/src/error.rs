@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use quire_domain::ids::{AttemptId, TaskNumber};
 use quire_domain::time::Timestamp;
 
+use crate::seal::SealError;
+
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -17,7 +19,7 @@ pub enum StoreError {
     /// There is no such task, turn or attempt.
     #[error("there is no {what} `{name}`")]
     NotFound {
-        /// `task`, `turn` or `attempt`.
+        /// `task`, `turn`, `attempt`, `environment` or `secret`.
         what: &'static str,
         /// What was asked for.
         name: String,
@@ -64,6 +66,27 @@ pub enum StoreError {
         /// The largest allowed size.
         allowed: usize,
     },
+    /// An environment has another newest version than the one that was edited.
+    #[error("the environment `{name}` is at version {newest}, the edit was made from {based_on}")]
+    Edited {
+        /// The environment.
+        name: String,
+        /// Its newest version; 0 if there is none.
+        newest: u32,
+        /// The version that was edited; 0 for a new environment.
+        based_on: u32,
+    },
+    /// A repository has another environment as its default.
+    #[error("the repository `{repository}` has the environment `{other}` as its default")]
+    RepositoryTaken {
+        /// The repository.
+        repository: String,
+        /// The other environment.
+        other: String,
+    },
+    /// A secret cannot be sealed or opened.
+    #[error("a secret cannot be opened or sealed")]
+    Sealed(#[from] SealError),
     /// Another process kept the database locked for longer than we wait.
     #[error("the database is locked by another process")]
     Busy,
@@ -99,6 +122,8 @@ impl StoreError {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Fenced { .. } => "the other worker goes on with it; nothing has to be done",
+            Self::NotFound { what: "environment", .. } => "`quire env list` shows what there is",
+            Self::NotFound { what: "secret", .. } => "`quire env secret list` shows what there is",
             Self::NotFound { .. } => "`quire task list` shows what there is",
             Self::TurnOpen { .. } => "wait for it, or end it with `quire task cancel`",
             Self::NotChosen { .. } => "name one, as in `42.3`",
@@ -106,6 +131,12 @@ impl StoreError {
             Self::KeyReused { .. } => "send another key with another request",
             Self::AlreadyApplied { .. } => "nothing has to be done",
             Self::OutOfBounds { .. } => "make it shorter",
+            Self::Edited { newest: 0, .. } => "`quire env list` shows what there is",
+            Self::Edited { .. } => "look at the newest version, then edit again",
+            Self::RepositoryTaken { .. } => "delete that one, or leave `repository` out",
+            Self::Sealed(_) => {
+                "bring back the `keys/secrets.key` it was sealed with, or set the secret anew"
+            }
             Self::Busy => "see which process holds `quire.db` (`fuser quire.db`), then try again",
             Self::DiskFull => "free some disk space, then try again",
             Self::Newer { .. } => "use the newer version of quire, or another --data-dir",

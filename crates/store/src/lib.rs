@@ -1,4 +1,5 @@
-//! Tasks, turns, attempts and inputs: the SQL truth, kept in `quire.db`.
+//! Tasks, turns, attempts, inputs, environments and their secrets: the SQL truth, kept in
+//! `quire.db`.
 //!
 //! One [`Store`] serves one process; several processes may have the same file open. Every write is
 //! one short transaction, and what an attempt's worker writes carries its epoch: a stale epoch is
@@ -6,6 +7,7 @@
 
 mod claim;
 mod connection;
+mod environment;
 mod error;
 mod fold;
 mod ids;
@@ -13,14 +15,19 @@ mod input;
 mod list;
 mod read;
 mod rows;
+mod seal;
+mod secret;
 mod sqlite;
 mod store;
 mod submit;
 
 pub use claim::{Claim, Lease, Write};
+pub use environment::{NewEnvironment, StoredEnvironment};
 pub use error::{ClaimError, StoreError};
 pub use ids::{CountedIds, NewIds, RandomIds};
 pub use input::{Input, InputKind, NewInput};
 pub use list::{ListFilter, Listed, Page};
+pub use seal::{SEAL_KEY_BYTES, SealError, SealKey, Sealed};
+pub use secret::{SecretInfo, SecretScope};
 pub use store::Store;
 pub use submit::{FollowUp, NewTask, Submission};

@@ -83,6 +83,10 @@ pub(crate) fn optional_text(row: &SqliteRow, name: &str) -> Result<Option<String
     column(row, name)
 }
 
+pub(crate) fn bytes(row: &SqliteRow, name: &str) -> Result<Vec<u8>> {
+    column(row, name)
+}
+
 pub(crate) fn json<T: DeserializeOwned>(row: &SqliteRow, name: &str) -> Result<T> {
     parse(name, row.try_get(name).map_err(failure)?)
 }

@@ -12,7 +12,10 @@ use crate::error::StoreError;
 ///
 /// `sqlx::migrate!` would read its own table at each start and pull in the query macros; this is
 /// one number in the file's header.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/sqlite/0001_tasks.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/sqlite/0001_tasks.sql"),
+    include_str!("../migrations/sqlite/0002_environments.sql"),
+];
 
 /// How long another process may hold the lock before we give up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
