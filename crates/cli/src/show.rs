@@ -6,6 +6,7 @@ pub mod compare;
 pub mod json;
 pub mod lines;
 pub mod progress;
+pub mod status_line;
 pub mod style;
 pub mod table;
 

@@ -9,7 +9,7 @@ use quire_domain::task::StartPoint;
 use quire_environment::recipe;
 use quire_git::{Checkout, GitError};
 
-use crate::prepare::Seen;
+use crate::seen::Seen;
 use crate::submit::{Origin, SubmitError};
 use crate::worker::Worker;
 

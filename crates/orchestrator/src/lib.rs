@@ -22,5 +22,6 @@ pub mod recorder;
 pub mod rerun;
 pub mod scratch;
 pub mod seal;
+pub mod seen;
 pub mod submit;
 pub mod worker;

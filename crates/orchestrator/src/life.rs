@@ -26,8 +26,9 @@ pub use self::conclude::spent_of;
 use crate::error::RunError;
 use crate::finish::AttemptFinish;
 use crate::lease::{LeaseKeeper, claim};
-use crate::prepare::{Before, Layout, Lost, Preparing, Seen, Stack};
+use crate::prepare::{Before, Layout, Lost, Preparing, Stack};
 use crate::recorder::Recorder;
+use crate::seen::Seen;
 use crate::submit::Origin;
 use crate::worker::Worker;
 
@@ -69,7 +70,7 @@ pub async fn run(
         seen,
         cancel: lost,
     };
-    life.go().await
+    Box::pin(life.go()).await
 }
 
 /// One attempt while this process holds it.

@@ -17,13 +17,12 @@ use quire_domain::sandbox::{
 use quire_domain::task::StartPoint;
 use quire_environment::host::{CheckoutFacts, HostView};
 use quire_environment::offline::OFFLINE_VARIABLES;
-use quire_git::{
-    AttemptGit, Captured, Checkout, CheckoutLayer, GitError, LayerTimes, Mirror, ResultStore,
-};
+use quire_git::{AttemptGit, CheckoutLayer, GitError, LayerTimes, Mirror, ResultStore};
 use tokio::sync::watch;
 
 use crate::check_out::{check_out, unlock};
 use crate::recorder::Recorder;
+use crate::seen::{Seen, see};
 use crate::submit::Origin;
 use crate::worker::Worker;
 
@@ -63,22 +62,6 @@ pub struct Stack {
     pub frozen: Vec<BTreeMap<String, Layer>>,
 }
 
-/// The person's checkout as it was when it was last looked at.
-#[derive(Debug)]
-pub struct Seen {
-    /// The checkout.
-    pub checkout: Checkout,
-    /// What was captured of it.
-    pub captured: Captured,
-}
-
-impl Seen {
-    /// What was seen just now.
-    pub fn new(checkout: Checkout, captured: Captured) -> Self {
-        Self { checkout, captured }
-    }
-}
-
 /// Says who commits where the person has not.
 const NOBODY: (&str, &str) = ("Quire", "quire@localhost");
 
@@ -100,7 +83,9 @@ impl Layout {
                 (true, SandboxBase::Layers(vec![layer]))
             }
             // No recipe can name one yet.
-            BaseSpec::Tar { .. } | BaseSpec::Image { .. } => (true, SandboxBase::Layers(Vec::new())),
+            BaseSpec::Tar { .. } | BaseSpec::Image { .. } => {
+                (true, SandboxBase::Layers(Vec::new()))
+            }
         };
         let view = if bare {
             HostView::bare()
@@ -123,16 +108,19 @@ impl Layout {
         } else {
             let seen = match (seen, &origin.checkout) {
                 (Some(seen), _) => Some(seen),
-                (None, Some(root)) => see(worker, root, &mirror).await.ok().map(Arc::new),
+                (None, Some(root)) => Box::pin(see(worker, root, &mirror)).await.ok().map(Arc::new),
                 (None, None) => None,
             };
-            let times = match (&seen, view.build_dirs) {
-                (Some(seen), true) => Some(seen.captured.source_times().await?),
-                _ => None,
+            let layer = match &seen {
+                // Build tools compare times: see `LayerTimes`.
+                Some(seen) if view.build_dirs => {
+                    Box::pin(seen.layer(&worker.git, &mirror, &origin.layer)).await?
+                }
+                _ => {
+                    let (commit, times) = (&origin.layer, LayerTimes::Commit);
+                    Box::pin(worker.git.checkout_layer(&mirror, commit, times)).await?
+                }
             };
-            // Build tools compare times: see `LayerTimes`.
-            let times = times.as_ref().map_or(LayerTimes::Commit, LayerTimes::Checkout);
-            let layer = worker.git.checkout_layer(&mirror, &origin.layer, times).await?;
             let author = origin.author.as_ref().map_or(NOBODY, |(name, mail)| (name, mail));
             let attempt_git = AttemptGit {
                 base: &origin.layer,
@@ -325,13 +313,6 @@ impl Preparing {
     pub fn ready(&self) -> Option<Arc<dyn Sandbox>> {
         self.ready.borrow().as_ref().and_then(|made| made.as_ref().ok().cloned())
     }
-}
-
-/// Looks at a person's checkout, and captures what is not committed.
-pub async fn see(worker: &Worker, root: &Path, mirror: &Mirror) -> Result<Seen, GitError> {
-    let checkout = worker.git.inspect(root).await?;
-    let captured = worker.git.capture(&checkout, mirror).await?;
-    Ok(Seen::new(checkout, captured))
 }
 
 /// The layers that earlier attempts left, as they lie on disk, in the order of `continued`; empty

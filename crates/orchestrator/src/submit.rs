@@ -12,7 +12,7 @@ use quire_store::{FollowUp, NewTask, StoreError, Submission};
 use serde::{Deserialize, Serialize};
 
 use crate::found::Found;
-use crate::prepare::Seen;
+use crate::seen::Seen;
 use crate::worker::Worker;
 
 /// What preparing a turn needs beside its request, kept with it.

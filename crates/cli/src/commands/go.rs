@@ -1,6 +1,7 @@
 //! What `run`, `ask` and `review` share: reading the request, submitting it, showing it at work,
 //! cancelling it, and printing its end.
 
+mod attempts;
 mod interrupts;
 mod request;
 mod work;

@@ -1,6 +1,5 @@
 //! Live progress: lines as things happen, and on a terminal one status line beneath them.
 
-use std::io::Write;
 use std::time::Instant;
 
 use quire_domain::budget::{MicroDollars, Usage};
@@ -8,16 +7,16 @@ use quire_domain::event::{Event, EventBody};
 use quire_domain::journal::Live;
 
 use super::lines::Lines;
+use super::status_line::StatusLine;
 use super::style::{Style, count, duration, fit};
 
 /// Shows what one or more attempts do, on standard error.
 pub struct Progress {
     style: Style,
-    terminal: bool,
     width: usize,
     started: Instant,
     views: Vec<View>,
-    status_shown: bool,
+    status: StatusLine,
 }
 
 struct View {
@@ -44,7 +43,8 @@ impl Progress {
                 ended: false,
             })
             .collect();
-        Self { style, terminal, width, started: Instant::now(), views, status_shown: false }
+        let status = StatusLine::new(terminal);
+        Self { style, width, started: Instant::now(), views, status }
     }
 
     /// Shows an event of attempt `index`.
@@ -66,7 +66,7 @@ impl Progress {
         let lines: Vec<String> =
             view.lines.of(event).into_iter().map(|line| format!("{}{line}", view.label)).collect();
         if !lines.is_empty() {
-            self.print(&lines);
+            self.status.print(&lines);
         }
     }
 
@@ -77,7 +77,7 @@ impl Progress {
             Live::Retry { why, after_ms } => {
                 let text = format!("asks the model again in {}: {why}", duration(*after_ms));
                 let line = format!("{}{:>12} {}", view.label, "waits", fit(&text, 100));
-                self.print(&[self.style.warn(&line)]);
+                self.status.print(&[self.style.warn(&line)]);
             }
             Live::Text { .. } => "writing".clone_into(&mut view.doing),
             Live::Reasoning { .. } => "thinking".clone_into(&mut view.doing),
@@ -87,28 +87,23 @@ impl Progress {
 
     /// Draws the status line anew; call it a few times a second.
     pub fn tick(&mut self) {
-        if self.terminal {
-            self.clear();
-            let status = self.status();
-            let mut err = std::io::stderr().lock();
-            let _ = write!(err, "{status}");
-            let _ = err.flush();
-            self.status_shown = true;
+        if self.status.moves() {
+            let text = self.text();
+            self.status.draw(&text);
         }
     }
 
     /// Prints a notice of the command itself.
     pub fn notice(&mut self, text: &str) {
-        self.print(&[text.to_owned()]);
+        self.status.print(&[text.to_owned()]);
     }
 
     /// Removes the status line for good.
     pub fn end(&mut self) {
-        self.clear();
-        self.terminal = false;
+        self.status.end();
     }
 
-    fn status(&self) -> String {
+    fn text(&self) -> String {
         let usage = self.views.iter().fold(Usage::default(), |sum, view| sum.plus(view.usage));
         let cost: u64 = self.views.iter().map(|view| view.cost.0).sum();
         let took = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -124,22 +119,5 @@ impl Progress {
             count(usage.total_tokens())
         );
         self.style.dim(&fit(&text, self.width.saturating_sub(1)))
-    }
-
-    fn print(&mut self, lines: &[String]) {
-        self.clear();
-        let mut err = std::io::stderr().lock();
-        for line in lines {
-            // A closed standard error must not end the attempt.
-            let _ = writeln!(err, "{line}");
-        }
-    }
-
-    fn clear(&mut self) {
-        if self.status_shown {
-            let mut err = std::io::stderr().lock();
-            let _ = write!(err, "\r\x1b[2K");
-            self.status_shown = false;
-        }
     }
 }

@@ -1,21 +1,18 @@
 //! Attempts at work: run here, shown while they run, and their end printed.
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::stream::{FuturesUnordered, StreamExt};
 use quire_domain::attempt::{Attempt, AttemptState};
 use quire_domain::event::Event;
-use quire_domain::ids::{AttemptId, Seq};
 use quire_domain::journal::Live;
-use quire_engine::{Heard, Watch};
 use quire_orchestrator::error::RunError;
-use quire_orchestrator::keep::{Keep, sweep};
-use quire_orchestrator::prepare::Seen;
+use quire_orchestrator::seen::Seen;
 use quire_store::Submission;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::attempts::{BACKLOG, Shown, TICK, What, run_attempts, sweep_meanwhile};
 use super::interrupts::Interrupts;
 use crate::exit::Exit;
 use crate::installation::Installation;
@@ -54,16 +51,7 @@ pub async fn work(
         task: number.0,
         ordinals: submission.attempts.iter().map(|attempt| attempt.ordinal).collect(),
     };
-    let worker = installation.worker.clone();
-    let keep = Keep {
-        hours: installation.settings.keep_hours.value,
-        layer_bytes: installation.settings.layers_gib.value << 30,
-    };
-    let sweeping = tokio::spawn(async move {
-        // The first request goes first.
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        sweep(&worker, keep).await;
-    });
+    let sweeping = sweep_meanwhile(installation);
     let states = run_all(installation, &submission.attempts, seen, &mut view).await;
     view.progress.end();
     sweeping.abort();
@@ -106,7 +94,7 @@ pub async fn work(
 }
 
 /// How what happens is shown.
-pub struct View {
+struct View {
     progress: Progress,
     json: bool,
     task: u64,
@@ -114,6 +102,13 @@ pub struct View {
 }
 
 impl View {
+    fn show(&mut self, shown: Shown) {
+        match shown.what {
+            What::Event(event) => self.event(shown.attempt, &event),
+            What::Live(live) => self.live(shown.attempt, &live),
+        }
+    }
+
     fn event(&mut self, index: usize, event: &Event) {
         if self.json {
             let ordinal = self.ordinals.get(index).copied().unwrap_or(1);
@@ -130,14 +125,6 @@ impl View {
     }
 }
 
-enum Shown {
-    Event(usize, Box<Event>),
-    Live(usize, Live),
-}
-
-/// What is shown may be this far behind before the watchers wait.
-const BACKLOG: usize = 1_024;
-
 async fn run_all(
     installation: &Installation,
     attempts: &[Attempt],
@@ -146,91 +133,24 @@ async fn run_all(
 ) -> Vec<Result<AttemptState, RunError>> {
     let cancel = CancellationToken::new();
     let (tell, mut shown) = mpsc::channel(BACKLOG);
-    let mut running = FuturesUnordered::new();
-    for (index, attempt) in attempts.iter().enumerate() {
-        // Of an attempt that goes on, what is new: the rest was shown before.
-        let head = installation.worker.record.log.head(attempt.id).await;
-        let from = Seq(head.map_or(0, |head| head.seq.0) + 1);
-        watch(installation, attempt.id, from, index, tell.clone());
-        let worker = installation.worker.clone();
-        let (id, seen, cancel) = (attempt.id, seen.clone(), cancel.clone());
-        let task = tokio::spawn(async move {
-            Box::pin(quire_orchestrator::life::run(&worker, id, seen, cancel)).await
-        });
-        running.push(async move { (index, task.await) });
-    }
-    drop(tell);
-    let mut states: Vec<Option<Result<AttemptState, RunError>>> =
-        attempts.iter().map(|_| None).collect();
-    let mut tick = tokio::time::interval(Duration::from_millis(250));
-    let mut interrupt = Interrupts::listen(cancel.clone());
-    loop {
+    let mut running = pin!(run_attempts(installation, 0, attempts, seen, cancel.clone(), tell));
+    let mut tick = tokio::time::interval(TICK);
+    let mut interrupt = Interrupts::listen(cancel);
+    let states = loop {
         tokio::select! {
             biased;
             () = interrupt.next() => {
                 view.progress.notice("cancelling; press Ctrl-C again to stop at once");
             }
-            Some(shown) = shown.recv() => match shown {
-                Shown::Event(index, event) => view.event(index, &event),
-                Shown::Live(index, live) => view.live(index, &live),
-            },
-            Some((index, ended)) = running.next(), if !running.is_empty() => {
-                states[index] = Some(ended.unwrap_or_else(|error| {
-                    Err(RunError::Origin(format!("the attempt's task broke off: {error}")))
-                }));
-                if running.is_empty() {
-                    break;
-                }
-            }
+            Some(shown) = shown.recv() => view.show(shown),
+            states = &mut running => break states,
             _ = tick.tick() => if !view.json { view.progress.tick() },
         }
-    }
-    // What was written last is shown too; the watchers end with the log.
-    let last = async {
-        while let Some(shown) = shown.recv().await {
-            match shown {
-                Shown::Event(index, event) => view.event(index, &event),
-                Shown::Live(index, live) => view.live(index, &live),
-            }
-        }
     };
-    let _ = tokio::time::timeout(Duration::from_secs(2), last).await;
-    states.into_iter().flatten().collect()
-}
-
-/// Shows an attempt's events from the number `from` on, and what is not kept, until its end.
-fn watch(
-    installation: &Installation,
-    attempt: AttemptId,
-    from: Seq,
-    index: usize,
-    tell: mpsc::Sender<Shown>,
-) {
-    let record = installation.worker.record.clone();
-    let mut feed = record.bus.subscribe(attempt);
-    tokio::spawn(async move {
-        let mut watch = Watch::new(Arc::clone(&record.log), attempt, from);
-        loop {
-            tokio::select! {
-                stored = watch.next() => {
-                    let Ok(batch) = stored else { return };
-                    for stored in batch {
-                        let last = matches!(stored.kind.as_str(), "finished" | "suspended");
-                        let Ok(event) = record.open_event(stored).await else { return };
-                        if tell.send(Shown::Event(index, Box::new(event))).await.is_err() || last {
-                            return;
-                        }
-                    }
-                }
-                heard = feed.next() => match heard {
-                    // Live pieces never hold up events.
-                    Some(Heard::Live(live)) => { let _ = tell.try_send(Shown::Live(index, live)); }
-                    Some(Heard::Missed(_)) => {}
-                    None => return,
-                }
-            }
-        }
-    });
+    while let Ok(shown) = shown.try_recv() {
+        view.show(shown);
+    }
+    states
 }
 
 /// What several attempts may cost, said before they start.
