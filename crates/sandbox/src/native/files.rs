@@ -88,7 +88,10 @@ pub async fn may_fold(guest: &Arc<Guest>, owner: Option<u32>) -> Result<bool, Sa
 }
 
 fn denied(path: String, errno: i32) -> FileError {
-    if matches!(errno, libc::ENOSPC | libc::EDQUOT | libc::EFBIG) {
+    if matches!(errno, libc::ENOSPC | libc::EDQUOT) {
+        return FileError::Sandbox(SandboxError::HostDiskFull);
+    }
+    if errno == libc::EFBIG {
         return FileError::Sandbox(SandboxError::DiskFull);
     }
     let message = io::Error::from_raw_os_error(errno).to_string();

@@ -140,6 +140,11 @@ impl Guest {
         self.shared().gone
     }
 
+    /// Whether it was ended as it used more than its share; of the disk it still does.
+    pub fn met_limit(&self) -> bool {
+        matches!(self.shared().reason, Some(Reason::Limit(_)))
+    }
+
     /// Sends a packet with descriptors.
     pub async fn send<const N: usize>(
         &self,

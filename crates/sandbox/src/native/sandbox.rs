@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 use super::backend::{Life, Made, Maker, open_upper};
 use super::changes::Snapshot;
 use super::guest::{Guest, Reason, creating};
-use super::{changes, command, files, upper};
+use super::{changes, command, files, upper, watch};
 
 /// A native sandbox.
 pub struct NativeSandbox {
@@ -43,9 +43,15 @@ impl NativeSandbox {
         Self { maker, spec, state, snapshots: Mutex::default() }
     }
 
-    /// The guest, made anew if it was folded; and whose pipes have to be.
+    /// The guest, made anew if it was folded, or ended at a limit; and whose pipes have to be.
     async fn guest(&self) -> Result<(Arc<Guest>, Option<u32>), SandboxError> {
         let mut state = self.state.lock().await;
+        let on_disk = matches!(self.spec.upper, Upper::Disk(_));
+        if matches!(&*state, State::Running(made) if on_disk && made.guest.met_limit())
+            && let State::Running(made) = std::mem::replace(&mut *state, State::Folded)
+        {
+            end_guest(made, "it was over a limit").await?;
+        }
         match &*state {
             State::Running(made) => Ok((Arc::clone(&made.guest), made.owner)),
             State::Ended => Err(SandboxError::Gone("it was ended".to_owned())),
@@ -88,6 +94,12 @@ async fn end_guest(mut made: Made, why: &str) -> Result<(), SandboxError> {
     Ok(())
 }
 
+/// Ends all that runs, as there is no room for one more process.
+fn too_many_processes(guest: &Guest, most: u32) -> SandboxError {
+    guest.kill(Reason::Limit(format!("processes ({most})")));
+    guest.gone()
+}
+
 #[async_trait]
 impl Sandbox for NativeSandbox {
     async fn start(&self, command: Command) -> Result<StartedCommand, SandboxError> {
@@ -98,7 +110,21 @@ impl Sandbox for NativeSandbox {
             variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let workdir = command.workdir.as_ref().unwrap_or(&self.spec.workdir);
         let workdir = workdir.to_string_lossy().into_owned();
-        command::start(&guest, &command, &environment, &workdir, owner).await
+        // What commands left behind may have taken all there is: no command would find room for its
+        // own processes, and each would look like a failure of the host's.
+        let most = self.spec.limits.processes;
+        let crowd = most - most / 8;
+        if !guest.is_busy() && watch::processes(guest.pid, crowd) >= crowd {
+            return Err(too_many_processes(&guest, most));
+        }
+        match command::start(&guest, &command, &environment, &workdir, owner).await {
+            Err(SandboxError::Spawn { source, .. })
+                if source.raw_os_error() == Some(libc::EAGAIN) =>
+            {
+                Err(too_many_processes(&guest, most))
+            }
+            started => started,
+        }
     }
 
     async fn read_file(&self, path: &Path, limit: u64) -> Result<Bytes, FileError> {

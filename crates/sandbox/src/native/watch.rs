@@ -135,6 +135,20 @@ fn memory(guest: i32) -> u64 {
     pages * page
 }
 
+/// How many processes there are below the guest; counting stops at `most`.
+pub fn processes(guest: i32, most: u32) -> u32 {
+    let mut pending = children(guest);
+    let mut count = 0;
+    while let Some(pid) = pending.pop() {
+        count += 1;
+        if count >= most {
+            break;
+        }
+        pending.extend(children(pid));
+    }
+    count
+}
+
 fn children(pid: i32) -> Vec<i32> {
     fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
         .unwrap_or_default()

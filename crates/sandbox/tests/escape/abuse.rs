@@ -55,6 +55,25 @@ async fn the_number_of_processes_is_limited() {
 }
 
 #[tokio::test]
+async fn processes_that_were_left_behind_do_not_keep_the_next_command_out() {
+    let stage = Stage::new().await;
+    let mut spec = stage.spec("strays", vec![]);
+    spec.limits.processes = 60;
+    let sandbox = create(&stage, spec).await;
+    let script = "echo kept > kept; for i in $(seq 200); do sleep 1000 & done 2>/dev/null; exit 0";
+    run(&sandbox, bash(script)).await;
+    let refused = sandbox.start(bash("true")).await.err();
+    let Some(SandboxError::LimitExceeded { what }) = refused else { panic!("{refused:?}") };
+    assert_eq!(what, "processes (60)");
+    let said = sh(&sandbox, "cat kept; ls /proc | grep -c '^[0-9]'").await;
+    let count: usize = said.trim().trim_start_matches("kept").trim().parse().unwrap();
+    assert!(said.starts_with("kept\n") && count < 8, "{said}");
+    // A few that are left on purpose stay.
+    run(&sandbox, bash("for i in $(seq 20); do sleep 1000 & done; exit 0")).await;
+    assert_eq!(sh(&sandbox, "pgrep -c sleep || ps ax | grep -c '[s]leep'").await, "20\n");
+}
+
+#[tokio::test]
 async fn memory_beyond_the_limit_is_not_had() {
     let stage = Stage::new().await;
     let grouped = grouped(&stage, "memory limit").await;
@@ -84,6 +103,7 @@ async fn memory_beyond_the_limit_is_not_had() {
         assert_eq!(sh(&sandbox, "echo alive").await, "alive\n");
     } else {
         assert!(matches!(end, Err(SandboxError::LimitExceeded { .. })), "{end:?}");
+        assert_eq!(sh(&sandbox, "echo alive").await, "alive\n");
     }
 }
 
