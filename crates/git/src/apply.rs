@@ -9,15 +9,17 @@ use quire_domain::ids::{CommitId, Sha256 as DomainSha256};
 use sha2::{Digest, Sha256};
 
 use crate::config::{Git, blocking};
+use crate::conflict::Conflict;
 use crate::decide::{Decision, Side, decide};
 use crate::error::GitError;
-use crate::index::Index;
-use crate::inspect::{Checkout, copy_index_file};
+use crate::inspect::Checkout;
 use crate::lock::Lock;
+use crate::merge::Meeting;
 use crate::moves::{Move, Moves, recover};
 use crate::path::RepoPath;
 use crate::readings::ChangedPath;
 use crate::results::ResultStore;
+use crate::run::Run;
 use crate::worktree::{Seen, look};
 
 /// What to do where both sides changed the same lines.
@@ -25,7 +27,8 @@ use crate::worktree::{Seen, look};
 pub enum OnConflict {
     /// Change nothing, and say where.
     Refuse,
-    /// Write both sides with conflict markers where that is possible, and say where.
+    /// Leave what git leaves in a working tree: both sides with conflict markers where there are
+    /// lines, else the file of the side that still has one, or of both under two names.
     WriteMarkers,
 }
 
@@ -45,9 +48,9 @@ pub enum ApplyReport {
 pub struct Applied {
     /// Files that were written as the attempt left them.
     pub written: Vec<RepoPath>,
-    /// Files in which both sides' changes were joined.
+    /// Files in which both sides' changes were joined; under the name that they have by now.
     pub merged: Vec<RepoPath>,
-    /// Files that were deleted.
+    /// Files that were deleted, or have another name now.
     pub deleted: Vec<RepoPath>,
     /// Files that were as the attempt left them before.
     pub already: Vec<RepoPath>,
@@ -57,54 +60,15 @@ pub struct Applied {
     pub conflicts: Vec<Conflict>,
 }
 
-/// A file that could not be joined.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conflict {
-    /// Which.
-    pub path: RepoPath,
-    /// Why.
-    pub kind: ConflictKind,
-}
-
-/// Why a file could not be joined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ConflictKind {
-    /// Both sides changed the same lines.
-    Lines,
-    /// Both sides changed a file that has no lines.
-    Binary,
-    /// The attempt made a file where another one is.
-    InTheWay,
-    /// The attempt changed a file that is gone here.
-    GoneHere,
-    /// The attempt deleted a file that was changed here.
-    ChangedHere,
-    /// One side made it another kind of thing: a link, a directory.
-    Kind,
-}
-
-impl std::fmt::Display for Conflict {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let why = match self.kind {
-            ConflictKind::Lines => "the same lines were changed on both sides",
-            ConflictKind::Binary => "a binary file was changed on both sides",
-            ConflictKind::InTheWay => "another file of that name is in the way",
-            ConflictKind::GoneHere => "it was changed by the attempt and is gone here",
-            ConflictKind::ChangedHere => "it was deleted by the attempt and changed here",
-            ConflictKind::Kind => "it is a link or a directory on one side only",
-        };
-        write!(f, "{}: {why}", self.path)
-    }
-}
-
 const CHANGED_LIMIT: usize = 100_000;
 const APPLY_TIMEOUT: Duration = Duration::from_mins(10);
 
 impl Git {
-    /// Brings the difference between `base` and `head` (both in `store`) onto the checkout: files
-    /// that are as in `base` are written, others are joined line by line. Index, commits and
-    /// branches are not touched. All or nothing: a process that dies in the middle is undone by
-    /// the next call (or by [`Git::recover_apply`]).
+    /// Brings the difference between `base` and `head` (both in `store`) onto the checkout, as
+    /// `git merge` would: files that are as in `base` become as in `head`, others are joined line
+    /// by line, under the name that either side gave them. Index, commits and branches are not
+    /// touched. All or nothing: a process that dies in the middle is undone by the next call (or
+    /// by [`Git::recover_apply`]).
     pub async fn apply(
         &self,
         checkout: &Checkout,
@@ -118,12 +82,29 @@ impl Git {
         let _lock = Lock::wait("apply the change", lock, Duration::from_mins(1)).await?;
         self.undo_left_over(checkout).await?;
         let (changes, _) = self.changes(store.repository(), base, head, CHANGED_LIMIT).await?;
-        let (top, seen_changes) = (checkout.top_level.clone(), changes.clone());
-        let seen = blocking("look at the checkout", move || look(&top, &seen_changes)).await?;
-        let ours = self.hash_ours(checkout, store, &seen).await?;
+        if changes.is_empty() {
+            return Ok(ApplyReport::AlreadyApplied);
+        }
+        let meeting = Meeting::make(self, store, checkout.common_dir.join("objects")).await?;
+        let here = self.read_here(checkout, &meeting, &changes).await?;
+        let merged = self.merge(&meeting, base, &here.tree, head).await?;
+        let repository = meeting.repository();
+        let results =
+            self.changed_paths(&repository, &here.tree, &merged.tree, CHANGED_LIMIT).await?;
+        // Looked at before it is read once more: what is changed later is told from it.
+        let (top, asked) = (checkout.top_level.clone(), results.clone());
+        let seen = blocking("look at the checkout", move || look(&top, &asked)).await?;
+        let now = self.read_again(checkout, &meeting, &here, &seen).await?;
         let mut work = Work::default();
-        for change in &changes {
-            self.one_file(store, change, &seen, &ours, on_conflict, &mut work).await?;
+        work.report.conflicts = merged.conflicts;
+        work.report.submodules = merged.submodules;
+        work.note_already(&changes, &here.sides);
+        let theirs: BTreeSet<&str> =
+            changes.iter().filter_map(|change| change.new_blob.as_deref()).collect();
+        for change in &results {
+            let seen = seen.get(&change.path).unwrap_or(&Seen::Absent);
+            let decision = decide(change, seen, now.get(&change.path));
+            work.take(change, decision, &theirs)?;
         }
         if on_conflict == OnConflict::Refuse && !work.report.conflicts.is_empty() {
             return Ok(ApplyReport::Refused(work.report.conflicts));
@@ -136,7 +117,7 @@ impl Git {
             });
         }
         make_apply_dir(&place)?;
-        self.stage(checkout, store, &work.results, &place).await?;
+        self.stage(checkout, &meeting, &work.results, &place).await?;
         let list = work.moves(&seen);
         let top = checkout.top_level.clone();
         blocking("apply the change", move || Moves { top, place, list }.run()).await?;
@@ -159,200 +140,58 @@ impl Git {
         blocking("undo the change", move || recover(&top, &place)).await
     }
 
-    /// The blobs of the files as they are here, written into the store so that they can be
-    /// joined. Read through the person's own settings: line endings, filters.
-    async fn hash_ours(
-        &self,
-        checkout: &Checkout,
-        store: &ResultStore,
-        seen: &BTreeMap<RepoPath, Seen>,
-    ) -> Result<BTreeMap<RepoPath, Side>, GitError> {
-        let mut paths = Vec::new();
-        for (path, _) in seen.iter().filter(|(_, seen)| seen.is_file_or_link()) {
-            paths.extend_from_slice(path.as_bytes());
-            paths.push(0);
-        }
-        if paths.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let (source, quarantine) = (checkout.private_index.clone(), self.quarantine_dir());
-        let index =
-            blocking("copy the index", move || copy_index_file(&source, &quarantine)).await?;
-        // Forgotten first, so that every one is read and written.
-        for args in [&["--force-remove"][..], &["--add", "--replace"][..]] {
-            let mut run = self
-                .person("read the files", &checkout.git_dir, &checkout.top_level)
-                .env("GIT_INDEX_FILE", &index)
-                .env("GIT_OBJECT_DIRECTORY", store.repository().objects_dir())
-                .dies_with_us()
-                .timeout(APPLY_TIMEOUT);
-            for (name, value) in &checkout.disarm {
-                run = run.named_setting(name, value);
-            }
-            run.arg("update-index")
-                .args(args)
-                .args(["-z", "--stdin"])
-                .input(paths.clone())
-                .success()
-                .await?;
-        }
-        let wanted: BTreeSet<RepoPath> =
-            seen.iter().filter(|(_, s)| s.is_file_or_link()).map(|(p, _)| p.clone()).collect();
-        blocking("read the index", move || {
-            let bytes = std::fs::read(&index).map_err(GitError::io("read", &index))?;
-            let index = Index::parse(bytes)?;
-            Ok(index
-                .entries()
-                .iter()
-                .filter(|entry| wanted.contains(&entry.path))
-                .map(|entry| {
-                    let side = Side { mode: entry.mode, blob: hex(&entry.oid) };
-                    (entry.path.clone(), side)
-                })
-                .collect())
-        })
-        .await
-    }
-
-    async fn one_file(
-        &self,
-        store: &ResultStore,
-        change: &ChangedPath,
-        seen: &BTreeMap<RepoPath, Seen>,
-        ours: &BTreeMap<RepoPath, Side>,
-        on_conflict: OnConflict,
-        work: &mut Work,
-    ) -> Result<(), GitError> {
-        let path = &change.path;
-        let seen = seen.get(path).unwrap_or(&Seen::Absent);
-        let conflict = |kind| Conflict { path: path.clone(), kind };
-        let report = &mut work.report;
-        match decide(change, seen, ours.get(path)) {
-            Decision::Already => report.already.push(path.clone()),
-            Decision::Submodule => report.submodules.push(path.clone()),
-            Decision::Conflict(kind) => report.conflicts.push(conflict(kind)),
-            Decision::Delete => {
-                report.deleted.push(path.clone());
-                work.deletions.push(path.clone());
-            }
-            Decision::Write(side) => {
-                report.written.push(path.clone());
-                work.results.insert(path.clone(), side);
-            }
-            Decision::Join { base, ours, theirs, mode } => {
-                match self.join(store, [&ours, &base, &theirs]).await? {
-                    Joined::Clean(blob) => {
-                        report.merged.push(path.clone());
-                        work.results.insert(path.clone(), Side { mode, blob });
-                    }
-                    Joined::Marked(blob) => {
-                        report.conflicts.push(conflict(ConflictKind::Lines));
-                        if on_conflict == OnConflict::WriteMarkers {
-                            work.results.insert(path.clone(), Side { mode, blob });
-                        }
-                    }
-                    Joined::Binary => report.conflicts.push(conflict(ConflictKind::Binary)),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Joins three blobs line by line.
-    async fn join(&self, store: &ResultStore, blobs: [&str; 3]) -> Result<Joined, GitError> {
-        const FILE_LIMIT: usize = 256 << 20;
-        let quarantine = self.quarantine_dir();
-        let dir = blocking("make a directory", move || {
-            tempfile::Builder::new()
-                .prefix("join-")
-                .tempdir_in(&quarantine)
-                .map_err(GitError::io("make a directory in", &quarantine))
-        })
-        .await?;
-        for (name, blob) in ["ours", "base", "theirs"].into_iter().zip(blobs) {
-            let content = self.read_blob(store.repository(), blob, FILE_LIMIT).await?;
-            if content.iter().take(8000).any(|b| *b == 0) {
-                return Ok(Joined::Binary);
-            }
-            let path = dir.path().join(name);
-            tokio::fs::write(&path, &content).await.map_err(GitError::io("write", &path))?;
-        }
-        let git_dir = store.repository().git_dir();
-        let ended = self
-            .ours("join the changes", git_dir)
-            .args(["merge-file", "-p", "-q", "-L", "yours", "-L", "base", "-L", "attempt", "--"])
-            .args(["ours", "base", "theirs"].map(|name| dir.path().join(name)))
-            .output_limit(FILE_LIMIT * 2)
-            .timeout(APPLY_TIMEOUT)
-            .end()
-            .await?;
-        let Some(conflicts @ 0..=127) = ended.code else {
-            return Err(ended.failed("join the changes"));
-        };
-        let blob = self
-            .ours("keep the joined file", git_dir)
-            .args(["hash-object", "-w", "-t", "blob", "--no-filters", "--stdin"])
-            .input(ended.output)
-            .output()
-            .await?;
-        let blob = String::from_utf8_lossy(&blob).trim().to_owned();
-        Ok(if conflicts == 0 { Joined::Clean(blob) } else { Joined::Marked(blob) })
-    }
-
     /// Writes the results below `place/stage`, as the person's settings have them in a working
     /// tree.
     async fn stage(
         &self,
         checkout: &Checkout,
-        store: &ResultStore,
+        meeting: &Meeting,
         results: &BTreeMap<RepoPath, Side>,
         place: &Path,
     ) -> Result<(), GitError> {
         let mut entries = Vec::new();
-        let mut paths = Vec::new();
         for (path, side) in results {
             entries.extend_from_slice(format!("{:o} {}\t", side.mode, side.blob).as_bytes());
             entries.extend_from_slice(path.as_bytes());
             entries.push(0);
-            paths.extend_from_slice(path.as_bytes());
-            paths.push(0);
         }
-        let run = |doing| {
-            let mut run = self
-                .person(doing, &checkout.git_dir, &checkout.top_level)
-                .env("GIT_INDEX_FILE", place.join("index"))
-                .env("GIT_OBJECT_DIRECTORY", store.repository().objects_dir())
-                .dies_with_us()
-                .timeout(APPLY_TIMEOUT);
-            for (name, value) in &checkout.disarm {
-                run = run.named_setting(name, value);
-            }
-            run
-        };
-        run("prepare the files")
-            .args(["update-index", "-z", "--index-info"])
-            .input(entries)
-            .success()
-            .await?;
+        let index = place.join("index");
+        let run = || self.with_index("prepare the files", checkout, meeting, &index);
+        run().args(["update-index", "-z", "--index-info"]).input(entries).success().await?;
         let mut prefix = PathBuf::from(place).join("stage").into_os_string();
         prefix.push("/");
         let mut option = std::ffi::OsString::from("--prefix=");
         option.push(prefix);
-        run("prepare the files")
+        run()
             .args(["checkout-index", "-f", "-q", "-z", "--stdin"])
             .arg(option)
-            .input(paths)
+            .input(nul_terminated(results.keys()))
             .success()
             .await
     }
+
+    /// A run of git in the checkout, with an index of ours, that writes objects into `meeting`.
+    pub(crate) fn with_index<'a>(
+        &'a self,
+        doing: &'static str,
+        checkout: &Checkout,
+        meeting: &Meeting,
+        index: &Path,
+    ) -> Run<'a> {
+        let mut run = self
+            .person(doing, &checkout.git_dir, &checkout.top_level)
+            .env("GIT_INDEX_FILE", index)
+            .env("GIT_OBJECT_DIRECTORY", meeting.repository().objects_dir())
+            .dies_with_us()
+            .timeout(APPLY_TIMEOUT);
+        for (name, value) in &checkout.disarm {
+            run = run.named_setting(name, value);
+        }
+        run
+    }
 }
 
-enum Joined {
-    Clean(String),
-    Marked(String),
-    Binary,
-}
-
+/// What was decided so far.
 #[derive(Default)]
 struct Work {
     report: Applied,
@@ -361,6 +200,48 @@ struct Work {
 }
 
 impl Work {
+    /// Files of the change that lie here as the attempt left them.
+    fn note_already(&mut self, changes: &[ChangedPath], here: &BTreeMap<RepoPath, Side>) {
+        let conflicts: BTreeSet<&RepoPath> =
+            self.report.conflicts.iter().map(|c| &c.path).collect();
+        for change in changes.iter().filter(|c| !conflicts.contains(&c.path)) {
+            if here.get(&change.path) == Side::after(change).as_ref() {
+                self.report.already.push(change.path.clone());
+            }
+        }
+    }
+
+    /// `theirs` are the contents that the attempt gave files.
+    fn take(
+        &mut self,
+        change: &ChangedPath,
+        decision: Decision,
+        theirs: &BTreeSet<&str>,
+    ) -> Result<(), GitError> {
+        let (path, report) = (change.path.clone(), &mut self.report);
+        match decision {
+            Decision::Already => report.already.push(path),
+            Decision::Submodule => report.submodules.push(path),
+            Decision::Conflict(kind) => report.conflicts.push(Conflict { path, kind }),
+            Decision::Delete => {
+                report.deleted.push(path.clone());
+                self.deletions.push(path);
+            }
+            Decision::Write(side) => {
+                if report.conflicts.iter().all(|conflict| conflict.path != path) {
+                    let same = theirs.contains(side.blob.as_str());
+                    if same { &mut report.written } else { &mut report.merged }.push(path.clone());
+                }
+                self.results.insert(path, side);
+            }
+            Decision::ChangedMeanwhile => {
+                let why = format!("`{path}` was changed while the change was applied");
+                return Err(GitError::malformed("the checkout", why));
+            }
+        }
+        Ok(())
+    }
+
     /// Deletions first: a directory may come where a file was.
     fn moves(&self, seen: &BTreeMap<RepoPath, Seen>) -> Vec<Move> {
         let before = |path: &RepoPath| seen.get(path).and_then(Seen::state);
@@ -397,11 +278,12 @@ fn make_apply_dir(place: &Path) -> Result<(), GitError> {
     Ok(())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+/// Paths as git reads them from its standard input.
+pub(crate) fn nul_terminated<'a>(paths: impl IntoIterator<Item = &'a RepoPath>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for path in paths {
+        bytes.extend_from_slice(path.as_bytes());
+        bytes.push(0);
+    }
+    bytes
 }

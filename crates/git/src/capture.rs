@@ -7,12 +7,14 @@ use std::time::Duration;
 use quire_domain::ids::{CommitId, Sha256 as Digest256};
 use sha2::{Digest, Sha256};
 
+use crate::apply::nul_terminated;
 use crate::config::{Git, blocking};
 use crate::error::GitError;
 use crate::index::Index;
 use crate::inspect::Checkout;
 use crate::mirror::Mirror;
 use crate::path::RepoPath;
+use crate::refs::object_name;
 use crate::remembered::{Fingerprint, Remembered};
 use crate::run::Run;
 
@@ -61,10 +63,11 @@ impl Git {
     ) -> Result<Captured, GitError> {
         let mut nested = Vec::new();
         let mut paths = Vec::new();
-        let mut staged = Vec::new();
+        // Read anew below, so forgotten first: what was staged lies in the checkout's objects alone.
+        let (present, mut forgotten) = checkout.status.present_and_gone();
         for entry in checkout.status.changed.iter().filter(|e| !e.submodule) {
             if entry.staged != b'.' && entry.unstaged == b'.' {
-                staged.push(entry.path.clone());
+                forgotten.push(entry.path.clone());
             }
             paths.push(entry.path.clone());
         }
@@ -108,18 +111,17 @@ impl Git {
         }
         // The index on disk may be shared with another capture of the same reading.
         let private_index = Arc::new(own_copy(checkout, self).await?);
-        if !staged.is_empty() {
-            // What was staged lies in the checkout's objects alone: forgotten, it is read anew.
+        if !forgotten.is_empty() {
             self.update_index(checkout, mirror, &private_index)
                 .args(["update-index", "--force-remove", "-z", "--stdin"])
-                .input(nul_terminated(&staged))
+                .input(nul_terminated(&forgotten))
                 .success()
                 .await?;
         }
         let (added, date) = tokio::join!(
             self.update_index(checkout, mirror, &private_index)
                 .args(["update-index", "--add", "--remove", "--replace", "-z", "--stdin"])
-                .input(nul_terminated(&paths))
+                .input(nul_terminated(&present))
                 .success(),
             self.commit_date(mirror, &checkout.head),
         );
@@ -272,22 +274,4 @@ impl SourceTimes {
 async fn own_copy(checkout: &Checkout, git: &Git) -> Result<tempfile::TempPath, GitError> {
     let (source, quarantine) = (checkout.private_index.clone(), git.quarantine_dir());
     blocking("copy the index", move || crate::inspect::copy_index_file(&source, &quarantine)).await
-}
-
-fn nul_terminated(paths: &[RepoPath]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for path in paths {
-        bytes.extend_from_slice(path.as_bytes());
-        bytes.push(0);
-    }
-    bytes
-}
-
-fn object_name(output: &[u8]) -> Result<String, GitError> {
-    let text = String::from_utf8_lossy(output).trim().to_owned();
-    if crate::refs::is_object_name(&text) {
-        Ok(text)
-    } else {
-        Err(GitError::malformed("git's output", "it is no object name"))
-    }
 }

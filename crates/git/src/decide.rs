@@ -1,6 +1,6 @@
-//! Decides, file by file, how a change comes onto a checkout. Pure.
+//! Decides, file by file, how the outcome of a merge comes into a working tree. Pure.
 
-use crate::apply::ConflictKind;
+use crate::conflict::ConflictKind;
 use crate::readings::ChangedPath;
 use crate::worktree::Seen;
 
@@ -14,15 +14,19 @@ pub(crate) struct Side {
 }
 
 impl Side {
-    fn is_regular(&self) -> bool {
-        self.mode & 0o170_000 == 0o100_000
+    fn before(change: &ChangedPath) -> Option<Self> {
+        Some(Self { mode: change.old_mode, blob: change.old_blob.clone()? })
+    }
+
+    pub(crate) fn after(change: &ChangedPath) -> Option<Self> {
+        Some(Self { mode: change.new_mode, blob: change.new_blob.clone()? })
     }
 }
 
 /// What to do with a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// It is as the attempt left it.
+    /// It is as it shall be.
     Already,
     /// It is left as it is.
     Submodule,
@@ -30,57 +34,40 @@ pub(crate) enum Decision {
     Write(Side),
     /// It goes.
     Delete,
-    /// Both sides changed its content.
-    Join { base: String, ours: String, theirs: String, mode: u32 },
-    /// It cannot be joined.
+    /// It cannot be written here.
     Conflict(ConflictKind),
+    /// It is another by now than the merge went by.
+    ChangedMeanwhile,
 }
 
 const GITLINK: u32 = 0o160_000;
 
-/// Decides on one file: `change` is what the attempt did, `seen` what lies here, and `ours` its
-/// content as git sees it, where it is a file or a link.
-pub(crate) fn decide(change: &ChangedPath, seen: &Seen, ours: Option<&Side>) -> Decision {
-    let side = |mode: u32, blob: &Option<String>| {
-        blob.as_ref().filter(|_| mode != 0).map(|blob| Side { mode, blob: blob.clone() })
-    };
-    let base = side(change.old_mode, &change.old_blob);
-    let theirs = side(change.new_mode, &change.new_blob);
+/// Decides on one file: `change` leads from what the merge took to be here to its outcome, `seen`
+/// is what lies here, and `here` its content as git sees it, where it is a file or a link.
+pub(crate) fn decide(change: &ChangedPath, seen: &Seen, here: Option<&Side>) -> Decision {
     if change.old_mode == GITLINK || change.new_mode == GITLINK {
         return Decision::Submodule;
     }
-    let ours = match seen {
-        // No file of that name is here: it is as gone as the attempt left it.
-        Seen::Blocked | Seen::Other if theirs.is_none() => None,
+    let (before, after) = (Side::before(change), Side::after(change));
+    let here = match seen {
+        // No file of that name is here: it is as gone as it shall be.
+        Seen::Blocked | Seen::Other if after.is_none() => None,
         Seen::Blocked | Seen::Other => return Decision::Conflict(ConflictKind::Kind),
         Seen::Absent => None,
-        Seen::File(_) | Seen::Link(_) => ours.cloned(),
+        Seen::File(_) | Seen::Link(_) => here.cloned(),
     };
-    if ours == theirs {
+    if here == after {
         return Decision::Already;
     }
-    if ours == base {
-        return theirs.map_or(Decision::Delete, Decision::Write);
+    if here == before {
+        return after.map_or(Decision::Delete, Decision::Write);
     }
-    match (base, ours, theirs) {
-        (None, Some(_), Some(_)) => Decision::Conflict(ConflictKind::InTheWay),
-        (Some(_), None, Some(_)) => Decision::Conflict(ConflictKind::GoneHere),
-        (Some(_), Some(_), None) => Decision::Conflict(ConflictKind::ChangedHere),
-        (Some(base), Some(ours), Some(theirs)) => {
-            if !(base.is_regular() && ours.is_regular() && theirs.is_regular()) {
-                return Decision::Conflict(ConflictKind::Kind);
-            }
-            let mode = if ours.mode == base.mode { theirs.mode } else { ours.mode };
-            if ours.blob == base.blob || ours.blob == theirs.blob {
-                return Decision::Write(Side { mode, blob: theirs.blob });
-            }
-            if theirs.blob == base.blob {
-                return Decision::Write(Side { mode, blob: ours.blob });
-            }
-            Decision::Join { base: base.blob, ours: ours.blob, theirs: theirs.blob, mode }
-        }
-        // Equal sides were met above; two absent ones are equal.
-        (None, _, None) | (None, None, Some(_)) | (Some(_), None, None) => Decision::Already,
+    match (before, here) {
+        // Of a sparse checkout, say.
+        (Some(_), None) => Decision::Conflict(ConflictKind::GoneHere),
+        // Ignored, in the place of a name that came up in the merge.
+        (None, _) => Decision::Conflict(ConflictKind::InTheWay),
+        (Some(_), Some(_)) => Decision::ChangedMeanwhile,
     }
 }
 
@@ -112,40 +99,27 @@ mod tests {
         const X: u32 = 0o100_755;
         const L: u32 = 0o120_000;
         let write = |mode, blob: &str| Decision::Write(Side { mode, blob: blob.to_owned() });
-        let join = |mode| Decision::Join {
-            base: "a".to_owned(),
-            ours: "c".to_owned(),
-            theirs: "b".to_owned(),
-            mode,
-        };
         let table: &[(File, File, File, Decision)] = &[
             (Some((F, "a")), Some((F, "b")), Some((F, "a")), write(F, "b")),
+            (Some((F, "a")), Some((X, "a")), Some((F, "a")), write(X, "a")),
+            (Some((F, "a")), Some((L, "b")), Some((F, "a")), write(L, "b")),
             (Some((F, "a")), Some((F, "b")), Some((F, "b")), Decision::Already),
-            (Some((F, "a")), Some((F, "b")), Some((F, "c")), join(F)),
-            (Some((F, "a")), Some((X, "b")), Some((F, "c")), join(X)),
-            (Some((F, "a")), Some((X, "a")), Some((F, "c")), write(X, "c")),
-            (Some((F, "a")), Some((F, "b")), Some((X, "a")), write(X, "b")),
+            (Some((F, "a")), Some((F, "b")), Some((F, "c")), Decision::ChangedMeanwhile),
+            (Some((F, "a")), Some((F, "b")), Some((X, "a")), Decision::ChangedMeanwhile),
             (Some((F, "a")), Some((F, "b")), None, Decision::Conflict(ConflictKind::GoneHere)),
             (Some((F, "a")), None, Some((F, "a")), Decision::Delete),
             (Some((F, "a")), None, None, Decision::Already),
-            (Some((F, "a")), None, Some((F, "c")), Decision::Conflict(ConflictKind::ChangedHere)),
+            (Some((F, "a")), None, Some((F, "c")), Decision::ChangedMeanwhile),
             (None, Some((F, "b")), None, write(F, "b")),
             (None, Some((F, "b")), Some((F, "b")), Decision::Already),
             (None, Some((F, "b")), Some((F, "c")), Decision::Conflict(ConflictKind::InTheWay)),
-            (Some((F, "a")), Some((L, "b")), Some((F, "a")), write(L, "b")),
-            (
-                Some((F, "a")),
-                Some((L, "b")),
-                Some((F, "c")),
-                Decision::Conflict(ConflictKind::Kind),
-            ),
             (Some((GITLINK, "a")), Some((GITLINK, "b")), None, Decision::Submodule),
         ];
-        for (base, theirs, ours, expected) in table {
-            let seen = if ours.is_some() { Seen::File(FileSeen::default()) } else { Seen::Absent };
-            let ours = ours.map(|(mode, blob)| Side { mode, blob: blob.to_owned() });
-            let got = decide(&change(*base, *theirs), &seen, ours.as_ref());
-            assert_eq!(&got, expected, "{base:?} {theirs:?} {ours:?}");
+        for (before, after, here, expected) in table {
+            let seen = if here.is_some() { Seen::File(FileSeen::default()) } else { Seen::Absent };
+            let here = here.map(|(mode, blob)| Side { mode, blob: blob.to_owned() });
+            let got = decide(&change(*before, *after), &seen, here.as_ref());
+            assert_eq!(&got, expected, "{before:?} {after:?} {here:?}");
         }
     }
 }

@@ -17,6 +17,15 @@ pub enum GitError {
         /// What the system said.
         source: io::Error,
     },
+    /// The program is older than what it is needed for.
+    #[error(
+        "cannot {doing}: this git is too old; install git {} or later",
+        crate::version::MINIMUM_GIT
+    )]
+    TooOld {
+        /// What was being done.
+        doing: &'static str,
+    },
     /// There is no repository at or above the path.
     #[error("`{}` is not in a git repository; run `git init` and commit, or name one with --repo", path.display())]
     NotARepository {

@@ -35,6 +35,8 @@ pub(crate) struct Entry {
     pub size: u32,
     /// Merge stage; 0 where there is no conflict.
     pub stage: u8,
+    /// Whether git was told not to look at its file: `assume-unchanged`, `skip-worktree`.
+    pub overlooked: bool,
 }
 
 /// What is known of a file's state on disk.
@@ -165,10 +167,12 @@ fn parse_entry(
     let head = bytes.get(start..start + fixed)?;
     let flags = u16::from_be_bytes([head[fixed - 2], head[fixed - 1]]);
     let mut at = start + fixed;
+    let mut overlooked = flags & 0x8000 != 0;
     if flags & 0x4000 != 0 {
         if version < 3 {
             return None;
         }
+        overlooked |= bytes.get(at)? & 0x40 != 0;
         at += 2;
     }
     let path = if version == 4 {
@@ -201,6 +205,7 @@ fn parse_entry(
         dev: field(4),
         size: field(9),
         stage: u8::try_from((flags >> 12) & 3).unwrap_or(0),
+        overlooked,
     };
     Some((entry, at))
 }

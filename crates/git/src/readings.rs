@@ -115,6 +115,23 @@ impl Git {
         head: &CommitId,
         limit: usize,
     ) -> Result<(Vec<ChangedPath>, DiffStat), GitError> {
+        let changed = self.changed_paths(repository, base.as_str(), head.as_str(), limit).await?;
+        let stat = DiffStat {
+            files: u32::try_from(changed.len()).unwrap_or(u32::MAX),
+            added: changed.iter().map(|c| c.added).sum(),
+            removed: changed.iter().map(|c| c.removed).sum(),
+        };
+        Ok((changed, stat))
+    }
+
+    /// As [`Git::changes`], between any two objects that have a tree.
+    pub(crate) async fn changed_paths(
+        &self,
+        repository: &Repository,
+        from: &str,
+        to: &str,
+        limit: usize,
+    ) -> Result<Vec<ChangedPath>, GitError> {
         let over =
             || GitError::OverLimit { what: "the number of changed files", limit: limit as u64 };
         let output = self
@@ -123,7 +140,7 @@ impl Git {
             .output_limit(limit.saturating_mul(9000).min(256 << 20))
             .args(["diff-tree", "-r", "-z", "--raw", "--numstat", "--full-index"])
             .args(DIFF_OPTIONS)
-            .args([base.as_str(), head.as_str(), "--"])
+            .args([from, to, "--"])
             .output()
             .await
             .map_err(|error| match error {
@@ -131,15 +148,7 @@ impl Git {
                 other => other,
             })?;
         let changed = parse_changes(&output)?;
-        if changed.len() > limit {
-            return Err(over());
-        }
-        let stat = DiffStat {
-            files: u32::try_from(changed.len()).unwrap_or(u32::MAX),
-            added: changed.iter().map(|c| c.added).sum(),
-            removed: changed.iter().map(|c| c.removed).sum(),
-        };
-        Ok((changed, stat))
+        if changed.len() > limit { Err(over()) } else { Ok(changed) }
     }
 
     /// The size of the difference between two commits.

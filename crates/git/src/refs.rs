@@ -73,6 +73,16 @@ fn add(refs: &mut Refs, name: &str, oid: &str) {
     }
 }
 
+/// The one object name that git printed.
+pub(crate) fn object_name(output: &[u8]) -> Result<String, GitError> {
+    let text = String::from_utf8_lossy(output).trim().to_owned();
+    if is_object_name(&text) {
+        Ok(text)
+    } else {
+        Err(GitError::malformed("git's output", "it is no object name"))
+    }
+}
+
 /// Whether `text` is a full object name.
 pub(crate) fn is_object_name(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))

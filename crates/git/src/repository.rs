@@ -79,10 +79,7 @@ pub(crate) fn make_bare(
     if !alternates.is_empty() {
         let mut text = Vec::new();
         for path in alternates {
-            if path.as_os_str().as_bytes().contains(&b'\n') {
-                return Err(GitError::malformed("the data directory's path", "it has a newline"));
-            }
-            text.extend_from_slice(path.as_os_str().as_bytes());
+            text.extend_from_slice(&alternate_line(path.as_os_str().as_bytes()));
             text.push(b'\n');
         }
         write("objects/info/alternates", &text)?;
@@ -90,4 +87,21 @@ pub(crate) fn make_bare(
     write("config", base_settings(object_format, true).as_bytes())?;
     // Last: without it git does not take the directory for a repository.
     write("HEAD", b"ref: refs/heads/none\n")
+}
+
+/// A path as `objects/info/alternates` names it: in quotes where a newline would end it.
+fn alternate_line(path: &[u8]) -> Vec<u8> {
+    if !path.contains(&b'\n') {
+        return path.to_vec();
+    }
+    let mut line = vec![b'"'];
+    for byte in path {
+        match byte {
+            b'\n' => line.extend_from_slice(b"\\n"),
+            b'"' | b'\\' => line.extend_from_slice(&[b'\\', *byte]),
+            _ => line.push(*byte),
+        }
+    }
+    line.push(b'"');
+    line
 }

@@ -38,6 +38,21 @@ impl Status {
         self.changed.is_empty() && self.untracked.is_empty() && self.unmerged.is_empty()
     }
 
+    /// Files of uncommitted work (submodules and repositories inside left out): those that are
+    /// there, and the tracked ones that are not. Git refuses to look for the second kind where a
+    /// link has taken the place of their directory.
+    pub(crate) fn present_and_gone(&self) -> (Vec<RepoPath>, Vec<RepoPath>) {
+        let files = || self.changed.iter().filter(|entry| !entry.submodule);
+        let is_gone =
+            |e: &ChangedEntry| e.unstaged == b'D' || (e.staged == b'D' && e.unstaged == b'.');
+        let untracked = self.untracked.iter().filter(|path| !path.as_bytes().ends_with(b"/"));
+        let mut present: Vec<RepoPath> =
+            files().filter(|e| !is_gone(e)).map(|e| &e.path).chain(untracked).cloned().collect();
+        present.sort();
+        present.dedup();
+        (present, files().filter(|e| is_gone(e)).map(|e| e.path.clone()).collect())
+    }
+
     /// How many entries are not clean.
     pub fn dirty_count(&self) -> usize {
         self.changed.len() + self.untracked.len() + self.unmerged.len()

@@ -6,59 +6,9 @@ mod support;
 
 use std::os::unix::fs::PermissionsExt;
 
-use quire_domain::ids::CommitId;
-use quire_git::{ApplyReport, ConflictKind, OnConflict, ResultStore};
-use support::{Inside, Stage};
-
-/// A checkout, and a change made inside that was received.
-struct Changed {
-    stage: Stage,
-    store: ResultStore,
-    base: CommitId,
-    head: CommitId,
-}
-
-impl Changed {
-    async fn by(stage: Stage, change: impl FnOnce(&Inside)) -> Self {
-        let checkout = stage.git.inspect(&stage.repo.path).await.unwrap();
-        let mirror = stage.git.mirror_checkout(&checkout).await.unwrap();
-        let base = stage.git.capture(&checkout, &mirror).await.unwrap().base;
-        let inside = stage.inside(&mirror, &base).await;
-        change(&inside);
-        let head = inside.repo.commit_all("change");
-        let store = stage.results(&mirror).await;
-        stage.receive(&store, &base, head.as_str(), inside.export(&head)).await.unwrap();
-        Self { stage, store, base, head }
-    }
-
-    async fn apply(&self, on_conflict: OnConflict) -> ApplyReport {
-        let checkout = self.stage.git.inspect(&self.stage.repo.path).await.unwrap();
-        self.stage
-            .git
-            .apply(&checkout, &self.store, &self.base, &self.head, on_conflict)
-            .await
-            .unwrap()
-    }
-
-    async fn refused(&self) -> Vec<(String, ConflictKind)> {
-        let before = self.stage.repo.fingerprint();
-        let report = self.apply(OnConflict::Refuse).await;
-        let ApplyReport::Refused(conflicts) = report else { panic!("{report:?}") };
-        let lines = |lines: Vec<String>| {
-            // The lock stays, and the directories' times with it.
-            lines
-                .into_iter()
-                .filter(|l| !l.contains("quire-apply.lock") && !l.contains("/.git 7"))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(lines(before), lines(self.stage.repo.fingerprint()), "something was touched");
-        conflicts.into_iter().map(|c| (c.path.to_string(), c.kind)).collect()
-    }
-}
-
-fn names(paths: &[quire_git::RepoPath]) -> Vec<String> {
-    paths.iter().map(ToString::to_string).collect()
-}
+use quire_git::{ApplyReport, ConflictKind, OnConflict};
+use support::Stage;
+use support::changed::{Changed, names};
 
 #[tokio::test]
 async fn files_deletions_modes_links_and_binaries_arrive_and_a_repeat_changes_nothing() {

@@ -2,6 +2,8 @@
 //! sandbox, which is a directory that git runs in by itself.
 #![allow(dead_code, clippy::unwrap_used, reason = "tests; each file uses some of it")]
 
+pub mod changed;
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
