@@ -40,7 +40,8 @@ async fn starts(git: &Git, repo: &Path, attempt: &Path) {
     let mirror = git.mirror_checkout(&checkout).await.unwrap();
     row("mirror, first", &mut [start.elapsed()]);
     let start = Instant::now();
-    let layer = git.checkout_layer(&mirror, &checkout.head, LayerTimes::Commit).await.unwrap();
+    let layer =
+        git.checkout_layer(&(&mirror).into(), &checkout.head, LayerTimes::Commit).await.unwrap();
     row("layer, cold", &mut [start.elapsed()]);
     drop(layer);
 
@@ -54,13 +55,15 @@ async fn starts(git: &Git, repo: &Path, attempt: &Path) {
         steps[1].push(start.elapsed());
         let start = Instant::now();
         let captured = git.capture(&checkout, &mirror).await.unwrap();
+        let repository = captured.repository(&mirror);
         steps[2].push(start.elapsed());
         let start = Instant::now();
-        git.checkout_layer(&mirror, &captured.base, LayerTimes::Commit).await.unwrap();
+        git.checkout_layer(&repository, &captured.base, LayerTimes::Commit).await.unwrap();
         steps[3].push(start.elapsed());
         let start = Instant::now();
         let times = captured.source_times().await.unwrap();
-        let layer = git.checkout_layer(&mirror, &captured.base, LayerTimes::Checkout(&times)).await;
+        let layer =
+            git.checkout_layer(&repository, &captured.base, LayerTimes::Checkout(&times)).await;
         if round > 0 {
             steps[4].push(start.elapsed());
         } else {
@@ -74,7 +77,7 @@ async fn starts(git: &Git, repo: &Path, attempt: &Path) {
             hooks_from: Some(&checkout),
             author: ("A", "a@example.org"),
         };
-        git.attempt_git_dir(&attempt.join(round.to_string()), &mirror, &said).await.unwrap();
+        git.attempt_git_dir(&attempt.join(round.to_string()), &repository, &said).await.unwrap();
         steps[5].push(start.elapsed());
     }
     let names = [
@@ -100,8 +103,9 @@ async fn starts(git: &Git, repo: &Path, attempt: &Path) {
     row("capture, one file dirty", &mut dirty);
     let checkout = git.inspect(repo).await.unwrap();
     let captured = git.capture(&checkout, &mirror).await.unwrap();
+    let repository = captured.repository(&mirror);
     let start = Instant::now();
-    git.checkout_layer(&mirror, &captured.base, LayerTimes::Commit).await.unwrap();
+    git.checkout_layer(&repository, &captured.base, LayerTimes::Commit).await.unwrap();
     row("layer, near (one file)", &mut [start.elapsed()]);
 }
 

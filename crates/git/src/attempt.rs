@@ -8,11 +8,10 @@ use crate::config::{Git, blocking};
 use crate::error::GitError;
 use crate::excludes::collect_excludes;
 use crate::hooks::{Hooks, collect_hooks};
-use crate::inside::OBJECTS_INSIDE;
 use crate::inspect::Checkout;
-use crate::mirror::Mirror;
 use crate::refs::is_ref_name;
 use crate::repository::base_settings;
+use crate::task_repository::TaskRepository;
 
 /// What an attempt's git directory says.
 #[derive(Debug)]
@@ -39,12 +38,12 @@ impl Git {
     /// Writes a git directory into `dir/.git`, where `dir` is absent, empty, or what an earlier
     /// try left: a directory that
     /// is then stacked over the checkout layer of the same commit: HEAD, the mirror's refs (so
-    /// that the whole history answers), settings without remotes, and commit hooks. The mirror's
-    /// objects have to be shown at [`OBJECTS_INSIDE`].
+    /// that the whole history answers), settings without remotes, and commit hooks. Objects have
+    /// to be shown as [`TaskRepository::shown`] says.
     pub async fn attempt_git_dir(
         &self,
         dir: &Path,
-        mirror: &Mirror,
+        repository: &TaskRepository,
         attempt: &AttemptGit<'_>,
     ) -> Result<AttemptGitDir, GitError> {
         if let Some(branch) = attempt.branch
@@ -55,7 +54,7 @@ impl Git {
         let hooks_from = attempt.hooks_from.cloned();
         let plain = Plain {
             dir: dir.to_owned(),
-            mirror: mirror.clone(),
+            repository: repository.clone(),
             base: attempt.base.clone(),
             branch: attempt.branch.map(str::to_owned),
             author: (attempt.author.0.to_owned(), attempt.author.1.to_owned()),
@@ -74,7 +73,7 @@ impl Git {
 
 struct Plain {
     dir: PathBuf,
-    mirror: Mirror,
+    repository: TaskRepository,
     base: CommitId,
     branch: Option<String>,
     author: (String, String),
@@ -94,7 +93,9 @@ impl Plain {
             }
         };
         write(&git.join("HEAD"), head.as_bytes())?;
-        write(&git.join("objects/info/alternates"), format!("{OBJECTS_INSIDE}\n").as_bytes())?;
+        let shown = self.repository.shown();
+        let alternates: String = shown.iter().flat_map(|(_, inside)| [*inside, "\n"]).collect();
+        write(&git.join("objects/info/alternates"), alternates.as_bytes())?;
         self.link_or_copy("packed-refs", &git.join("packed-refs"))?;
         self.link_or_copy("shallow", &git.join("shallow"))?;
         write(&git.join("info/exclude"), excludes)?;
@@ -103,7 +104,7 @@ impl Plain {
     }
 
     fn settings(&self, hooks: &Hooks) -> String {
-        let mut text = base_settings(self.mirror.repository.object_format(), false);
+        let mut text = base_settings(self.repository.repository().object_format(), false);
         // The change time differs where a file is linked into a layer beside this one.
         text.push_str("[core]\n\ttrustCtime = false\n\tlogAllRefUpdates = true\n");
         if let Some(path) = hooks.path_setting() {
@@ -121,7 +122,7 @@ impl Plain {
 
     /// The mirror replaces these files and never writes in them, so they may be shared.
     fn link_or_copy(&self, name: &str, target: &Path) -> Result<(), GitError> {
-        let source = self.mirror.repository.git_dir().join(name);
+        let source = self.repository.mirror().repository.git_dir().join(name);
         // One of an earlier try may be the mirror's own file: never written through.
         match std::fs::remove_file(target) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

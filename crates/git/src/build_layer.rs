@@ -15,12 +15,12 @@ use crate::config::{Git, blocking};
 use crate::error::GitError;
 use crate::index::{FileState, Index};
 use crate::inside::OBJECTS_INSIDE;
-use crate::lock::{Hold, Lock};
+use crate::lock::{HELD, Hold, Lock};
 use crate::manifest::{LayerManifest, boot_id};
-use crate::mirror::Mirror;
 use crate::nearest::{Nearest, find_nearest};
 use crate::path::RepoPath;
 use crate::repository::base_settings;
+use crate::task_repository::TaskRepository;
 
 /// Who owns the files of a layer inside the sandbox, user and group alike: the index is written
 /// for that, so that git there need not read a single file.
@@ -76,15 +76,16 @@ impl Times {
 /// caller holds the lock of that name. Gives the cache's word for the person.
 pub(crate) async fn build(
     git: &Git,
-    mirror: &Mirror,
+    repository: &TaskRepository,
     commit: &CommitId,
     times: Times,
     dir: &Path,
 ) -> Result<String, GitError> {
-    let (layers, mirror_key) = (git.layers_dir(), mirror.key.clone());
+    let (layers, mirror_key) = (git.layers_dir(), repository.mirror().key.clone());
     let half = blocking("build the layer", move || Half::make(&layers)).await?;
     let index_path = half.tree().join(".git/index");
-    git.ours("read the tree of the commit", mirror.repository.git_dir())
+    let git_dir = repository.repository().git_dir();
+    git.ours("read the tree of the commit", git_dir)
         .env("GIT_INDEX_FILE", &index_path)
         .setting("index.version=2")
         .args(["read-tree", commit.as_str()])
@@ -109,7 +110,7 @@ pub(crate) async fn build(
             paths.extend_from_slice(plan.index.entries()[*position].path.as_bytes());
             paths.push(0);
         }
-        git.ours("write the working tree", mirror.repository.git_dir())
+        git.ours("write the working tree", git_dir)
             .env("GIT_INDEX_FILE", &index_path)
             .env("GIT_WORK_TREE", half.tree())
             .setting("checkout.workers=0")
@@ -120,7 +121,8 @@ pub(crate) async fn build(
             .await?;
     }
 
-    let (mirror_key, commit, dir) = (mirror.key.clone(), commit.clone(), dir.to_owned());
+    let mirror_key = repository.mirror().key.clone();
+    let (commit, dir) = (commit.clone(), dir.to_owned());
     blocking("build the layer", move || finish(half, plan, &times, &commit, mirror_key, &dir)).await
 }
 
@@ -136,7 +138,7 @@ impl Half {
             .prefix("half-")
             .tempdir_in(layers)
             .map_err(GitError::io("make a directory in", layers))?;
-        let held = Lock::try_now(&dir.path().join("held"), Hold::Alone)?
+        let held = Lock::try_now(&dir.path().join(HELD), Hold::Alone)?
             .ok_or_else(|| GitError::malformed("the new layer", "someone holds it"))?;
         let git = dir.path().join("tree/.git");
         for name in ["objects/info", "objects/pack", "refs/heads", "refs/tags", "info"] {
@@ -302,7 +304,7 @@ fn finish(
     if dir.exists() {
         // One that cannot be trusted after a crash of the machine, unless someone uses it: then
         // it is as good as ours.
-        let Some(_old) = Lock::try_now(&dir.join("held"), Hold::Alone)? else { return Ok(why) };
+        let Some(_old) = Lock::try_now(&dir.join(HELD), Hold::Alone)? else { return Ok(why) };
         let old = dir.with_extension("old");
         std::fs::rename(dir, &old).map_err(GitError::io("move away", dir))?;
         let _ = std::fs::remove_dir_all(&old);

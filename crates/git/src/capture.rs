@@ -1,6 +1,7 @@
-//! Turns what is not committed in a checkout into one commit in its mirror.
+//! Turns what is not committed in a checkout into one commit, in a store of its own.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use quire_domain::ids::{CommitId, Sha256 as Digest256};
 use sha2::{Digest, Sha256};
 
 use crate::apply::nul_terminated;
+use crate::capture_store::{CaptureStore, HalfCapture};
 use crate::config::{Git, blocking};
 use crate::error::GitError;
 use crate::index::Index;
@@ -16,7 +18,9 @@ use crate::mirror::Mirror;
 use crate::path::RepoPath;
 use crate::refs::object_name;
 use crate::remembered::{Fingerprint, Remembered};
+use crate::repository::Repository;
 use crate::run::Run;
+use crate::task_repository::TaskRepository;
 
 /// What a task starts from.
 #[derive(Debug, Clone)]
@@ -31,6 +35,8 @@ pub struct Captured {
     pub uncommitted: u32,
     /// Repositories inside the working tree that are not submodules: left out.
     pub nested: Vec<RepoPath>,
+    /// Where `base` is, if it is ours.
+    store: Option<CaptureStore>,
     private_index: Arc<tempfile::TempPath>,
     /// What the index does not say, where the files were not read again.
     remembered: Option<Arc<Remembered>>,
@@ -53,9 +59,9 @@ const MESSAGE: &str =
 
 impl Git {
     /// Makes what is not committed (tracked changes, and files that are neither tracked nor
-    /// ignored) into one commit on top of HEAD, in the mirror. Author and date are fixed, so the
-    /// same files on the same HEAD give the same commit. The checkout is not touched; submodules
-    /// stay at the commit that is recorded for them.
+    /// ignored) into one commit on top of HEAD, in a store of its own beside the mirror. Author and
+    /// date are fixed, so the same files on the same HEAD give the same commit and the same store.
+    /// The checkout is not touched; submodules stay at the commit that is recorded for them.
     pub async fn capture(
         &self,
         checkout: &Checkout,
@@ -85,6 +91,7 @@ impl Git {
             branch: checkout.branch.clone(),
             uncommitted: u32::try_from(paths.len()).unwrap_or(u32::MAX),
             nested,
+            store: None,
             private_index: checkout.private_index.clone(),
             remembered: None,
         };
@@ -104,32 +111,41 @@ impl Git {
             Ok((fingerprint, remembered))
         })
         .await?;
-        if let Some(remembered) = remembered {
+        if let Some(remembered) = remembered
+            && let Some(store) = self.recall_capture(mirror, &remembered.base).await?
+        {
+            captured.store = Some(store);
             captured.base = remembered.base.clone();
             captured.remembered = Some(Arc::new(remembered));
             return Ok(captured);
         }
         // The index on disk may be shared with another capture of the same reading.
         let private_index = Arc::new(own_copy(checkout, self).await?);
+        let (captures, place) = (self.captures_dir(), mirror.clone());
+        let half =
+            blocking("make the capture", move || HalfCapture::make(&captures, &place)).await?;
+        let objects = half.objects_dir();
         if !forgotten.is_empty() {
-            self.update_index(checkout, mirror, &private_index)
+            self.update_index(checkout, &objects, &private_index)
                 .args(["update-index", "--force-remove", "-z", "--stdin"])
                 .input(nul_terminated(&forgotten))
                 .success()
                 .await?;
         }
         let (added, date) = tokio::join!(
-            self.update_index(checkout, mirror, &private_index)
+            self.update_index(checkout, &objects, &private_index)
                 .args(["update-index", "--add", "--remove", "--replace", "-z", "--stdin"])
                 .input(nul_terminated(&present))
                 .success(),
-            self.commit_date(mirror, &checkout.head),
+            self.commit_date(&mirror.repository, &checkout.head),
         );
         added?;
         let date = date?;
-        let tree = self.write_tree(checkout, mirror, &private_index).await?;
-        let commit = self.commit_tree(mirror, &tree, &checkout.head, date).await?;
-        mirror.remember(&commit)?;
+        let tree = self.write_tree(checkout, mirror, &objects, &private_index).await?;
+        let commit = self.commit_tree(mirror, &objects, &tree, &checkout.head, date).await?;
+        let (captures, place, named) = (self.captures_dir(), mirror.clone(), commit.clone());
+        let store = blocking("keep the capture", move || half.finish(&captures, &place, &named));
+        captured.store = Some(store.await?);
         captured.base = commit.clone();
         captured.private_index = private_index.clone();
         if let Some(fingerprint) = fingerprint {
@@ -145,17 +161,12 @@ impl Git {
         Ok(captured)
     }
 
-    fn update_index<'a>(
-        &'a self,
-        checkout: &Checkout,
-        mirror: &Mirror,
-        index: &std::path::Path,
-    ) -> Run<'a> {
+    fn update_index<'a>(&'a self, checkout: &Checkout, objects: &Path, index: &Path) -> Run<'a> {
         let mut run = self
             .person("read the uncommitted files", &checkout.git_dir, &checkout.top_level)
             .env("GIT_INDEX_FILE", index)
             // Not with the checkout's as alternates: git would not write what it finds there.
-            .env("GIT_OBJECT_DIRECTORY", mirror.objects_dir())
+            .env("GIT_OBJECT_DIRECTORY", objects)
             .setting("core.compression=1")
             .timeout(CAPTURE_TIMEOUT);
         for (name, value) in &checkout.disarm {
@@ -168,11 +179,13 @@ impl Git {
         &self,
         checkout: &Checkout,
         mirror: &Mirror,
-        index: &std::path::Path,
+        objects: &Path,
+        index: &Path,
     ) -> Result<String, GitError> {
         let mut run = self
             .ours("write the uncommitted files as a tree", mirror.repository.git_dir())
             .env("GIT_INDEX_FILE", index)
+            .env("GIT_OBJECT_DIRECTORY", objects)
             .timeout(CAPTURE_TIMEOUT)
             .arg("write-tree");
         if checkout.settings.contains_key("extensions.partialclone") {
@@ -182,15 +195,18 @@ impl Git {
     }
 
     /// A commit of ours: fixed author, the given date.
-    pub(crate) async fn commit_tree(
+    async fn commit_tree(
         &self,
         mirror: &Mirror,
+        objects: &Path,
         tree: &str,
         parent: &CommitId,
         date: i64,
     ) -> Result<CommitId, GitError> {
         let date = format!("@{date} +0000");
-        let mut run = self.ours("commit the uncommitted files", mirror.repository.git_dir());
+        let mut run = self
+            .ours("commit the uncommitted files", mirror.repository.git_dir())
+            .env("GIT_OBJECT_DIRECTORY", objects);
         for role in ["AUTHOR", "COMMITTER"] {
             run = run
                 .env(&format!("GIT_{role}_NAME"), "Quire")
@@ -206,11 +222,11 @@ impl Git {
     /// The committer's date, in seconds since 1970.
     pub(crate) async fn commit_date(
         &self,
-        mirror: &Mirror,
+        repository: &Repository,
         commit: &CommitId,
     ) -> Result<i64, GitError> {
         let output = self
-            .ours("read a commit", mirror.repository.git_dir())
+            .ours("read a commit", repository.git_dir())
             .args(["cat-file", "commit", commit.as_str()])
             .output_limit(16 << 20)
             .output()
@@ -226,6 +242,12 @@ impl Git {
 }
 
 impl Captured {
+    /// What a task that begins here reads its repository from; `mirror` is the one that was
+    /// captured beside.
+    pub fn repository(&self, mirror: &Mirror) -> TaskRepository {
+        TaskRepository::new(mirror.clone(), self.store.clone())
+    }
+
     /// When the files of `base` were last modified in the checkout: what build tools compare
     /// with their artefacts.
     pub async fn source_times(&self) -> Result<SourceTimes, GitError> {

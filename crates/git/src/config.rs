@@ -11,7 +11,8 @@ use crate::error::GitError;
 pub struct GitConfig {
     /// The program.
     pub git: PathBuf,
-    /// Where `mirrors/`, `layers/`, `results/` and `quarantine/` are made. One file system.
+    /// Where `mirrors/`, `captures/`, `layers/`, `results/` and `quarantine/` are made. One file
+    /// system.
     pub data_dir: PathBuf,
     /// The `PATH` of git itself.
     pub path_env: OsString,
@@ -44,7 +45,7 @@ pub(crate) struct Inner {
 impl Git {
     /// Makes the directories it needs below `data_dir`, readable by nobody else.
     pub fn new(config: GitConfig) -> Result<Self, GitError> {
-        for name in ["mirrors", "layers", "results", "quarantine"] {
+        for name in ["mirrors", "captures", "layers", "results", "quarantine"] {
             let dir = config.data_dir.join(name);
             make_private_dir(&dir)?;
         }
@@ -53,6 +54,10 @@ impl Git {
 
     pub(crate) fn mirrors_dir(&self) -> PathBuf {
         self.inner.config.data_dir.join("mirrors")
+    }
+
+    pub(crate) fn captures_dir(&self) -> PathBuf {
+        self.inner.config.data_dir.join("captures")
     }
 
     pub(crate) fn layers_dir(&self) -> PathBuf {

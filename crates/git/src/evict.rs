@@ -1,11 +1,15 @@
-//! Removes layers that nobody uses, and what crashed processes left behind.
+//! Removes layers and captures that nobody uses, and what crashed processes left behind.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use quire_domain::ids::CommitId;
+
+use crate::capture_store::name_of;
 use crate::config::{Git, blocking};
 use crate::error::GitError;
-use crate::lock::{Hold, Lock};
+use crate::lock::{HELD, Hold, Lock};
 use crate::manifest::LayerManifest;
 
 /// What was removed.
@@ -28,12 +32,20 @@ impl Git {
         blocking("remove old layers", move || evict(&layers, budget_bytes, &in_use)).await
     }
 
+    /// Removes captures that no task began with, an hour after they were last asked for. `in_use`
+    /// gives the mirror's key and the base of each task.
+    pub async fn prune_captures(&self, in_use: Vec<(String, CommitId)>) -> Result<(), GitError> {
+        let captures = self.captures_dir();
+        blocking("remove old captures", move || prune_captures(&captures, &in_use)).await
+    }
+
     /// Removes what processes that died left half done. Safe beside living ones.
     pub async fn sweep(&self) -> Result<(), GitError> {
-        let (layers, quarantine, mirrors) =
-            (self.layers_dir(), self.quarantine_dir(), self.mirrors_dir());
+        let (layers, captures) = (self.layers_dir(), self.captures_dir());
+        let (quarantine, mirrors) = (self.quarantine_dir(), self.mirrors_dir());
         blocking("remove leftovers", move || {
             sweep_layers(&layers)?;
+            sweep_layers(&captures)?;
             sweep_old(&quarantine, |_| true)?;
             sweep_old(&mirrors, |name| name.starts_with("half-"))
         })
@@ -53,7 +65,7 @@ fn evict(layers: &Path, budget: u64, in_use: &[String]) -> Result<Evicted, GitEr
         if name.len() != 64 {
             continue;
         }
-        let used = std::fs::metadata(dir.join("held")).and_then(|m| m.modified());
+        let used = std::fs::metadata(dir.join(HELD)).and_then(|m| m.modified());
         let bytes = LayerManifest::read(&dir.join("manifest.json"))?.map_or(0, |m| m.bytes);
         let used = used.unwrap_or(SystemTime::UNIX_EPOCH);
         candidates.push((in_use.contains(&name), Candidate { used, dir, bytes }));
@@ -74,9 +86,21 @@ fn evict(layers: &Path, budget: u64, in_use: &[String]) -> Result<Evicted, GitEr
     Ok(evicted)
 }
 
-/// Removes a layer, finished or half built, unless a living process holds it.
-fn remove_unheld(dir: &Path) -> Result<bool, GitError> {
-    let Some(_held) = Lock::try_now(&dir.join("held"), Hold::Alone)? else { return Ok(false) };
+fn prune_captures(captures: &Path, in_use: &[(String, CommitId)]) -> Result<(), GitError> {
+    let in_use: HashSet<String> = in_use.iter().map(|(key, base)| name_of(key, base)).collect();
+    for (name, dir) in list(captures)? {
+        // Others are half made or half gone.
+        let is_whole = !name.starts_with("half-") && dir.extension().is_none();
+        if is_whole && !in_use.contains(&name) && is_old(&dir.join(HELD)) {
+            remove_unheld(&dir)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a layer or a capture, finished or half made, unless a living process holds it.
+pub(crate) fn remove_unheld(dir: &Path) -> Result<bool, GitError> {
+    let Some(_held) = Lock::try_now(&dir.join(HELD), Hold::Alone)? else { return Ok(false) };
     // Under its own name it could be opened while it goes.
     let gone = dir.with_extension("gone");
     std::fs::rename(dir, &gone).map_err(GitError::io("move away", dir))?;
@@ -99,7 +123,7 @@ fn sweep_layers(layers: &Path) -> Result<(), GitError> {
                     let _ = std::fs::remove_file(&path);
                 }
             }
-            _ if name.starts_with("half-") && path.join("held").exists() => {
+            _ if name.starts_with("half-") && path.join(HELD).exists() => {
                 remove_unheld(&path)?;
             }
             _ if name.starts_with("half-") && is_old(&path) => {

@@ -8,6 +8,9 @@ use quire_domain::ids::CommitId;
 /// Where the mirror's objects are shown inside, read-only.
 pub const OBJECTS_INSIDE: &str = "/.quire/objects";
 
+/// Where the objects of the capture that a task began with are shown inside, read-only.
+pub const CAPTURE_INSIDE: &str = "/.quire/capture";
+
 /// Settings that keep git inside from starting what the task configured, where that would change
 /// the answer or hang.
 const SETTINGS: [&str; 9] = [

@@ -11,12 +11,14 @@ use crate::build_layer::{Times, build};
 use crate::capture::SourceTimes;
 use crate::config::{Git, blocking};
 use crate::error::GitError;
-use crate::lock::Lock;
+use crate::lock::{HELD, Lock};
 use crate::manifest::{LayerManifest, boot_id};
-use crate::mirror::Mirror;
+use crate::task_repository::TaskRepository;
 
 /// Raised when layers are laid out anew: older ones are then never hit.
 const LAYOUT_VERSION: u32 = 1;
+/// Written last.
+pub(crate) const MANIFEST: &str = "manifest.json";
 const PATIENCE: Duration = Duration::from_mins(30);
 /// After so long the kernel has written everything back.
 const SETTLED_AFTER: Duration = Duration::from_mins(2);
@@ -58,12 +60,12 @@ pub enum CacheWord {
 }
 
 impl Git {
-    /// The layer of a commit that the mirror has; built if it is not there. Built by two at
-    /// once, one builds and the other waits. A process killed while building leaves nothing that
+    /// The layer of a commit that the task's repository has; built if it is not there. Built by two
+    /// at once, one builds and the other waits. A process killed while building leaves nothing that
     /// could be taken for a layer.
     pub async fn checkout_layer(
         &self,
-        mirror: &Mirror,
+        repository: &TaskRepository,
         commit: &CommitId,
         times: LayerTimes<'_>,
     ) -> Result<CheckoutLayer, GitError> {
@@ -87,10 +89,12 @@ impl Git {
             }
         }
         let times = match times {
-            LayerTimes::Commit => Times::Fixed(self.commit_date(mirror, commit).await?),
+            LayerTimes::Commit => {
+                Times::Fixed(self.commit_date(repository.repository(), commit).await?)
+            }
             LayerTimes::Checkout(times) => Times::Source(times.clone()),
         };
-        let built = build(self, mirror, commit, times, &dir).await?;
+        let built = build(self, repository, commit, times, &dir).await?;
         let layer = blocking("look for the layer", move || open_layer(&dir, &key))
             .await?
             .ok_or_else(|| GitError::malformed("the new layer", "it was removed at once"))?;
@@ -121,15 +125,15 @@ fn layer_key(commit: &CommitId, times: LayerTimes<'_>) -> String {
 
 /// Opens the layer in `dir` and holds it, if it is there and can be trusted.
 pub(crate) fn open_layer(dir: &Path, key: &str) -> Result<Option<CheckoutLayer>, GitError> {
-    if !dir.join("manifest.json").exists() {
+    if !dir.join(MANIFEST).exists() {
         return Ok(None);
     }
-    let Some(held) = Lock::share_soon(&dir.join("held"))? else {
+    let Some(held) = Lock::share_soon(&dir.join(HELD))? else {
         // Someone is removing it.
         return Ok(None);
     };
-    let Some(manifest) = LayerManifest::read(&dir.join("manifest.json"))? else { return Ok(None) };
-    if !is_settled(dir, &manifest) {
+    let Some(manifest) = LayerManifest::read(&dir.join(MANIFEST))? else { return Ok(None) };
+    if !is_settled(dir, MANIFEST, &manifest.boot_id) {
         // The machine went down soon after it was made: files may be empty.
         return Ok(None);
     }
@@ -143,35 +147,36 @@ pub(crate) fn open_layer(dir: &Path, key: &str) -> Result<Option<CheckoutLayer>,
     }))
 }
 
-/// Whether all of it is on disk. A layer is not synced when it is made, which would cost more
-/// than making it; instead one met again in the same boot some minutes later is marked.
-pub(crate) fn is_settled(dir: &Path, manifest: &LayerManifest) -> bool {
+/// Whether all of what was made in `dir` in the boot `made_in` is on disk; `last` is the file in it
+/// that was written last. Nothing is synced when it is made, which would cost more than making it;
+/// instead what is met again in the same boot some minutes later is marked.
+pub(crate) fn is_settled(dir: &Path, last: &str, made_in: &str) -> bool {
     let mark = dir.join("settled");
     if mark.exists() {
         return true;
     }
-    if manifest.boot_id != boot_id() {
+    if made_in != boot_id() {
         return false;
     }
-    let age = std::fs::metadata(dir.join("manifest.json"))
+    let age = std::fs::metadata(dir.join(last))
         .and_then(|m| m.modified())
         .ok()
         .and_then(|made| SystemTime::now().duration_since(made).ok());
     if age.is_some_and(|age| age > SETTLED_AFTER) {
-        // Losing the mark only costs building the layer again.
+        // Losing the mark only costs making it again.
         let _ = std::fs::write(&mark, b"");
     }
     true
 }
 
-/// The directory's own time says when the layer was last used.
-fn touch(dir: &Path) {
+/// The time of the lock in `dir` says when it was last used.
+pub(crate) fn touch(dir: &Path) {
     let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
     let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
-    // Only the order of eviction hangs on it.
+    // Only when it goes hangs on it.
     let _ = rustix::fs::utimensat(
         rustix::fs::CWD,
-        dir.join("held"),
+        dir.join(HELD),
         &times,
         rustix::fs::AtFlags::empty(),
     );

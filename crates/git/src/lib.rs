@@ -8,6 +8,7 @@ mod apply;
 mod attempt;
 mod build_layer;
 mod capture;
+mod capture_store;
 mod config;
 mod conflict;
 mod decide;
@@ -30,6 +31,7 @@ mod moves;
 mod nearest;
 mod path;
 mod process;
+mod reachable;
 mod readings;
 mod receive;
 mod refs;
@@ -42,6 +44,7 @@ mod results;
 mod run;
 mod sha1;
 mod status;
+mod task_repository;
 mod transfer;
 mod version;
 mod worktree;
@@ -50,13 +53,14 @@ pub use apply::{Applied, ApplyReport, OnConflict};
 pub use attempt::{AttemptGit, AttemptGitDir};
 pub use build_layer::SANDBOX_UID;
 pub use capture::{Captured, SourceTimes};
+pub use capture_store::CaptureStore;
 pub use config::{Git, GitConfig, PersonSettings};
 pub use conflict::{Conflict, ConflictKind};
 pub use error::GitError;
 pub use evict::Evicted;
 pub use inside::{
-    OBJECTS_INSIDE, add_all_argv, branch_argv, brief_status_argv, commit_argv, export_argv,
-    head_argv, is_ancestor_argv, status_argv,
+    CAPTURE_INSIDE, OBJECTS_INSIDE, add_all_argv, branch_argv, brief_status_argv, commit_argv,
+    export_argv, head_argv, is_ancestor_argv, status_argv,
 };
 pub use inspect::Checkout;
 pub use layer::{CacheWord, CheckoutLayer, LayerTimes};
@@ -70,4 +74,5 @@ pub use remote::RemoteHead;
 pub use repository::{ObjectFormat, Repository};
 pub use results::ResultStore;
 pub use status::{ChangedEntry, Status, parse_status};
+pub use task_repository::TaskRepository;
 pub use version::{GitVersion, MINIMUM_GIT};

@@ -16,6 +16,9 @@ pub(crate) struct Lock {
     file: File,
 }
 
+/// The lock in a directory that is held while what is in it is used.
+pub(crate) const HELD: &str = "held";
+
 /// Alone, or together with others who only read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hold {

@@ -12,6 +12,7 @@ use crate::config::{Git, blocking};
 use crate::error::GitError;
 use crate::inspect::Checkout;
 use crate::lock::Lock;
+use crate::reachable::Walk;
 use crate::refs::{Refs, packed_refs, read_refs, refs_digest};
 use crate::repository::{ObjectFormat, Repository, make_bare};
 use crate::transfer::link_objects;
@@ -70,6 +71,9 @@ impl Mirror {
     }
 }
 
+/// Raised when a mirror holds other things than before: what was made until then serves the tasks
+/// that name it, and no new ones. The first ones held what was uncommitted as well.
+const LAYOUT: &[u8] = b"2 ";
 const PATIENCE: Duration = Duration::from_mins(30);
 
 impl Git {
@@ -117,7 +121,10 @@ impl Git {
     }
 
     pub(crate) fn mirror_of(&self, source: &Path, object_format: ObjectFormat) -> Mirror {
-        let digest = Sha256::digest(source.as_os_str().as_bytes());
+        let mut hasher = Sha256::new();
+        hasher.update(LAYOUT);
+        hasher.update(source.as_os_str().as_bytes());
+        let digest = hasher.finalize();
         let mut key = String::from(Digest256::from_bytes(&digest.into()));
         key.truncate(32);
         let git_dir = self.mirrors_dir().join(format!("{key}.git"));
@@ -137,22 +144,13 @@ impl Git {
         mut refs: Refs,
         digest: &str,
     ) -> Result<(), GitError> {
-        let (mirrors, source) = (self.mirrors_dir(), checkout.common_dir.clone());
-        let format = mirror.repository.object_format();
-        let half = blocking("make the mirror", move || {
-            let half = tempfile::Builder::new()
-                .prefix("half-")
-                .tempdir_in(&mirrors)
-                .map_err(GitError::io("make a directory in", &mirrors))?;
-            prepare_bare(half.path(), format)?;
-            link_objects(&source.join("objects"), &half.path().join("objects"))?;
-            copy_shallow(&source, half.path())?;
-            Ok(half)
-        })
-        .await?;
-        let mut oids: BTreeSet<String> = refs.values().cloned().collect();
-        oids.insert(checkout.head.as_str().to_owned());
-        let existing = self.existing(half.path(), &oids).await?;
+        let mut tips: BTreeSet<String> = refs.values().cloned().collect();
+        tips.insert(checkout.head.as_str().to_owned());
+        let mut half = self.link_mirror(mirror, checkout, &tips, Walk::Loose).await?;
+        if !self.is_connected(half.path(), checkout, &tips).await? {
+            half = self.link_mirror(mirror, checkout, &tips, Walk::All).await?;
+        }
+        let existing = self.existing(half.path(), &tips).await?;
         if !existing.contains(checkout.head.as_str()) {
             return Err(GitError::malformed(
                 "the checkout",
@@ -165,6 +163,31 @@ impl Git {
         std::fs::rename(&half, target).map_err(GitError::io("name the mirror", target))?;
         mirror.write_refs(&refs, digest)?;
         mirror.remember(&checkout.head)
+    }
+
+    /// A mirror with the objects of a checkout that `tips` reach: what the person staged, stashed
+    /// or threw away is nobody else's to read.
+    async fn link_mirror(
+        &self,
+        mirror: &Mirror,
+        checkout: &Checkout,
+        tips: &BTreeSet<String>,
+        walk: Walk,
+    ) -> Result<tempfile::TempDir, GitError> {
+        let wanted = self.reachable(checkout, tips, walk).await?;
+        let (mirrors, source) = (self.mirrors_dir(), checkout.common_dir.clone());
+        let format = mirror.repository.object_format();
+        blocking("make the mirror", move || {
+            let half = tempfile::Builder::new()
+                .prefix("half-")
+                .tempdir_in(&mirrors)
+                .map_err(GitError::io("make a directory in", &mirrors))?;
+            prepare_bare(half.path(), format)?;
+            link_objects(&source.join("objects"), &half.path().join("objects"), &wanted)?;
+            copy_shallow(&source, half.path())?;
+            Ok(half)
+        })
+        .await
     }
 
     /// Later: only what is new is copied.

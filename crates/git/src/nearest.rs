@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use crate::build_layer::Times;
 use crate::error::GitError;
 use crate::index::{FileState, Index};
-use crate::layer::is_settled;
-use crate::lock::{Hold, Lock};
+use crate::layer::{MANIFEST, is_settled};
+use crate::lock::{HELD, Hold, Lock};
 use crate::manifest::LayerManifest;
 
 /// A layer to link from, held so that it is not removed meanwhile.
@@ -45,8 +45,8 @@ pub(crate) fn find_nearest(
     let listing = std::fs::read_dir(layers).map_err(GitError::io("read the directory", layers))?;
     for entry in listing.flatten() {
         let name = entry.file_name();
-        let is_layer = name.len() == 64 && entry.path().join("manifest.json").exists();
-        let used = std::fs::metadata(entry.path().join("held")).and_then(|m| m.modified());
+        let is_layer = name.len() == 64 && entry.path().join(MANIFEST).exists();
+        let used = std::fs::metadata(entry.path().join(HELD)).and_then(|m| m.modified());
         if let (true, Ok(used)) = (is_layer, used) {
             candidates.push((used, entry.path()));
         }
@@ -58,15 +58,15 @@ pub(crate) fn find_nearest(
         if looked_at == LOOKED_AT {
             break;
         }
-        let Some(manifest) = LayerManifest::read(&dir.join("manifest.json"))? else { continue };
+        let Some(manifest) = LayerManifest::read(&dir.join(MANIFEST))? else { continue };
         if manifest.mirror != mirror || manifest.commit_times != times.are_of_a_commit() {
             continue;
         }
         looked_at += 1;
-        if !is_settled(&dir, &manifest) {
+        if !is_settled(&dir, MANIFEST, &manifest.boot_id) {
             continue;
         }
-        let Some(held) = Lock::try_now(&dir.join("held"), Hold::Shared)? else { continue };
+        let Some(held) = Lock::try_now(&dir.join(HELD), Hold::Shared)? else { continue };
         let tree = dir.join("tree");
         let Ok(bytes) = std::fs::read(tree.join(".git/index")) else { continue };
         let Ok(other) = Index::parse(bytes) else { continue };

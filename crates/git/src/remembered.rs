@@ -95,11 +95,10 @@ impl Fingerprint {
         captures_dir(mirror).join(self.digest.as_str())
     }
 
-    /// What was captured from just these files, if it is remembered.
+    /// What was captured from just these files, if it is remembered. Its store may be gone.
     pub(crate) fn recall(&self, mirror: &Mirror) -> Option<Remembered> {
         let bytes = std::fs::read(self.file(mirror)).ok()?;
-        let remembered: Remembered = serde_json::from_slice(&bytes).ok()?;
-        mirror.knows(&remembered.base).then_some(remembered)
+        serde_json::from_slice(&bytes).ok()
     }
 
     /// Remembers what was captured from these files, where they were quiet when they were looked

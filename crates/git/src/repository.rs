@@ -67,8 +67,8 @@ pub(crate) fn make_bare(
     object_format: ObjectFormat,
     alternates: &[PathBuf],
 ) -> Result<(), GitError> {
-    use std::os::unix::ffi::OsStrExt;
-    for name in ["objects/info", "objects/pack", "refs/heads", "refs/tags"] {
+    make_objects(&dir.join("objects"), alternates)?;
+    for name in ["refs/heads", "refs/tags"] {
         let path = dir.join(name);
         std::fs::create_dir_all(&path).map_err(GitError::io("make the directory", &path))?;
     }
@@ -76,18 +76,32 @@ pub(crate) fn make_bare(
         let path = dir.join(name);
         std::fs::write(&path, bytes).map_err(GitError::io("write", &path))
     };
-    if !alternates.is_empty() {
-        let mut text = Vec::new();
-        for path in alternates {
-            text.extend_from_slice(&alternate_line(path.as_os_str().as_bytes()));
-            text.push(b'\n');
-        }
-        write("objects/info/alternates", &text)?;
-    }
     write("config", base_settings(object_format, true).as_bytes())?;
     // Last: without it git does not take the directory for a repository.
     write("HEAD", b"ref: refs/heads/none\n")
 }
+
+/// An empty directory of objects, from which those of `alternates` are read as well.
+pub(crate) fn make_objects(dir: &Path, alternates: &[PathBuf]) -> Result<(), GitError> {
+    use std::os::unix::ffi::OsStrExt;
+    for name in ["info", "pack"] {
+        let path = dir.join(name);
+        std::fs::create_dir_all(&path).map_err(GitError::io("make the directory", &path))?;
+    }
+    if alternates.is_empty() {
+        return Ok(());
+    }
+    let mut text = Vec::new();
+    for path in alternates {
+        text.extend_from_slice(&alternate_line(path.as_os_str().as_bytes()));
+        text.push(b'\n');
+    }
+    let path = dir.join(ALTERNATES);
+    std::fs::write(&path, &text).map_err(GitError::io("write", &path))
+}
+
+/// Names other directories of objects, below one.
+pub(crate) const ALTERNATES: &str = "info/alternates";
 
 /// A path as `objects/info/alternates` names it: in quotes where a newline would end it.
 fn alternate_line(path: &[u8]) -> Vec<u8> {

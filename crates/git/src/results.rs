@@ -7,11 +7,12 @@ use quire_domain::ids::{CommitId, TaskId};
 use crate::config::{Git, blocking};
 use crate::error::GitError;
 use crate::lock::Lock;
-use crate::mirror::{Mirror, copy_shallow};
+use crate::mirror::copy_shallow;
 use crate::refs::is_ref_name;
 use crate::repository::{Repository, make_bare};
+use crate::task_repository::TaskRepository;
 
-/// The results of one task. Reads what the mirror has through it.
+/// The results of one task. Reads what the mirror and its capture have through it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultStore {
     pub(crate) repository: Repository,
@@ -26,7 +27,12 @@ impl ResultStore {
 
 impl Git {
     /// The results of `task`; made if there are none yet.
-    pub async fn results(&self, task: TaskId, mirror: &Mirror) -> Result<ResultStore, GitError> {
+    pub async fn results(
+        &self,
+        task: TaskId,
+        from: &TaskRepository,
+    ) -> Result<ResultStore, GitError> {
+        let mirror = from.mirror();
         let dir = self.results_dir().join(format!("{task}.git"));
         let repository = Repository::at(dir.clone(), mirror.repository.object_format());
         if !dir.join("HEAD").exists() {
@@ -34,12 +40,12 @@ impl Git {
             let _lock =
                 Lock::wait("make the results", lock.clone(), std::time::Duration::from_mins(1))
                     .await?;
-            let (format, alternate) = (repository.object_format(), mirror.objects_dir());
+            let (format, alternates) = (repository.object_format(), from.object_dirs());
             blocking("make the results", move || {
                 if dir.join("HEAD").exists() {
                     return Ok(());
                 }
-                make_bare(&dir, format, &[alternate])?;
+                make_bare(&dir, format, &alternates)?;
                 // Only making it needs the lock.
                 let _ = std::fs::remove_file(&lock);
                 Ok(())

@@ -1,7 +1,7 @@
 //! Brings objects of a person's checkout into its mirror: whole files by hard links at first,
 //! later only what is new.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
@@ -12,6 +12,7 @@ use tokio::io::AsyncReadExt;
 
 use crate::config::Git;
 use crate::error::GitError;
+use crate::reachable::{Reachable, Walk};
 use crate::refs::is_object_name;
 
 const TRANSFER_TIMEOUT: Duration = Duration::from_mins(30);
@@ -19,14 +20,19 @@ const TRANSFER_TIMEOUT: Duration = Duration::from_mins(30);
 /// would slow every later look-up.
 const LOOSE_LIMIT: u32 = 100;
 
-/// Links (or copies, across file systems and owners) every object below `source` into `target`,
-/// both `objects` directories; also those of alternates. Safe beside a `git gc` of the person.
-pub(crate) fn link_objects(source: &Path, target: &Path) -> Result<(), GitError> {
+/// Links (or copies, across file systems and owners) the objects below `source` that are `wanted`
+/// into `target`, both `objects` directories; also those of alternates. Safe beside a `git gc` of
+/// the person.
+pub(crate) fn link_objects(
+    source: &Path,
+    target: &Path,
+    wanted: &Reachable,
+) -> Result<(), GitError> {
     for objects in with_alternates(source) {
         // A repack may take a file away between listing and linking: what it held is then in a
         // new pack, which the next round finds.
         let mut rounds = 0;
-        while !link_once(&objects, target)? {
+        while !link_once(&objects, target, wanted)? {
             rounds += 1;
             if rounds == 5 {
                 return Err(GitError::malformed(
@@ -60,23 +66,30 @@ fn with_alternates(objects: &Path) -> Vec<PathBuf> {
 }
 
 /// One pass; `false` if a file vanished under it.
-fn link_once(source: &Path, target: &Path) -> Result<bool, GitError> {
+fn link_once(source: &Path, target: &Path, wanted: &Reachable) -> Result<bool, GitError> {
     let mut whole = true;
     // Loose objects before packs: what moves from one to the other meanwhile is met in the pack.
     for (name, path) in list(source)? {
         if name.len() == 2 && name.bytes().all(|b| b.is_ascii_hexdigit()) {
             let into = target.join(&name);
-            std::fs::create_dir_all(&into).map_err(GitError::io("make the directory", &into))?;
             for (object, from) in list(&path)? {
-                if object.bytes().all(|b| b.is_ascii_hexdigit()) {
+                if wanted.objects.contains(&format!("{name}{object}")) {
+                    std::fs::create_dir_all(&into)
+                        .map_err(GitError::io("make the directory", &into))?;
                     whole &= link(&from, &into.join(object))?;
                 }
             }
         }
     }
     let mut packs = list(&source.join("pack"))?;
+    let cruft: HashSet<String> = packs
+        .iter()
+        .filter(|_| wanted.walk == Walk::Loose)
+        .filter_map(|(name, _)| name.strip_suffix(".mtimes").map(str::to_owned))
+        .collect();
     packs.retain(|(name, _)| {
         name.starts_with("pack-")
+            && !name.rsplit_once('.').is_some_and(|(stem, _)| cruft.contains(stem))
             && [".pack", ".rev", ".promisor", ".idx"].iter().any(|end| name.ends_with(end))
     });
     // git takes a pack for whole once its `.idx` is there.

@@ -25,7 +25,7 @@ async fn git_dir(stage: &Stage, branch: Option<&str>) -> Result<Vec<String>, Git
         author: ("Ada \"Q\" \\ L\n[x]", "a@example.org"),
     };
     let dir = stage.path("attempt");
-    stage.git.attempt_git_dir(&dir, &mirror, &attempt).await.map(|written| written.hooks)
+    stage.git.attempt_git_dir(&dir, &(&mirror).into(), &attempt).await.map(|written| written.hooks)
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn what_a_person_ignores_everywhere_is_ignored_inside() {
     assert!(checkout.status.is_clean(), "{:?}", checkout.status);
     git_dir(&stage, None).await.unwrap();
     let text = std::fs::read_to_string(stage.path("attempt/.git/info/exclude")).unwrap();
-    assert_eq!(text, ".idea/\n\nnotes.txt\n\n");
+    assert_eq!(text, "__pycache__/\n.idea/\n\nnotes.txt\n\n");
 }
 
 /// An edit of a working tree.
@@ -166,12 +166,13 @@ proptest! {
             edit(&stage.repo, &uncommitted);
             let checkout = stage.git.inspect(&stage.repo.path).await.unwrap();
             let mirror = stage.git.mirror_checkout(&checkout).await.unwrap();
-            let base = stage.git.capture(&checkout, &mirror).await.unwrap().base;
-            let inside = stage.inside(&mirror, &base).await;
+            let captured = stage.git.capture(&checkout, &mirror).await.unwrap();
+            let (base, repository) = (captured.base.clone(), captured.repository(&mirror));
+            let inside = stage.inside(repository.clone(), &base).await;
             prop_assert_eq!(inside.repo.git(["status", "--porcelain"]), "");
             edit(&inside.repo, &change);
             let head = inside.repo.commit_all("change");
-            let store = stage.results(&mirror).await;
+            let store = stage.results(repository).await;
             let pack = inside.export(&head);
             let received = stage.receive(&store, &base, head.as_str(), pack).await.unwrap();
             let there = inside.repo.git([

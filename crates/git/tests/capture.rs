@@ -19,7 +19,7 @@ async fn capture(stage: &Stage) -> (Checkout, Mirror, Captured) {
 
 /// The tree of a commit, as `mode path` lines.
 fn files(mirror: &Mirror, captured: &Captured) -> Vec<String> {
-    let repo = Repo { path: mirror.repository().git_dir().to_owned() };
+    let repo = Repo { path: captured.repository(mirror).repository().git_dir().to_owned() };
     let text =
         repo.git(["ls-tree", "-r", "-z", "--format=%(objectmode) %(path)", captured.base.as_str()]);
     text.split('\0').filter(|l| !l.is_empty()).map(str::to_owned).collect()
@@ -43,7 +43,8 @@ async fn the_same_files_give_the_same_commit_and_nothing_is_touched() {
     assert_eq!(again.base, captured.base);
     assert_eq!(stage.repo.fingerprint(), before);
     assert_eq!(files(&mirror, &captured), ["100644 .gitignore", "100644 a.txt", "100644 new/file"]);
-    let info = stage.git.commit_info(mirror.repository(), &captured.base).await.unwrap();
+    let repository = captured.repository(&mirror);
+    let info = stage.git.commit_info(repository.repository(), &captured.base).await.unwrap();
     let head = stage.git.commit_info(mirror.repository(), &captured.head).await.unwrap();
     assert_eq!(info.parents, std::slice::from_ref(&captured.head));
     assert_eq!(info.authored_at, head.committed_at);
@@ -61,6 +62,7 @@ async fn what_is_staged_and_what_is_not_are_both_taken() {
     stage.repo.write("both", "then changed\n");
     stage.repo.git(["rm", "-q", "--cached", "a.txt"]);
     let (_, mirror, captured) = capture(&stage).await;
+    let repository = captured.repository(&mirror);
     for (path, content) in [
         ("staged", "staged only\n"),
         ("both", "then changed\n"),
@@ -69,7 +71,7 @@ async fn what_is_staged_and_what_is_not_are_both_taken() {
     ] {
         let file = stage
             .git
-            .read_file(mirror.repository(), &captured.base, &RepoPath::new(path), 1000)
+            .read_file(repository.repository(), &captured.base, &RepoPath::new(path), 1000)
             .await
             .unwrap();
         assert_eq!(file.unwrap().0, content, "{path}");
@@ -100,7 +102,7 @@ async fn odd_names_links_and_modes_survive() {
     .unwrap();
     let (_, mirror, captured) = capture(&stage).await;
     assert_eq!(captured.uncommitted, 8, "a pipe is no file");
-    let layer = stage.layer(&mirror, &captured.base).await;
+    let layer = stage.layer(captured.repository(&mirror), &captured.base).await;
     for name in names {
         assert!(layer.path.join(std::ffi::OsStr::from_bytes(name)).exists());
     }
@@ -129,10 +131,10 @@ async fn a_submodule_stays_at_its_commit_and_a_nested_repository_is_left_out() {
     assert_eq!(checkout.submodules, [RepoPath::new("vendor/lib")]);
     assert_eq!(captured.nested, [RepoPath::new("nested/")]);
     assert_eq!((captured.base.clone(), captured.uncommitted), (captured.head.clone(), 0));
-    let layer = stage.layer(&mirror, &captured.base).await;
+    let layer = stage.layer(captured.repository(&mirror), &captured.base).await;
     assert_eq!(layer.manifest.submodules, ["vendor/lib"]);
     assert_eq!(std::fs::read_dir(layer.path.join("vendor/lib")).unwrap().count(), 0);
-    let inside = stage.inside(&mirror, &captured.base).await;
+    let inside = stage.inside(captured.repository(&mirror), &captured.base).await;
     assert_eq!(inside.repo.git(["status", "--porcelain"]), "");
 }
 
@@ -150,7 +152,10 @@ async fn pointers_of_lfs_are_noticed() {
     stage.repo.commit_all("lfs");
     let (checkout, mirror, captured) = capture(&stage).await;
     assert!(checkout.uses_lfs);
-    assert_eq!(stage.layer(&mirror, &captured.base).await.manifest.lfs_pointers, 1);
+    assert_eq!(
+        stage.layer(captured.repository(&mirror), &captured.base).await.manifest.lfs_pointers,
+        1
+    );
 }
 
 #[tokio::test]
@@ -269,11 +274,11 @@ async fn names_of_64_digits_work_like_those_of_40() {
     stage.repo.write("b", "b");
     let (_, mirror, captured) = capture(&stage).await;
     assert_eq!(captured.base.as_str().len(), 64);
-    let inside = stage.inside(&mirror, &captured.base).await;
+    let inside = stage.inside(captured.repository(&mirror), &captured.base).await;
     assert_eq!(inside.repo.git(["status", "--porcelain"]), "");
     inside.repo.write("c", "c");
     let head = inside.repo.commit_all("more");
-    let store = stage.results(&mirror).await;
+    let store = stage.results(captured.repository(&mirror)).await;
     let received =
         stage.receive(&store, &captured.base, head.as_str(), inside.export(&head)).await.unwrap();
     assert_eq!(received.changed.len(), 1);

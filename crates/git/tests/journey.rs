@@ -121,7 +121,7 @@ async fn the_index_of_a_layer_is_good_without_reading_a_file() {
     let top = stage.path("top");
     let base = stage.repo.head();
     let attempt = AttemptGit { base: &base, branch: None, hooks_from: None, author: ("A", "a@b") };
-    stage.git.attempt_git_dir(&top, &mirror, &attempt).await.unwrap();
+    stage.git.attempt_git_dir(&top, &(&mirror).into(), &attempt).await.unwrap();
     // As an overlay would show it, but for the owner: one that is not ours is accepted when git
     // is told not to look.
     let shown = support::Repo { path: layer.path.clone() };
@@ -163,7 +163,7 @@ async fn files_carry_the_times_of_the_checkout_where_build_directories_are_shown
     let times = captured.source_times().await.unwrap();
     let layer = stage
         .git
-        .checkout_layer(&mirror, &captured.base, LayerTimes::Checkout(&times))
+        .checkout_layer(&captured.repository(&mirror), &captured.base, LayerTimes::Checkout(&times))
         .await
         .unwrap();
     for name in ["a.txt", "dirty.txt"] {
@@ -176,7 +176,7 @@ async fn files_carry_the_times_of_the_checkout_where_build_directories_are_shown
     // At another commit a file that is not the checkout's is new.
     let layer = stage
         .git
-        .checkout_layer(&mirror, &captured.head, LayerTimes::Checkout(&times))
+        .checkout_layer(&(&mirror).into(), &captured.head, LayerTimes::Checkout(&times))
         .await
         .unwrap();
     assert!(!layer.path.join("dirty.txt").exists());

@@ -24,7 +24,7 @@ async fn of_several_that_need_one_layer_one_builds_it() {
         // Each with a handle of its own, as in a process of its own.
         let (git, mirror, commit) = (git_in(stage.dir.path()), mirror.clone(), commit.clone());
         builders.push(tokio::spawn(async move {
-            git.checkout_layer(&mirror, &commit, LayerTimes::Commit).await.unwrap()
+            git.checkout_layer(&(&mirror).into(), &commit, LayerTimes::Commit).await.unwrap()
         }));
     }
     let mut layers = Vec::new();
@@ -47,7 +47,8 @@ async fn several_runs_in_one_checkout_get_along() {
             let checkout = git.inspect(&path).await.unwrap();
             let mirror = git.mirror_checkout(&checkout).await.unwrap();
             let captured = git.capture(&checkout, &mirror).await.unwrap();
-            git.checkout_layer(&mirror, &captured.base, LayerTimes::Commit).await.unwrap();
+            let repository = captured.repository(&mirror);
+            git.checkout_layer(&repository, &captured.base, LayerTimes::Commit).await.unwrap();
             captured.base
         }));
     }
@@ -67,7 +68,7 @@ async fn a_process_killed_while_it_builds_leaves_nothing_that_passes_for_a_layer
         let git = git_in(&dir);
         let checkout = git.inspect(&dir.join("repo")).await.unwrap();
         let mirror = git.mirror_checkout(&checkout).await.unwrap();
-        git.checkout_layer(&mirror, &checkout.head, LayerTimes::Commit).await.unwrap();
+        git.checkout_layer(&(&mirror).into(), &checkout.head, LayerTimes::Commit).await.unwrap();
         return;
     }
     let stage = Stage::new();
@@ -194,7 +195,7 @@ async fn a_tree_that_names_a_path_twice_makes_no_layer() {
     stage.repo.git(["update-ref", "refs/heads/bad", &commit]);
     let mirror = stage.mirror().await;
     let commit = CommitId::parse(&commit).unwrap();
-    let result = stage.git.checkout_layer(&mirror, &commit, LayerTimes::Commit).await;
+    let result = stage.git.checkout_layer(&(&mirror).into(), &commit, LayerTimes::Commit).await;
     assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
     if let Ok(layer) = &result {
         // git dropped one of the two.

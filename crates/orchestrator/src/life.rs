@@ -245,7 +245,7 @@ impl Life {
         if kept || start.base == self.origin.layer {
             return Ok(Before::Nothing);
         }
-        let store = self.worker.git.results(self.row.task, &layout.mirror).await;
+        let store = self.worker.git.results(self.row.task, &layout.repository).await;
         let store = store.map_err(|error| {
             Ending::failed(FailureKind::RepositoryUnavailable, crate::prepare::causes(&error))
         })?;

@@ -17,7 +17,7 @@ use quire_domain::sandbox::{
 use quire_domain::task::StartPoint;
 use quire_environment::host::{CheckoutFacts, HostView};
 use quire_environment::offline::OFFLINE_VARIABLES;
-use quire_git::{AttemptGit, CheckoutLayer, GitError, LayerTimes, Mirror, ResultStore};
+use quire_git::{AttemptGit, CheckoutLayer, GitError, LayerTimes, ResultStore, TaskRepository};
 use tokio::sync::watch;
 
 use crate::check_out::{check_out, unlock};
@@ -35,8 +35,8 @@ const HOME: &str = "home";
 /// What the sandboxes of a turn are made of.
 #[derive(Debug, Clone)]
 pub struct Layout {
-    /// The mirror whose objects are shown.
-    pub mirror: Mirror,
+    /// What the repository is read from: its objects are shown.
+    pub repository: TaskRepository,
     /// The checkout layer of the base.
     pub checkout: CheckoutLayer,
     /// Where the repository lies inside.
@@ -75,7 +75,7 @@ impl Layout {
         stack: &Stack,
         seen: Option<Arc<Seen>>,
     ) -> Result<Self, GitError> {
-        let mirror = worker.git.mirror_by_key(&origin.mirror).await?;
+        let repository = worker.git.task_repository(&origin.mirror, &origin.layer).await?;
         let (bare, base) = match &environment.base {
             BaseSpec::Host { bare } => (*bare, SandboxBase::Host),
             BaseSpec::Directory { path } => {
@@ -108,17 +108,19 @@ impl Layout {
         } else {
             let seen = match (seen, &origin.checkout) {
                 (Some(seen), _) => Some(seen),
-                (None, Some(root)) => Box::pin(see(worker, root, &mirror)).await.ok().map(Arc::new),
+                (None, Some(root)) => {
+                    Box::pin(see(worker, root, repository.mirror())).await.ok().map(Arc::new)
+                }
                 (None, None) => None,
             };
             let layer = match &seen {
                 // Build tools compare times: see `LayerTimes`.
                 Some(seen) if view.build_dirs => {
-                    Box::pin(seen.layer(&worker.git, &mirror, &origin.layer)).await?
+                    Box::pin(seen.layer(&worker.git, &repository, &origin.layer)).await?
                 }
                 _ => {
                     let (commit, times) = (&origin.layer, LayerTimes::Commit);
-                    Box::pin(worker.git.checkout_layer(&mirror, commit, times)).await?
+                    Box::pin(worker.git.checkout_layer(&repository, commit, times)).await?
                 }
             };
             let author = origin.author.as_ref().map_or(NOBODY, |(name, mail)| (name, mail));
@@ -128,7 +130,7 @@ impl Layout {
                 hooks_from: seen.as_ref().map(|seen| &seen.checkout),
                 author,
             };
-            let written = worker.git.attempt_git_dir(&git_dir, &mirror, &attempt_git).await?;
+            let written = worker.git.attempt_git_dir(&git_dir, &repository, &attempt_git).await?;
             if !written.hooks.is_empty() {
                 notes.push(format!("commit hooks carried along: {}", written.hooks.join(", ")));
             }
@@ -151,7 +153,7 @@ impl Layout {
             lay_over(&mut lowers, frozen);
         }
         Ok(Self {
-            mirror,
+            repository,
             checkout,
             workspace: origin.workspace.clone(),
             notes,
@@ -195,11 +197,11 @@ impl Layout {
             self.view.overlays.iter().map(|overlay| self.overlay(&overlay.name, &overlay.target)),
         );
         let mut binds = self.view.binds.clone();
-        binds.push(BindMount {
-            source: self.mirror.objects_dir(),
-            target: PathBuf::from(quire_git::OBJECTS_INSIDE),
+        binds.extend(self.repository.shown().into_iter().map(|(source, target)| BindMount {
+            source,
+            target: PathBuf::from(target),
             optional: false,
-        });
+        }));
         let mut env = self.view.env.clone();
         let offline = OFFLINE_VARIABLES.iter();
         env.extend(offline.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));

@@ -62,7 +62,7 @@ pub async fn change(
     }
     let origin = worker.store.origin(turn.id).await?.unwrap_or_default();
     let origin = Origin::parse(&origin).map_err(ReadError::Origin)?;
-    let mirror = worker.git.mirror_by_key(&origin.mirror).await?;
-    let store = worker.git.results(attempt.task, &mirror).await?;
+    let repository = worker.git.task_repository(&origin.mirror, &origin.layer).await?;
+    let store = worker.git.results(attempt.task, &repository).await?;
     Ok(Some(Change { store, base: start.base.clone(), head }))
 }

@@ -191,7 +191,8 @@ async fn repeat(
     let result = async {
         let head: &CommitId = change.map_or(&start.base, |change| &change.head);
         if head != &origin.layer {
-            let store = worker.git.results(attempt.task, &layout.mirror).await.map_err(other)?;
+            let store =
+                worker.git.results(attempt.task, &layout.repository).await.map_err(other)?;
             check_out(&worker.git, &store, sandbox.as_ref(), &origin.layer, head).await?;
         }
         let command = Command {

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use quire_domain::ids::CommitId;
-use quire_git::{CacheWord, Captured, Checkout, CheckoutLayer, Git, GitError, LayerTimes, Mirror};
+use quire_git::{
+    CacheWord, Captured, Checkout, CheckoutLayer, Git, GitError, LayerTimes, Mirror, TaskRepository,
+};
 use tokio::sync::OnceCell;
 
 use crate::worker::Worker;
@@ -32,17 +34,17 @@ impl Seen {
     pub(crate) async fn layer(
         &self,
         git: &Git,
-        mirror: &Mirror,
+        repository: &TaskRepository,
         commit: &CommitId,
     ) -> Result<CheckoutLayer, GitError> {
         let first = AtomicBool::new(false);
         let make = || async {
             first.store(true, Ordering::Relaxed);
-            Ok::<_, GitError>((commit.clone(), self.look_up(git, mirror, commit).await?))
+            Ok::<_, GitError>((commit.clone(), self.look_up(git, repository, commit).await?))
         };
         let (of, layer) = self.layer.get_or_try_init(make).await?;
         if of != commit {
-            return self.look_up(git, mirror, commit).await;
+            return self.look_up(git, repository, commit).await;
         }
         if first.load(Ordering::Relaxed) {
             return Ok(layer.clone());
@@ -56,11 +58,11 @@ impl Seen {
     async fn look_up(
         &self,
         git: &Git,
-        mirror: &Mirror,
+        repository: &TaskRepository,
         commit: &CommitId,
     ) -> Result<CheckoutLayer, GitError> {
         let times = self.captured.source_times().await?;
-        git.checkout_layer(mirror, commit, LayerTimes::Checkout(&times)).await
+        git.checkout_layer(repository, commit, LayerTimes::Checkout(&times)).await
     }
 }
 

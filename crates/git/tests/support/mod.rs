@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use quire_domain::ids::{CommitId, TaskId};
 use quire_git::{
     AttemptGit, CheckoutLayer, Git, GitConfig, GitError, LayerTimes, Mirror, PersonSettings,
-    ReceiveLimits, Received, ResultStore,
+    ReceiveLimits, Received, ResultStore, TaskRepository,
 };
 
 pub struct Stage {
@@ -49,13 +49,18 @@ impl Stage {
         self.git.mirror_checkout(&checkout).await.unwrap()
     }
 
-    pub async fn layer(&self, mirror: &Mirror, commit: &CommitId) -> CheckoutLayer {
-        self.git.checkout_layer(mirror, commit, LayerTimes::Commit).await.unwrap()
+    pub async fn layer(
+        &self,
+        repository: impl Into<TaskRepository>,
+        commit: &CommitId,
+    ) -> CheckoutLayer {
+        self.git.checkout_layer(&repository.into(), commit, LayerTimes::Commit).await.unwrap()
     }
 
     /// What an attempt would see: a copy of the layer with the attempt's git directory on top.
-    pub async fn inside(&self, mirror: &Mirror, base: &CommitId) -> Inside {
-        let layer = self.layer(mirror, base).await;
+    pub async fn inside(&self, repository: impl Into<TaskRepository>, base: &CommitId) -> Inside {
+        let repository = repository.into();
+        let layer = self.layer(repository.clone(), base).await;
         let top = self.path("attempt-git");
         let attempt = AttemptGit {
             base,
@@ -63,7 +68,7 @@ impl Stage {
             hooks_from: None,
             author: ("Agent", "agent@example.org"),
         };
-        self.git.attempt_git_dir(&top, mirror, &attempt).await.unwrap();
+        self.git.attempt_git_dir(&top, &repository, &attempt).await.unwrap();
         let name = format!("inside-{}", std::fs::read_dir(self.dir.path()).unwrap().count());
         let inside = Inside { repo: Repo { path: self.path(&name) }, base: base.clone() };
         for from in [&layer.path, &top] {
@@ -79,12 +84,17 @@ impl Stage {
         }
         std::fs::remove_dir_all(&top).unwrap();
         let alternates = inside.repo.path.join(".git/objects/info/alternates");
-        std::fs::write(alternates, format!("{}\n", mirror.objects_dir().display())).unwrap();
+        // As the sandbox shows them: each place named there is one of those on the host.
+        let mut text = std::fs::read_to_string(&alternates).unwrap();
+        for (dir, inside) in repository.shown() {
+            text = text.replace(inside, dir.to_str().unwrap());
+        }
+        std::fs::write(alternates, text).unwrap();
         inside
     }
 
-    pub async fn results(&self, mirror: &Mirror) -> ResultStore {
-        self.git.results(task(), mirror).await.unwrap()
+    pub async fn results(&self, repository: impl Into<TaskRepository>) -> ResultStore {
+        self.git.results(task(), &repository.into()).await.unwrap()
     }
 
     pub async fn receive(

@@ -158,7 +158,7 @@ impl AttemptFinish {
 
     /// The task's store of results.
     pub(crate) async fn results(&self) -> Result<quire_git::ResultStore, ContractError> {
-        self.worker.git.results(self.task, &self.layout.mirror).await.map_err(other)
+        self.worker.git.results(self.task, &self.layout.repository).await.map_err(other)
     }
 
     /// A file at the base or at a commit that was taken out.

@@ -136,7 +136,7 @@ git rev-parse --verify -q 'HEAD^{commit}'
         let sandbox = self.sandbox.sandbox().await?;
         let script = r#"
 rm -rf "$GIT_DIR" && env -u GIT_WORK_TREE git init -q --bare "$GIT_DIR" && git config core.bare false &&
-printf '%s\n' "$2" > "$GIT_DIR/objects/info/alternates" &&
+printf '%s\n' "${@:2}" > "$GIT_DIR/objects/info/alternates" &&
 git update-ref --no-deref HEAD "$1" &&
 { git add -A --ignore-errors || [ "$(git status --porcelain=v1 | grep -c '^[AMDR]')" != 0 ]; } &&
 git -c user.name=Quire -c user.email=quire@localhost -c commit.gpgsign=false \
@@ -145,8 +145,9 @@ git -c user.name=Quire -c user.email=quire@localhost -c commit.gpgsign=false \
 git rev-parse --verify -q 'HEAD^{commit}'
 "#;
         let base = self.base().as_str();
-        let argv = ["bash", "-c", script, "salvage", base, quire_git::OBJECTS_INSIDE];
-        let argv = argv.map(str::to_owned).to_vec();
+        let shown = self.layout.repository.shown();
+        let argv = ["bash", "-c", script, "salvage", base].into_iter();
+        let argv = argv.chain(shown.iter().map(|(_, inside)| *inside)).map(str::to_owned).collect();
         let ended = run_inside(sandbox.as_ref(), argv, self.salvage_git(), GIT_TIME).await?;
         let commit = ended.and_then(|ended| last_commit(&ended.output));
         Ok(commit.filter(|commit| commit != self.base()))
