@@ -126,6 +126,13 @@ fn describe(fault: &Fault, text: &mut String) {
             "The branch is `{found}` and was `{expected}` at the start. Bring your commits onto \
              `{expected}` and check it out."
         ),
+        Fault::NestedRepository { paths } => write!(
+            text,
+            "These directories are git repositories of their own, so a commit takes only a link \
+             to them and none of their files: {}. Remove their `.git` and add the files, or have \
+             git ignore them.",
+            paths.join(", ")
+        ),
         Fault::HistoryRewritten => write!(
             text,
             "The commit you started from is no longer part of the history. Put your commits on \

@@ -217,6 +217,8 @@ pub enum Phase {
     Sandbox,
     /// Declared checks run.
     Checks,
+    /// The working tree is put away.
+    Checkpoint,
     /// The result is taken out.
     Collect,
 }
@@ -232,6 +234,7 @@ impl Phase {
             Self::Services => "services",
             Self::Sandbox => "sandbox",
             Self::Checks => "checks",
+            Self::Checkpoint => "checkpoint",
             Self::Collect => "collect",
         }
     }
@@ -559,16 +562,28 @@ pub struct Compacted {
 /// See [`EventBody::Checkpointed`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Checkpointed {
-    /// A commit with the whole working tree.
+    /// A commit with the whole working tree; its parent is the one that was checked out.
     pub commit: CommitId,
-    /// The pack that holds it.
-    pub pack: Sha256,
+    /// How much of it was new, packed.
+    pub bytes: u64,
+    /// How long it took.
+    pub ms: u64,
+    /// Files that are not in it as they stand, too large or unreadable; at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+    /// How many more there are of them.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub more: u32,
+}
+
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 /// See [`EventBody::Restored`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Restored {
-    /// From the event with this number.
+    /// From what the event with this number put away; 0 from a commit.
     pub from: Seq,
     /// What is gone, as told to the model.
     pub text: String,
@@ -607,6 +622,12 @@ pub enum Fault {
     ResultUnusable {
         /// What is wrong.
         why: String,
+    },
+    /// Repositories that were made inside the working tree: a commit takes of each only a link to
+    /// another commit, and none of its files.
+    NestedRepository {
+        /// Their directories; at most 50.
+        paths: Vec<String>,
     },
     /// Another branch is checked out than at the start.
     BranchChanged {

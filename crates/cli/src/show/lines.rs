@@ -319,6 +319,10 @@ pub fn fault_text(fault: &Fault) -> String {
         Fault::BranchChanged { expected, found } => {
             format!("the branch is `{found}`, it was `{expected}`")
         }
+        Fault::NestedRepository { paths } => format!(
+            "repositories of their own inside, whose files are not in the change: {}",
+            paths.join(", ")
+        ),
         Fault::HistoryRewritten => "commits from before the task were rewritten".to_owned(),
         Fault::InstructionsUnseen { files } => {
             format!("changed files whose instructions it had not read: {}", files.join(", "))
