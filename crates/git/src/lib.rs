@@ -8,6 +8,7 @@ mod apply;
 mod attempt;
 mod build_layer;
 mod capture;
+mod checkpoints;
 mod capture_store;
 mod config;
 mod conflict;

@@ -107,7 +107,7 @@ impl Git {
     }
 
     /// Indexes the pack; `false` if it holds nothing.
-    async fn index_pack<R>(
+    pub(crate) async fn index_pack<R>(
         &self,
         repository: &Repository,
         pack: &mut R,
@@ -160,7 +160,7 @@ impl Git {
     }
 
     /// Whether everything that `head` reaches is there.
-    async fn check_connected(
+    pub(crate) async fn check_connected(
         &self,
         repository: &Repository,
         base: &CommitId,
@@ -218,10 +218,10 @@ impl Git {
 }
 
 /// A bare repository that a pack is unpacked in; gone when dropped.
-struct Quarantine(tempfile::TempDir);
+pub(crate) struct Quarantine(tempfile::TempDir);
 
 impl Quarantine {
-    async fn make(git: &Git, store: &ResultStore) -> Result<Self, GitError> {
+    pub(crate) async fn make(git: &Git, store: &ResultStore) -> Result<Self, GitError> {
         let (parent, objects) = (git.quarantine_dir(), store.repository.objects_dir());
         let format = store.repository.object_format();
         let results = store.repository.git_dir().to_owned();
@@ -237,16 +237,16 @@ impl Quarantine {
         .await
     }
 
-    fn repository(&self, store: &ResultStore) -> Repository {
+    pub(crate) fn repository(&self, store: &ResultStore) -> Repository {
         Repository::at(self.0.path().to_owned(), store.repository.object_format())
     }
 
-    fn packs(&self) -> PathBuf {
+    pub(crate) fn packs(&self) -> PathBuf {
         self.0.path().join("objects/pack")
     }
 }
 
-fn move_packs(from: &Path, to: &Path) -> Result<(), GitError> {
+pub(crate) fn move_packs(from: &Path, to: &Path) -> Result<(), GitError> {
     let listing = std::fs::read_dir(from).map_err(GitError::io("read the directory", from))?;
     let mut names: Vec<_> = listing
         .flatten()
