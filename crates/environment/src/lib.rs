@@ -1,9 +1,11 @@
 //! Environments: from a recipe to what a sandbox is made of.
 //!
 //! [`recipe`] reads `.quire/environment.toml`; [`host`] says what of the person's own machine is
-//! shown beside the repository, from the lists in [`toolchains`] and [`build_dirs`].
+//! shown beside the repository, from the lists in [`toolchains`] and [`build_dirs`]; [`offline`]
+//! what package managers are told of a closed network.
 
 pub mod build_dirs;
 pub mod host;
+pub mod offline;
 pub mod recipe;
 pub mod toolchains;

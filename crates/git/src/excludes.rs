@@ -7,10 +7,14 @@ use crate::inspect::Checkout;
 
 const FILE_LIMIT_BYTES: u64 = 1 << 20;
 
-/// The text of an `info/exclude` file: the person's global one, then the repository's, so that
-/// the nearer wins. What cannot be read is left out.
+/// What an interpreter writes beside the sources when tests run: a repository without a rule for
+/// it would get hundreds of such files with the first `git add -A`.
+const BYTECODE: &[u8] = b"__pycache__/\n";
+
+/// The text of an `info/exclude` file: what interpreters leave, the person's global file, then
+/// the repository's, so that the nearer wins. What cannot be read is left out.
 pub(crate) fn collect_excludes(checkout: &Checkout) -> Vec<u8> {
-    let mut text = Vec::new();
+    let mut text = BYTECODE.to_vec();
     let own = checkout.common_dir.join("info/exclude");
     for path in global(checkout).into_iter().chain([own]) {
         if std::fs::metadata(&path).is_ok_and(|m| m.is_file() && m.len() <= FILE_LIMIT_BYTES)
