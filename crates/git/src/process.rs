@@ -26,7 +26,10 @@ impl Ended {
     /// The error for an end with another code than 0.
     pub(crate) fn failed(&self, doing: &'static str) -> GitError {
         let text = String::from_utf8_lossy(&self.complaint);
-        if text.contains("No space left on device") || text.contains("Disk quota exceeded") {
+        // The third is git's own, where a write came back short.
+        const FULL: [&str; 3] =
+            ["No space left on device", "Disk quota exceeded", "write error. Out of diskspace"];
+        if FULL.iter().any(|words| text.contains(words)) {
             return GitError::DiskFull { doing };
         }
         GitError::Failed { doing, message: self.first_error_line() }
