@@ -17,6 +17,9 @@ pub enum ContractError {
     /// The sandbox vanished under it.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// There is no room on the disk: as if the record could not be written.
+    #[error("the disk is full")]
+    DiskFull,
     /// Anything else; the words are for the person.
     #[error("{0}")]
     Other(String),

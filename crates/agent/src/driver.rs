@@ -49,6 +49,9 @@ impl From<JournalError> for Halt {
 
 impl From<SandboxError> for Halt {
     fn from(error: SandboxError) -> Self {
+        if error.is_host_disk_full() {
+            return JournalError::DiskFull.into();
+        }
         let kind = match error {
             SandboxError::DiskFull => FailureKind::DiskFull,
             _ => FailureKind::SandboxFailed,
@@ -61,6 +64,7 @@ impl From<ContractError> for Halt {
     fn from(error: ContractError) -> Self {
         match error {
             ContractError::Sandbox(error) => error.into(),
+            ContractError::DiskFull => JournalError::DiskFull.into(),
             error @ ContractError::Other(_) => Self::End(End::Failed {
                 kind: FailureKind::Infrastructure,
                 detail: in_words(&error),

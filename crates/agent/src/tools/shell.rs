@@ -211,6 +211,15 @@ impl ShellCall {
                     Declined(format!("The command was not run in `{place}`: {error}.")).into()
                 );
             }
+            // What earlier commands left had taken all there is, and is gone now.
+            Err(error @ SandboxError::LimitExceeded { .. }) => {
+                desk.sessions.never_started(writer).await?;
+                return Err(Declined(format!(
+                    "The command was not run: {error}. All processes that earlier commands left \
+                     are gone, the files are kept. Run it again."
+                ))
+                .into());
+            }
             Err(error) => {
                 desk.sessions.never_started(writer).await?;
                 return Err(error.into());
