@@ -118,7 +118,10 @@ impl Finish for AttemptFinish {
 }
 
 /// A failure that is nobody's fault but ours, with its causes.
-pub(crate) fn other(error: impl std::error::Error) -> ContractError {
+pub(crate) fn other(error: impl std::error::Error + 'static) -> ContractError {
+    if crate::error::is_disk_full(&error) {
+        return ContractError::DiskFull;
+    }
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

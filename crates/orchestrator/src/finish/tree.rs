@@ -10,7 +10,7 @@ use quire_agent::ContractError;
 use quire_domain::event::Fault;
 use quire_domain::ids::CommitId;
 use quire_domain::sandbox::{
-    Command, CommandEvent, CommandIo, CommandSignal, Sandbox, SandboxUser, Upper,
+    Command, CommandEvent, CommandIo, CommandSignal, Sandbox, SandboxError, SandboxUser, Upper,
 };
 use quire_domain::task::StartPoint;
 
@@ -185,7 +185,11 @@ pub(crate) async fn run_inside(
 ) -> Result<Option<Ended>, ContractError> {
     let env = quiet_git().into_iter().chain(env).collect();
     let command = Command { argv, env, workdir: None, io: CommandIo::Separate };
-    let started = sandbox.start(command).await?;
+    let started = match sandbox.start(command.clone()).await {
+        // What the attempt left running had taken all there is. It is gone now, the files are not.
+        Err(SandboxError::LimitExceeded { .. }) => sandbox.start(command).await?,
+        started => started?,
+    };
     let control = Arc::clone(&started.control);
     let mut reader = started.output;
     let read = async move {

@@ -14,7 +14,7 @@ use quire_domain::task::Mode;
 use quire_domain::time::Timestamp;
 
 use super::Life;
-use crate::error::RunError;
+use crate::error::{RunError, is_disk_full};
 use crate::finish::{AttemptFinish, Collected, From, Looked};
 
 /// How long the work of a cancelled attempt may take to be taken out.
@@ -46,7 +46,7 @@ impl Life {
         let mut contents = BTreeMap::new();
         if let Some(finish) = finish {
             if self.request().mode == Mode::Code {
-                collected = self.collect(finish, &mut ending, &mut bodies).await;
+                collected = self.collect(finish, &mut ending, &mut bodies).await?;
             }
             if let Some((answer, faults)) = ending.answer.take() {
                 let looked = look(finish, answer).await;
@@ -83,13 +83,13 @@ impl Life {
         finish: &AttemptFinish,
         ending: &mut Ending,
         bodies: &mut Vec<EventBody>,
-    ) -> Option<Collected> {
+    ) -> Result<Option<Collected>, RunError> {
         let work = take(finish);
         let cut_short = ending.answer.is_none();
         let result = if cut_short {
             match tokio::time::timeout(PARTIAL_TIME, work).await {
                 Ok(result) => result,
-                Err(_) => return None,
+                Err(_) => return Ok(None),
             }
         } else {
             work.await
@@ -104,16 +104,18 @@ impl Life {
                         subject: commit.subject.clone(),
                     })
                 }));
-                Some(collected)
+                Ok(Some(collected))
             }
             Err(error) => {
                 if !cut_short {
                     ending.outcome = Outcome::Failed {
                         kind: FailureKind::CollectFailed,
                         detail: error.to_string(),
+            // A cancelled one ends all the same; the others go on when there is room.
+            Err(error) if is_disk_full(&error) && !cut_short => Err(RunError::DiskFull),
                     };
                 }
-                None
+                Ok(None)
             }
         }
     }
