@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use quire_domain::sandbox::{BindMount, Layer, LayerOwner, OverlayMount};
 
 use crate::build_dirs;
+use crate::places::{overlay_name, places_of};
 use crate::toolchains::{Access, TOOLCHAIN_VARIABLES, TOOLCHAINS};
 
 /// What the composition root knows of the person's machine.
@@ -82,34 +83,40 @@ impl HostView {
             return view;
         };
         let mut view = Self { home: home.to_owned(), ..Self::default() };
+        // Before the entries of `PATH`: an activated environment lies in the checkout.
+        view.add_build_dirs(checkout);
         view.add_toolchains(facts, home);
-        let path = view.visible_path(facts, home);
+        let path = view.visible_path(facts);
         view.env = base_variables(home, &path);
         for (name, value) in &facts.variables {
             let place = Path::new(value);
             let carried = !TOOLCHAIN_VARIABLES.contains(&name.as_str())
                 || !place.is_absolute()
-                || !place.starts_with(home)
+                || is_shown_anyway(place)
                 || view.shows_something_of(place);
             if carried {
                 view.env.insert(name.clone(), value.clone());
             }
         }
-        view.add_build_dirs(checkout);
         view
     }
 
     fn add_toolchains(&mut self, facts: &HostFacts, home: &Path) {
         let mut taken = Vec::new();
         for toolchain in TOOLCHAINS {
-            let source = home.join(toolchain.path);
-            if !source.exists() {
-                continue;
-            }
-            taken.push(toolchain.path.to_owned());
-            match toolchain.access {
-                Access::Read => self.bind(source),
-                Access::Scratch => self.overlay(source),
+            for source in places_of(toolchain.path, &facts.variables, home) {
+                let at_home = source.starts_with(home);
+                if !source.exists() || (!at_home && holds_credentials(&source, home)) {
+                    continue;
+                }
+                taken.push(match source.strip_prefix(home) {
+                    Ok(rest) => rest.display().to_string(),
+                    Err(_) => source.display().to_string(),
+                });
+                match toolchain.access {
+                    Access::Read => self.bind(source),
+                    Access::Scratch => self.overlay(source),
+                }
             }
         }
         let named = facts.path.iter().chain(&facts.more);
@@ -126,19 +133,19 @@ impl HostView {
         }
         if !taken.is_empty() {
             taken.sort();
-            self.notes.push(format!("toolchains of ~: {}", taken.join(", ")));
+            self.notes.insert(0, format!("toolchains of ~: {}", taken.join(", ")));
         }
     }
 
     fn add_build_dirs(&mut self, checkout: Option<&CheckoutFacts>) {
         let Some(checkout) = checkout else { return };
         let (chosen, left) = build_dirs::choose(&checkout.ignored);
-        for (index, relative) in chosen.iter().enumerate() {
+        for relative in &chosen {
             let source = checkout.root.join(relative);
             self.overlays.push(OverlayMount {
                 target: source.clone(),
+                name: overlay_name("build", &source),
                 lowers: vec![Layer { path: source, owner: LayerOwner::Host }],
-                name: format!("build-{index}"),
             });
         }
         self.build_dirs = !chosen.is_empty();
@@ -158,7 +165,7 @@ impl HostView {
     }
 
     fn overlay(&mut self, source: PathBuf) {
-        let name = format!("cache-{}", self.overlays.len());
+        let name = overlay_name("cache", &source);
         let lowers = vec![Layer { path: source.clone(), owner: LayerOwner::Host }];
         self.overlays.push(OverlayMount { target: source, lowers, name });
     }
@@ -177,13 +184,10 @@ impl HostView {
             || self.overlays.iter().any(|overlay| overlay.target.starts_with(path))
     }
 
-    fn visible_path(&self, facts: &HostFacts, home: &Path) -> Vec<PathBuf> {
+    fn visible_path(&self, facts: &HostFacts) -> Vec<PathBuf> {
         let mut path: Vec<PathBuf> = Vec::new();
         for entry in &facts.path {
-            let system = ["/usr", "/bin", "/sbin", "/opt", "/lib"]
-                .iter()
-                .any(|prefix| entry.starts_with(prefix));
-            let visible = system || (entry.starts_with(home) && self.shows(entry));
+            let visible = is_shown_anyway(entry) || self.shows(entry);
             if visible && !path.contains(entry) {
                 path.push(entry.clone());
             }
@@ -195,6 +199,12 @@ impl HostView {
         }
         path
     }
+}
+
+/// Whether a sandbox over the host's system directories shows `place` as they are.
+fn is_shown_anyway(place: &Path) -> bool {
+    const SHOWN: [&str; 6] = ["/usr", "/bin", "/sbin", "/opt", "/srv", "/lib"];
+    SHOWN.iter().any(|system| place.starts_with(system))
 }
 
 /// Variables that every command has.
@@ -300,6 +310,51 @@ mod tests {
         let env = HostView::of(&facts, None).env;
         assert!(env.contains_key("CARGO_HOME") && env.contains_key("JAVA_HOME"));
         assert!(!env.contains_key("GOPATH"));
+    }
+
+    #[test]
+    fn an_activated_environment_of_the_checkout_is_on_the_path_and_writable() {
+        let home = home_with(&["project/.venv/bin"]);
+        let root = home.path().join("project");
+        let venv = root.join(".venv");
+        let facts = HostFacts {
+            home: Some(home.path().to_owned()),
+            path: vec![venv.join("bin"), PathBuf::from("/usr/bin")],
+            variables: BTreeMap::from([("VIRTUAL_ENV".to_owned(), venv.display().to_string())]),
+            ..HostFacts::default()
+        };
+        let checkout = CheckoutFacts { root, ignored: vec![".venv".to_owned()] };
+        let view = HostView::of(&facts, Some(&checkout));
+        assert!(view.binds.is_empty(), "{:?}", view.binds);
+        assert_eq!(view.overlays[0].target, venv);
+        assert_eq!(view.env["VIRTUAL_ENV"], venv.display().to_string());
+        assert!(view.env["PATH"].starts_with(&format!("{}:", venv.join("bin").display())));
+    }
+
+    #[test]
+    fn toolchains_that_a_variable_has_moved_are_found() {
+        let home = home_with(&["bin"]);
+        let data = home_with(&["cargo/bin", "cargo/registry", "rustup/toolchains"]);
+        let data_path = data.path().canonicalize().unwrap();
+        let at = |name: &str| data_path.join(name);
+        let set = |name: &str, value: PathBuf| (name.to_owned(), value.display().to_string());
+        let facts = HostFacts {
+            home: Some(home.path().to_owned()),
+            path: vec![at("cargo/bin")],
+            variables: BTreeMap::from([
+                set("CARGO_HOME", at("cargo")),
+                set("RUSTUP_HOME", at("rustup")),
+                set("GOPATH", at("nothing")),
+            ]),
+            ..HostFacts::default()
+        };
+        let view = HostView::of(&facts, None);
+        let binds: Vec<_> = view.binds.iter().map(|bind| bind.target.clone()).collect();
+        assert_eq!(binds, [at("cargo/bin"), at("rustup/toolchains")]);
+        assert_eq!(view.overlays[0].target, at("cargo/registry"));
+        assert!(view.env["PATH"].starts_with(&at("cargo/bin").display().to_string()));
+        assert!(view.env.contains_key("CARGO_HOME") && view.env.contains_key("RUSTUP_HOME"));
+        assert!(!view.env.contains_key("GOPATH"), "nothing of it is there");
     }
 
     #[test]

@@ -7,5 +7,6 @@
 pub mod build_dirs;
 pub mod host;
 pub mod offline;
+mod places;
 pub mod recipe;
 pub mod toolchains;
