@@ -8,6 +8,8 @@ pub fn rows() -> Vec<Row> {
                 sleep 2; echo had all";
     let many = "for i in $(seq 8); do mkdir $i; (cd $i; touch $(seq 1000)); sleep 0.1; done; \
                 sleep 2; echo had all";
+    let reserve = "exec 2>/dev/null; for d in . /var/tmp /tmp /dev/shm; do \
+                   (fallocate -l 5G $d/big) && echo had $d; rm -f $d/big; done";
     vec![
         script("limit_core", "ulimit -Hc", Expected::Prints("0")),
         script("limit_nofile", "ulimit -Hn", Expected::Prints("4096")),
@@ -26,6 +28,7 @@ pub fn rows() -> Vec<Row> {
             .alone(),
         trial("limit_disk_tmp", "fill /tmp 200").expect(Expected::StoppedBelow(64)),
         trial("limit_disk_dev_shm", "fill /dev/shm 200").expect(Expected::StoppedBelow(16)),
+        script("limit_fallocate", reserve, Expected::Prints("")),
         trial("limit_inodes", "files /tmp 10000").expect(Expected::StoppedBelow(3_000)),
         trial("limit_inodes_dev_shm", "files /dev/shm 10000").expect(Expected::StoppedBelow(3_000)),
         script(

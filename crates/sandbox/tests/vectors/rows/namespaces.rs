@@ -7,6 +7,9 @@ pub fn rows() -> Vec<Row> {
     let namespaces = "for n in pid ipc uts user cgroup net mnt; do readlink /proc/self/ns/$n; done";
     let no_threads = "for s in /proc/[0-9]*/status; do \
         grep -qE '^VmSize|^State:.Z' $s 2>/dev/null || [ ! -e $s ] || echo $s; done";
+    let tools = "exec 2>/dev/null; unshare -m true && echo unshare; nsenter -t 1 -m true && echo \
+        nsenter; mount -t tmpfs t /tmp && echo mount; mknod dev b 254 0 && echo mknod; \
+        dmesg && echo dmesg; true";
     let pids = "ls -d /proc/[0-9]* | wc -l";
     vec![
         script("ns_own", namespaces, Expected::Judged(not_the_hosts)).bare(Bare::Harmless),
@@ -22,6 +25,7 @@ pub fn rows() -> Vec<Row> {
             "unshare -Ur true 2>/dev/null && echo allowed || echo refused",
             Expected::Prints("refused"),
         ),
+        script("tools_refused", tools, Expected::Prints("")),
         trial("userns_unshare", "unshare 268435456").bare(Bare::Harmless),
         trial("userns_clone", "clone 268435456").bare(Bare::Harmless),
         trial("userns_clone3", "clone3 268435456").bare(Bare::Harmless),

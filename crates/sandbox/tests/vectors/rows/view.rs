@@ -55,6 +55,11 @@ pub fn rows() -> Vec<Row> {
              .cargo/credentials* /root/.[a-z]* 2>/dev/null",
         ),
         script("home_only_its_own", "ls -A /home", Expected::Prints("quire")),
+        nothing(
+            "host_homes",
+            "find /root /run/user /boot /mnt /media -mindepth 1 2>/dev/null",
+        ).bare(Bare::AsRoot),
+        nothing("host_canary_found", "find / -xdev -name canary 2>/dev/null"),
         closed("host_canary", "open_read {place}/canary /proc/1/root{place}/canary")
             .bare(Bare::Harmless),
         nothing(
@@ -77,6 +82,8 @@ pub fn rows() -> Vec<Row> {
             "awk '$5 ~ /^\\/(sys|run|boot|mnt|media|root)(\\/|$)/ {print $5}' /proc/self/mountinfo; \
              grep -F {place} /proc/self/mounts",
         ).bare(Bare::Harmless),
+        nothing("mounts_tell_no_layer", "grep -F lowerdir=/ /proc/self/mountinfo"),
+        nothing("resolver_empty", "cat /etc/resolv.conf"),
         nothing(
             "mounts_nodev",
             "awk '$6 !~ /nodev/ && $5 !~ /^\\/(dev|proc)\\// {print $5}' /proc/self/mountinfo",

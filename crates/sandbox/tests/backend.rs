@@ -1,12 +1,16 @@
-//! What the host is left with when everything ends, also when it ends badly.
+//! What a backend says of its host, and what it takes away after its sandboxes.
+
+#![allow(clippy::print_stdout, reason = "the findings are said")]
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+mod stage;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use quire_domain::sandbox::SandboxBackend as _;
-
-use super::stage::{Stage, create, sh};
+use stage::{Stage, create, sh};
 
 /// Names of control groups below any controller that start so.
 fn groups(prefix: &str) -> Vec<String> {
@@ -37,58 +41,6 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(begun.elapsed() < Duration::from_secs(5), "{what}");
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-/// Not a test: the process that the next one kills. It makes sandboxes and waits.
-#[tokio::test]
-#[ignore = "run by the next test, in a process of its own"]
-async fn victim() {
-    let stage = Stage::new().await;
-    let mut sandboxes = Vec::new();
-    for number in 0..12 {
-        let sandbox = create(&stage, stage.spec(&format!("v{number}"), vec![])).await;
-        let script = format!("setsid nohup sleep 54321.{} >/dev/null 2>&1 &", std::process::id());
-        sh(&sandbox, &script).await;
-        sandboxes.push(sandbox);
-    }
-    println!("ready {}", stage.dir.path().display());
-    std::future::pending::<()>().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_host_process_that_is_killed_leaves_nothing_that_a_sweep_does_not_take() {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "host::victim", "--ignored", "--nocapture"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = std::io::BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("ready ") {
-        line.clear();
-        assert!(std::io::BufRead::read_line(&mut said, &mut line).unwrap() > 0, "it ended");
-    }
-    let place = line.split_once("ready ").unwrap().1.trim().to_owned();
-    // Others may run this test at the same time.
-    let sleeps = format!("^sleep 54321.{}", child.id());
-    until("they do not start", || processes(&sleeps) == 12);
-    let prefix = format!("quire-{}-", child.id());
-    let begun = Instant::now();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    until("processes are left", || processes(&sleeps) == 0);
-    assert!(begun.elapsed() < Duration::from_secs(2));
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    assert!(!mounts.contains(&place), "{mounts}");
-    let left = groups(&prefix);
-    let stage = Stage::new().await;
-    stage.backend.sweep().await.unwrap();
-    println!("{} groups were left", left.len());
-    until("groups are left", || {
-        let _ = &left;
-        groups(&prefix).is_empty()
-    });
-    std::fs::remove_dir_all(place).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,109 @@
+//! What a sandbox does at its limits, and with what was left at them.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+mod stage;
+
+use std::time::Duration;
+
+use quire_domain::sandbox::{SandboxBackend as _, SandboxError, Upper};
+use stage::{Stage, bash, create, run, sh};
+
+/// Whether a control group limits `what` here.
+async fn grouped(stage: &Stage, what: &str) -> bool {
+    let report = stage.backend.report().await;
+    assert!(report.usable, "{report:?}");
+    report.findings.iter().any(|one| one.name == what && one.detail.starts_with("cgroup"))
+}
+
+#[tokio::test]
+async fn processes_that_were_left_behind_do_not_keep_the_next_command_out() {
+    let stage = Stage::new().await;
+    let mut spec = stage.spec("strays", vec![]);
+    spec.limits.processes = 60;
+    let sandbox = create(&stage, spec).await;
+    let script = "echo kept > kept; for i in $(seq 200); do sleep 1000 & done 2>/dev/null; exit 0";
+    run(&sandbox, bash(script)).await;
+    let refused = sandbox.start(bash("true")).await.err();
+    let Some(SandboxError::LimitExceeded { what }) = refused else { panic!("{refused:?}") };
+    assert_eq!(what, "processes (60)");
+    let said = sh(&sandbox, "cat kept; ls /proc | grep -c '^[0-9]'").await;
+    let count: usize = said.trim().trim_start_matches("kept").trim().parse().unwrap();
+    assert!(said.starts_with("kept\n") && count < 8, "{said}");
+    // A few that are left on purpose stay.
+    run(&sandbox, bash("for i in $(seq 20); do sleep 1000 & done; exit 0")).await;
+    assert_eq!(sh(&sandbox, "pgrep -c sleep || ps ax | grep -c '[s]leep'").await, "20\n");
+}
+
+#[tokio::test]
+async fn memory_beyond_the_limit_is_not_had() {
+    let stage = Stage::new().await;
+    let grouped = grouped(&stage, "memory limit").await;
+    let mut spec = stage.spec("memory", vec![]);
+    spec.limits.memory_bytes = 128 << 20;
+    let sandbox = create(&stage, spec).await;
+    // One process that holds ever more.
+    let mut output = sandbox
+        .start(bash("x=$(head -c 900M /dev/zero | tr '\\0' x); sleep 2; echo had ${#x}"))
+        .await
+        .unwrap()
+        .output;
+    let mut said = String::new();
+    let end = loop {
+        match tokio::time::timeout(Duration::from_secs(50), output.next()).await.unwrap() {
+            Ok(quire_domain::sandbox::CommandEvent::Exited(status)) => break Ok(status),
+            Ok(quire_domain::sandbox::CommandEvent::Output(bytes)) => {
+                said.push_str(&String::from_utf8_lossy(&bytes));
+            }
+            Ok(_) => {}
+            Err(error) => break Err(error),
+        }
+    };
+    assert!(!said.contains("had"), "{said}");
+    if grouped {
+        // The kernel ends the command, never the supervisor.
+        assert_eq!(sh(&sandbox, "echo alive").await, "alive\n");
+    } else {
+        assert!(matches!(end, Err(SandboxError::LimitExceeded { .. })), "{end:?}");
+        assert_eq!(sh(&sandbox, "echo alive").await, "alive\n");
+    }
+}
+
+#[tokio::test]
+async fn inodes_of_memory_file_systems_are_limited() {
+    let stage = Stage::new().await;
+    let mut spec = stage.spec("inodes", vec![]);
+    spec.limits.inodes = 300;
+    spec.upper = Upper::Memory;
+    let sandbox = create(&stage, spec).await;
+    for place in ["/tmp", "/dev/shm", "/var/tmp", "."] {
+        let said = sh(&sandbox, &format!("cd {place}; for i in $(seq 500); do echo > x$i || break; done 2>/dev/null; ls | wc -l; rm -f x*")).await;
+        assert!(said.trim().parse::<u32>().unwrap() <= 300, "{place}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_disk_upper_beyond_its_limit_ends_the_sandbox_with_the_reason() {
+    let stage = Stage::new().await;
+    let mut spec = stage.spec("disk", vec![]);
+    spec.limits.disk_bytes = 64 << 20;
+    let sandbox = create(&stage, spec).await;
+    let started = sandbox.start(bash(
+        "for i in $(seq 100); do head -c 10M /dev/zero > f$i; sleep 0.05; done; echo done",
+    ));
+    let mut output = started.await.unwrap().output;
+    let end = loop {
+        match tokio::time::timeout(Duration::from_secs(30), output.next()).await.unwrap() {
+            Ok(quire_domain::sandbox::CommandEvent::Exited(status)) => break Ok(status),
+            Ok(_) => {}
+            Err(error) => break Err(error),
+        }
+    };
+    assert!(matches!(end, Err(SandboxError::DiskFull)), "{end:?}");
+    // One file is refused at once.
+    let mut spec = stage.spec("file", vec![]);
+    spec.limits.disk_bytes = 16 << 20;
+    let sandbox = create(&stage, spec).await;
+    let said = sh(&sandbox, "exec 2>/dev/null; head -c 17M /dev/zero > f; stat -c %s f").await;
+    assert_eq!(said, format!("{}\n", 16 << 20));
+}
