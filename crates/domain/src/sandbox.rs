@@ -308,10 +308,13 @@ pub enum CommandSignal {
 /// A change to one file below a root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileChange {
-    /// Write the whole content; a new file gets mode 0644, an existing one keeps its own.
+    /// Write the whole content. An existing file keeps its mode, a new one gets 0644, and one that
+    /// was moved here has the mode it had where it came from.
     Write {
         /// Which file.
         path: WorkspacePath,
+        /// Where it was moved from; removing that one is a change of its own.
+        moved_from: Option<WorkspacePath>,
         /// Its new content.
         content: Bytes,
     },

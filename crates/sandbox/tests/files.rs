@@ -13,7 +13,7 @@ const TREE: &str = "/workspace/tree";
 
 fn write(path: &str, content: &str) -> FileChange {
     let path = WorkspacePath::parse(path).unwrap();
-    FileChange::Write { path, content: content.as_bytes().to_vec().into() }
+    FileChange::Write { path, moved_from: None, content: content.as_bytes().to_vec().into() }
 }
 
 fn remove(path: &str) -> FileChange {
@@ -89,6 +89,34 @@ async fn files_are_changed_together_and_keep_their_modes() {
         .await,
         "-rwxr-xr-x run.sh\n-rw-r--r-- deep/er/file\nnewmade./deep/er/file\n./run.sh\n./same\n"
     );
+}
+
+#[tokio::test]
+async fn a_file_that_is_moved_keeps_the_mode_it_had() {
+    let stage = Stage::new().await;
+    let layer = stage.layer("layer", &[("run.sh", "old"), ("secret", "s"), ("plain", "p")]);
+    let sandbox = create(&stage, stage.spec("move", vec![layer])).await;
+    sh(&sandbox, "chmod 755 run.sh; chmod 4700 plain; chmod 600 secret; ln -s run.sh soft").await;
+    let moved = |from: &str, to: &str| {
+        let FileChange::Write { path, content, .. } = write(to, "moved") else { unreachable!() };
+        let moved_from = Some(WorkspacePath::parse(from).unwrap());
+        [remove(from), FileChange::Write { path, moved_from, content }]
+    };
+    let changes = [
+        moved("run.sh", "bin/deep/run \u{e4}.sh"),
+        // Onto one that is there: as `mv` would.
+        moved("secret", "plain"),
+        moved("soft", "hard"),
+    ];
+    sandbox.change_files(Path::new(TREE), changes.concat()).await.unwrap();
+    assert_eq!(
+        sh(&sandbox, "find . -type f -printf '%m %p\\n' | sort; find . -type l; cat plain").await,
+        "600 ./plain\n755 ./bin/deep/run \u{e4}.sh\n755 ./hard\nmoved"
+    );
+    // A source that is not there any more says nothing, and the change is refused as a whole.
+    let gone = moved("none", "other").to_vec();
+    assert!(sandbox.change_files(Path::new(TREE), gone).await.is_err());
+    assert_eq!(sh(&sandbox, "ls other 2>/dev/null").await, "");
 }
 
 #[tokio::test]

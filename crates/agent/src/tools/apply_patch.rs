@@ -140,11 +140,11 @@ fn changes(edits: Vec<FileEdit>) -> Vec<FileChange> {
     let mut changes = Vec::with_capacity(edits.len());
     for edit in edits {
         let FileEdit { path, from, new, .. } = edit;
-        if let Some(path) = from {
+        if let Some(path) = from.clone() {
             changes.push(FileChange::Remove { path });
         }
         changes.push(match new {
-            Some(content) => FileChange::Write { path, content: content.into() },
+            Some(content) => FileChange::Write { path, moved_from: from, content: content.into() },
             None => FileChange::Remove { path },
         });
     }

@@ -97,7 +97,7 @@ impl Sandbox for Processes {
     async fn change_files(&self, root: &Path, changes: Vec<FileChange>) -> Result<(), FileError> {
         for change in changes {
             match change {
-                FileChange::Write { path, content } => {
+                FileChange::Write { path, content, .. } => {
                     let path = root.join(path.as_str());
                     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
                     std::fs::write(path, content).unwrap();

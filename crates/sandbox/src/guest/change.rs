@@ -73,11 +73,14 @@ impl Fault {
 /// One change of the request.
 struct Change<'a> {
     path: PathBuf,
+    /// Whose mode it takes.
+    moved_from: Option<PathBuf>,
     /// `None` to remove.
     content: Option<&'a [u8]>,
 }
 
-/// `[u32 length, root]`, then for each `[u8 kind, u32 length, path, u64 length, content]`.
+/// `[u32 length, root]`, then for each `[u8 kind, u32 length, path, u32 length, path it was moved
+/// from or nothing, u64 length, content]`.
 fn parse(bytes: &[u8]) -> Option<Vec<Change<'_>>> {
     let mut rest = bytes;
     let mut take = |count: usize| -> Option<&[u8]> {
@@ -91,9 +94,12 @@ fn parse(bytes: &[u8]) -> Option<Vec<Change<'_>>> {
     while let Some(kind) = take(1) {
         let length = u32_at(take(4)?, 0) as usize;
         let path = root.join(OsStr::from_bytes(take(length)?));
+        let length = u32_at(take(4)?, 0) as usize;
+        let from = take(length)?;
+        let moved_from = (!from.is_empty()).then(|| root.join(OsStr::from_bytes(from)));
         let length = u64::from_le_bytes(take(8)?.try_into().ok()?);
         let content = take(usize::try_from(length).ok()?)?;
-        changes.push(Change { path, content: (kind == [WRITE]).then_some(content) });
+        changes.push(Change { path, moved_from, content: (kind == [WRITE]).then_some(content) });
     }
     Some(changes)
 }
@@ -144,7 +150,7 @@ fn apply(changes: &[Change<'_>]) -> Result<(), Fault> {
             (Some(_), None) => Kind::Create,
         };
         steps.push(Step { target, beside, inode: 0, kind });
-        modes.push(mode.unwrap_or(0o644));
+        modes.push(mode_of_source(change).or(mode).unwrap_or(0o644));
     }
     let mut directories = Vec::new();
     for step in &steps {
@@ -163,6 +169,12 @@ fn apply(changes: &[Change<'_>]) -> Result<(), Fault> {
     fs::rename(journal("begun"), journal("done")).map_err(Fault::nowhere)?;
     clear(&steps);
     Ok(())
+}
+
+/// The permissions of the file that a change was moved from, if it is one.
+fn mode_of_source(change: &Change<'_>) -> Option<u32> {
+    let metadata = fs::metadata(change.moved_from.as_ref()?).ok()?;
+    metadata.is_file().then(|| metadata.mode() & 0o777)
 }
 
 /// Where a change really goes, and the mode of what is there.

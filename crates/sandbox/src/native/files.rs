@@ -53,13 +53,17 @@ pub async fn change(
     let mut heads = vec![[&length(root.len())[..], root].concat()];
     let mut contents: Vec<&[u8]> = vec![&[]];
     for change in changes {
-        let (kind, path, content) = match change {
-            FileChange::Write { path, content } => (change::WRITE, path, &content[..]),
-            FileChange::Remove { path } => (change::REMOVE, path, &[][..]),
+        let (kind, path, from, content) = match change {
+            FileChange::Write { path, moved_from, content } => {
+                (change::WRITE, path, moved_from.as_ref(), &content[..])
+            }
+            FileChange::Remove { path } => (change::REMOVE, path, None, &[][..]),
         };
         let path = path.as_str().as_bytes();
+        let from = from.map_or(&[][..], |from| from.as_str().as_bytes());
         let size = (content.len() as u64).to_le_bytes();
-        heads.push([&[kind], &length(path.len())[..], path, &size].concat());
+        let (path_length, from_length) = (length(path.len()), length(from.len()));
+        heads.push([&[kind], &path_length[..], path, &from_length, from, &size].concat());
         contents.push(content);
     }
     if contents.iter().map(|content| content.len()).sum::<usize>() > CHANGES_LIMIT {
