@@ -17,11 +17,12 @@ impl Changed {
     pub async fn by(stage: Stage, change: impl FnOnce(&Inside)) -> Self {
         let checkout = stage.git.inspect(&stage.repo.path).await.unwrap();
         let mirror = stage.git.mirror_checkout(&checkout).await.unwrap();
-        let base = stage.git.capture(&checkout, &mirror).await.unwrap().base;
-        let inside = stage.inside(&mirror, &base).await;
+        let captured = stage.git.capture(&checkout, &mirror).await.unwrap();
+        let (base, repository) = (captured.base.clone(), captured.repository(&mirror));
+        let inside = stage.inside(repository.clone(), &base).await;
         change(&inside);
         let head = inside.repo.commit_all("change");
-        let store = stage.results(&mirror).await;
+        let store = stage.results(repository).await;
         stage.receive(&store, &base, head.as_str(), inside.export(&head)).await.unwrap();
         Self { stage, store, base, head }
     }
