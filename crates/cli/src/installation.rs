@@ -253,7 +253,7 @@ fn host_directories(
 }
 
 /// Limits for this host: three quarters of its memory, at most 8 GiB, and all its CPUs.
-fn limits_of(settings: &Settings) -> Limits {
+pub fn limits_of(settings: &Settings) -> Limits {
     let mut limits = Limits::default();
     let cpus = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     limits.cpu_millis = u32::try_from(cpus.saturating_mul(1000)).unwrap_or(u32::MAX);

@@ -7,6 +7,7 @@ mod installation;
 mod settings;
 mod show;
 mod surroundings;
+mod task_file;
 
 use std::process::ExitCode;
 

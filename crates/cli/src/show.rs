@@ -2,6 +2,7 @@
 //! output, everything else to standard error.
 
 pub mod answer;
+pub mod batch;
 pub mod compare;
 pub mod json;
 pub mod lines;
@@ -9,6 +10,7 @@ pub mod progress;
 pub mod status_line;
 pub mod style;
 pub mod table;
+pub mod tally;
 
 use std::io::Write;
 

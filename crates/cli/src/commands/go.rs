@@ -2,6 +2,7 @@
 //! cancelling it, and printing its end.
 
 mod attempts;
+mod batch;
 mod interrupts;
 mod request;
 mod work;
@@ -18,6 +19,8 @@ use crate::exit::{Exit, usage};
 use crate::installation::Installation;
 use crate::show;
 
+pub use self::attempts::{Shown, What};
+pub use self::batch::{Many, go_many};
 pub use self::request::parse_budget;
 use self::request::{budget_of, check, read_images, read_prompt, source_of};
 pub use self::work::work;

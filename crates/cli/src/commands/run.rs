@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use quire_domain::task::Mode;
 
 use crate::commands::Context;
-use crate::commands::go::{Asked, Common, go};
+use crate::commands::go::{Asked, Common, Many, go, go_many};
 use crate::exit::Exit;
 
 /// Its arguments.
@@ -16,6 +16,25 @@ pub struct Args {
     /// A file that says what is to be done.
     #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
     pub prompt_file: Option<PathBuf>,
+    /// A file of tasks, one JSON object per line (`{"prompt": "…"}`); `-` reads standard input.
+    /// The other flags are what a line does not say.
+    #[arg(
+        long = "from",
+        value_name = "FILE.jsonl",
+        conflicts_with_all = ["prompt", "prompt_file"]
+    )]
+    pub tasks: Option<PathBuf>,
+    /// Tasks of the file at once; twice the processors if not given, from 2 to 16.
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "tasks",
+        value_parser = clap::value_parser!(u8).range(1..=64)
+    )]
+    pub parallel: Option<u8>,
+    /// Show every command and patch of the tasks of a file.
+    #[arg(long, short, requires = "tasks")]
+    pub verbose: bool,
     /// A command that must pass at the end, run by the system on the final commit; may be given
     /// several times.
     #[arg(long, value_name = "CMD")]
@@ -42,5 +61,11 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
         allow_rewrite: args.allow_rewrite,
         review: None,
     };
-    go(args.common, asked, context).await
+    match args.tasks {
+        Some(file) => {
+            let many = Many { file, parallel: args.parallel, verbose: args.verbose };
+            Box::pin(go_many(many, args.common, asked, context)).await
+        }
+        None => go(args.common, asked, context).await,
+    }
 }

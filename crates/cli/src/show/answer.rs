@@ -87,6 +87,13 @@ impl<'a> Report<'a> {
         (passed, self.checks.len())
     }
 
+    /// Citations of the answer that lead somewhere, and all.
+    pub fn citations_resolved(&self) -> (usize, usize) {
+        let resolved =
+            |cited: &&&CheckedCitation| matches!(cited.verdict, CitationVerdict::Resolved { .. });
+        (self.citations.iter().filter(resolved).count(), self.citations.len())
+    }
+
     /// The whole, for a terminal or a file.
     pub fn text(&self, style: Style, number: &str, scripted: bool) -> String {
         let mut text = String::new();

@@ -11,6 +11,7 @@
 mod attempts;
 mod bad_input;
 mod bad_replies;
+mod batch;
 mod cancel;
 mod context;
 mod death;

@@ -29,7 +29,6 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Something that happened in an attempt, to be shown.
 pub struct Shown {
     /// Which task it belongs to, as whoever started it counts them.
-    #[expect(dead_code, reason = "read where a process works on many tasks")]
     pub task: usize,
     /// The attempt's place in its turn, from 0.
     pub attempt: usize,
