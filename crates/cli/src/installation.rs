@@ -188,6 +188,7 @@ fn git_config(surroundings: &Surroundings, data_dir: &Path) -> GitConfig {
                 .iter()
                 .filter_map(|name| Some(((*name).into(), surroundings.variable(name)?.into())))
                 .collect(),
+            sudo_uid: surroundings.variable("SUDO_UID").and_then(|uid| uid.parse().ok()),
         },
     }
 }

@@ -29,6 +29,9 @@ pub struct PersonSettings {
     pub config_home: Option<PathBuf>,
     /// What clone and fetch are given beside: `SSH_AUTH_SOCK`, proxies, certificate files.
     pub network_env: Vec<(OsString, OsString)>,
+    /// Who called `sudo`, by its `SUDO_UID`: where we run as root, their checkouts are opened as
+    /// our own.
+    pub sudo_uid: Option<u32>,
 }
 
 /// Mirrors, checkouts and packs. Cheap to clone; several processes may share a data directory.

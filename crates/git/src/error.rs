@@ -38,6 +38,16 @@ pub enum GitError {
         /// The repository.
         path: PathBuf,
     },
+    /// A part of the checkout belongs to somebody else, and the person never said to trust it.
+    #[error("`{}` belongs to {}, not to you: what its settings and files name would be read as yours. {}", path.display(), owner_words(*owner), trust_words(top_level))]
+    Foreign {
+        /// The part.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// The root of the working tree.
+        top_level: PathBuf,
+    },
     /// Nothing was ever committed.
     #[error("the repository at `{}` has no commit yet; make a first commit", path.display())]
     NoCommits {
@@ -172,4 +182,24 @@ fn unmerged_words(paths: &[RepoPath]) -> String {
     };
     let verb = if paths.len() == 1 { "has" } else { "have" };
     format!("{}{more} {verb} merge conflicts", names.join(", "))
+}
+
+/// A user by number, and by name where the machine's own list of users has one.
+fn owner_words(uid: u32) -> String {
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?);
+        (number.parse() == Ok(uid)).then_some(name)
+    });
+    match name {
+        Some(name) => format!("`{name}` (user {uid})"),
+        None => format!("user {uid}"),
+    }
+}
+
+/// How to have it opened all the same.
+fn trust_words(top_level: &Path) -> String {
+    let quoted = top_level.display().to_string().replace('\'', r"'\''");
+    format!("If you trust it, run: git config --global --add safe.directory '{quoted}'")
 }

@@ -1,7 +1,6 @@
 //! Looks at a person's checkout: what is checked out, and what of it is not committed.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use crate::config::{Git, PersonSettings, blocking};
 use crate::discover::{Found, discover};
 use crate::error::GitError;
 use crate::index::Index;
+use crate::ownership::Ownership;
 use crate::path::RepoPath;
 use crate::status::{Status, parse_status};
 
@@ -61,26 +61,30 @@ impl Git {
     ///
     /// # Errors
     ///
-    /// [`GitError::NotARepository`], [`GitError::Bare`], [`GitError::NoCommits`],
-    /// [`GitError::Unmerged`].
+    /// [`GitError::NotARepository`], [`GitError::Bare`], [`GitError::Foreign`],
+    /// [`GitError::NoCommits`], [`GitError::Unmerged`].
     pub async fn inspect(&self, path: &Path) -> Result<Checkout, GitError> {
         let (path, quarantine) = (path.to_owned(), self.quarantine_dir());
-        let (found, private_index, foreign) = blocking("look at the checkout", move || {
+        let sudo_uid = self.inner.config.person.sudo_uid;
+        let (found, ownership) = blocking("look at the checkout", move || {
             let found = discover(&path)?;
-            let private_index = copy_index(&found.git_dir, &quarantine)?;
-            let foreign = is_foreign(&found);
-            Ok((found, private_index, foreign))
+            let ownership = Ownership::of(&found, sudo_uid)?;
+            Ok((found, ownership))
         })
         .await?;
-        let (settings, disarm, status) = if foreign {
+        self.check_ownership(&found, &ownership).await?;
+        let git_dir = found.git_dir.clone();
+        let copy = blocking("copy the index", move || copy_index(&git_dir, &quarantine));
+        let private_index = copy.await?;
+        let (settings, disarm, status) = if ownership == Ownership::Own {
+            let (settings, status) =
+                tokio::try_join!(self.settings(&found), self.status(&found, &private_index, &[]))?;
+            (settings, Vec::new(), status)
+        } else {
             let settings = self.settings(&found).await?;
             let disarm = disarm(&settings);
             let status = self.status(&found, &private_index, &disarm).await?;
             (settings, disarm, status)
-        } else {
-            let (settings, status) =
-                tokio::try_join!(self.settings(&found), self.status(&found, &private_index, &[]))?;
-            (settings, Vec::new(), status)
         };
         if !status.unmerged.is_empty() {
             return Err(GitError::Unmerged { path: found.top_level, paths: status.unmerged });
@@ -169,16 +173,6 @@ fn disarm(settings: &BTreeMap<String, String>) -> Vec<(String, String)> {
     disarmed.sort();
     disarmed.dedup();
     disarmed
-}
-
-/// Whether any part of a checkout belongs to somebody else: what `.git` names may be one's own
-/// while the file that names it is not.
-fn is_foreign(found: &Found) -> bool {
-    let own = rustix::process::geteuid().as_raw();
-    let dot_git = found.top_level.join(".git");
-    [&found.top_level, &dot_git, &found.git_dir, &found.common_dir]
-        .iter()
-        .any(|path| std::fs::symlink_metadata(path).map_or(true, |meta| meta.uid() != own))
 }
 
 /// Copies the index with its time: by it git knows which files may have changed unseen.

@@ -95,6 +95,13 @@ impl Git {
         run
     }
 
+    /// A run of git that reads what a person set for all their checkouts, and no repository.
+    pub(crate) fn person_alone(&self, doing: &'static str) -> Run<'_> {
+        let mut run = Run::new(self, Place::Person, doing, Path::new("/"));
+        run.as_they_are = true;
+        run
+    }
+
     /// A run of git that may talk to a remote repository.
     pub(crate) fn network(&self, doing: &'static str, git_dir: &Path) -> Run<'_> {
         Run::new(self, Place::Network, doing, &self.quarantine_dir()).env("GIT_DIR", git_dir)

@@ -358,6 +358,9 @@ async fn a_tree_of_someone_else_runs_none_of_its_programs_and_ones_own_runs_only
     }
     stage.repo.write(".gitattributes", "* filter=x\na.txt filter=a=b\n");
     std::os::unix::fs::lchown(stage.repo.path.join(".git"), Some(4242), Some(4242)).unwrap();
+    let trusted = format!("[safe]\n\tdirectory = {}\n", stage.repo.path.display());
+    std::fs::create_dir_all(stage.path("home")).unwrap();
+    std::fs::write(stage.path("home/.gitconfig"), trusted).unwrap();
     stage.repo.write("a.txt", "dirtier\n");
     capture(&stage).await;
     assert!(!canary.exists());

@@ -122,6 +122,7 @@ pub fn git_in(dir: &Path) -> Git {
             home: Some(dir.join("home")),
             config_home: None,
             network_env: Vec::new(),
+            sudo_uid: None,
         },
     })
     .unwrap()
