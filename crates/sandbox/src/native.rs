@@ -5,6 +5,7 @@ mod changes;
 mod command;
 mod etc;
 mod files;
+mod group_places;
 mod groups;
 mod guest;
 mod owner;

@@ -106,10 +106,10 @@ impl NativeBackend {
         };
         let maker = Maker {
             zygote,
+            groups: Groups::find().noted_in(&state_dir),
             state_dir,
             abilities,
             slots,
-            groups: Groups::find(),
             stems: Stems::default(),
             etc: Mutex::default(),
         };

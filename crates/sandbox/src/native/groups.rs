@@ -4,21 +4,27 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use quire_domain::environment::Limits;
 
+use super::group_places;
+
 /// The period that CPU quotas count in, in microseconds.
 const PERIOD: u64 = 100_000;
 
 /// The start of every group's name of ours.
-const PREFIX: &str = "quire-";
+pub(super) const PREFIX: &str = "quire-";
 
 /// Where groups can be made on this host.
 #[derive(Debug, Default)]
 pub struct Groups {
     places: Vec<Place>,
+    /// Where it is noted that groups are made, before the first is.
+    note_in: Option<PathBuf>,
+    noted: OnceLock<()>,
 }
 
 /// A directory in which groups can be made.
@@ -62,7 +68,18 @@ impl Groups {
                 places.push(place);
             }
         }
-        Self { places }
+        Self { places, ..Self::default() }
+    }
+
+    /// Has it noted in the state directory where groups are made, for whoever clears away.
+    #[must_use]
+    pub fn noted_in(self, state_dir: &Path) -> Self {
+        Self { note_in: Some(state_dir.to_owned()), ..self }
+    }
+
+    /// Where they are made.
+    pub fn directories(&self) -> impl Iterator<Item = &Path> {
+        self.places.iter().map(|place| place.directory.as_path())
     }
 
     /// How a controller is enforced, e.g. `cgroup v1`; `None` if it is not.
@@ -83,6 +100,12 @@ impl Groups {
     /// put into them by.
     pub fn make(&self, name: Option<&str>) -> io::Result<(Group, Vec<OwnedFd>)> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
+        if let Some(state_dir) = &self.note_in {
+            self.noted.get_or_init(|| {
+                // Without it they are swept by a process of the same scope alone.
+                let _ = group_places::remember(state_dir, self.directories());
+            });
+        }
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let mut unique = format!("{PREFIX}{}-{number}", std::process::id());
         if let Some(name) = name {
@@ -104,6 +127,9 @@ impl Groups {
 
     /// Removes groups of ours whose process is gone.
     pub fn sweep(&self) {
+        if let Some(state_dir) = &self.note_in {
+            group_places::sweep(state_dir);
+        }
         for place in &self.places {
             let Ok(entries) = fs::read_dir(&place.directory) else { continue };
             for entry in entries.filter_map(Result::ok) {
@@ -218,7 +244,7 @@ fn can_make(place: &Place) -> bool {
 }
 
 /// Ends what still runs in a group that a dead process left.
-fn end_processes(directory: &Path) {
+pub(super) fn end_processes(directory: &Path) {
     let _ = fs::write(directory.join("cgroup.kill"), "1");
     let processes = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
     for pid in processes.lines().filter_map(|line| line.parse::<i32>().ok()) {
