@@ -1,7 +1,7 @@
 //! What was written: a walk of the upper from outside, which follows nothing.
 
 use std::collections::BTreeMap;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -173,7 +173,7 @@ fn add_up(
         used.bytes += u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
         if is(&stat, FileType::Directory)
             && depth < DEPTH
-            && let Ok(inner) = open_directory(directory, name)
+            && let Ok(inner) = open_directory(directory, &*name)
         {
             add_up(inner.as_fd(), used, left, depth + 1)?;
         }
@@ -210,23 +210,13 @@ impl Found {
             let stat = rustix::fs::fstat(directory)?;
             self.beneath(lowers, path, removed(&stat))?;
         }
-        for entry in Dir::read_from(directory)? {
-            let Ok(entry) = entry else { break };
-            let name = entry.file_name();
-            if name == c"." || name == c".." {
-                continue;
-            }
-            if self.walked == WALKED || self.entries.len() >= GATHERED {
-                self.cut = true;
-                return Ok(());
-            }
-            self.walked += 1;
-            let Ok(stat) = look(directory.as_fd(), name) else { continue };
+        let mut listing = Dir::read_from(directory)?;
+        while let Some((name, stat)) = self.next(&mut listing, directory) {
             self.used.files += 1;
             self.used.bytes += u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
             let full = format!("{path}{}", name.to_string_lossy());
             if is(&stat, FileType::Directory) {
-                match open_directory(directory, name) {
+                match open_directory(directory, &*name) {
                     Ok(inner) if depth < DEPTH => {
                         self.walk(&inner, &format!("{full}/"), lowers, depth + 1)?;
                     }
@@ -242,6 +232,25 @@ impl Found {
             }
         }
         Ok(())
+    }
+
+    /// The next entry of a directory. Nothing after the bounds of the whole, and `cut` says so.
+    fn next(&mut self, listing: &mut Dir, directory: &OwnedFd) -> Option<(CString, Stat)> {
+        loop {
+            let entry = listing.next()?.ok()?;
+            let name = entry.file_name();
+            if name == c"." || name == c".." {
+                continue;
+            }
+            if self.walked == WALKED || self.entries.len() >= GATHERED {
+                self.cut = true;
+                return None;
+            }
+            self.walked += 1;
+            if let Ok(stat) = look(directory.as_fd(), name) {
+                return Some((name.to_owned(), stat));
+            }
+        }
     }
 
     /// Adds what the layers hold below `path`, as removed at `when`. Whether a layer has a
@@ -270,22 +279,12 @@ impl Found {
         when: Print,
         depth: usize,
     ) -> io::Result<()> {
-        for entry in Dir::read_from(directory)? {
-            let Ok(entry) = entry else { break };
-            let name = entry.file_name();
-            if name == c"." || name == c".." {
-                continue;
-            }
-            if self.walked == WALKED || self.entries.len() >= GATHERED {
-                self.cut = true;
-                return Ok(());
-            }
-            self.walked += 1;
-            let Ok(stat) = look(directory.as_fd(), name) else { continue };
+        let mut listing = Dir::read_from(directory)?;
+        while let Some((name, stat)) = self.next(&mut listing, directory) {
             let full = format!("{path}{}", name.to_string_lossy());
             if is(&stat, FileType::Directory) {
                 if depth < DEPTH
-                    && let Ok(inner) = open_directory(directory, name)
+                    && let Ok(inner) = open_directory(directory, &*name)
                 {
                     self.gone(&inner, &format!("{full}/"), when, depth + 1)?;
                 }
