@@ -117,6 +117,13 @@ impl NativeBackend {
         stems::refill(&maker);
         Ok(Self { maker })
     }
+
+    /// Why this host cannot make any sandbox, as far as that is known without making one: what is
+    /// missing, and what to do.
+    pub fn unsupported(&self) -> Option<SandboxError> {
+        let (what, remedy) = report::no_user_namespace(self.maker.abilities.userns_error?);
+        Some(SandboxError::Unsupported { what, remedy })
+    }
 }
 
 #[async_trait]

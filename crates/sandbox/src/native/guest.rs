@@ -276,10 +276,7 @@ async fn both_answers(
                 spawned = fd.map(|pidfd| (pid, pidfd));
             }
             (Answer::Ready { degraded }, upper) => ready = Some((degraded, upper)),
-            (Answer::Failed { step, errno }, _) => {
-                let source = io::Error::from_raw_os_error(errno);
-                return Err(SandboxError::Create { step, source });
-            }
+            (Answer::Failed { step, errno }, _) => return Err(not_made(step, errno)),
             _ => return Err(SandboxError::Gone("an answer out of place".to_owned())),
         }
         match (spawned, ready) {
@@ -289,6 +286,21 @@ async fn both_answers(
             (one, other) => (spawned, ready) = (one, other),
         }
     }
+}
+
+/// A step that failed. The system has one error for a full disk and for as many namespaces as it
+/// allows: the step says which it is.
+fn not_made(step: String, errno: i32) -> SandboxError {
+    if errno == libc::ENOSPC
+        && matches!(step.as_str(), "make namespaces" | "become an ordinary user")
+    {
+        return SandboxError::Unsupported {
+            what: "there are as many namespaces as it allows".to_owned(),
+            remedy: "raise the limits of `sysctl user` (user.max_user_namespaces and its like)"
+                .to_owned(),
+        };
+    }
+    SandboxError::Create { step, source: io::Error::from_raw_os_error(errno) }
 }
 
 /// One answer and the descriptor that came with it.

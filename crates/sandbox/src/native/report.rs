@@ -33,7 +33,9 @@ pub async fn report(maker: &Arc<Maker>) -> IsolationReport {
             if let Some(cause) = std::error::Error::source(error) {
                 detail = format!("{detail}: {cause}");
             }
-            findings.push(finding("sandbox", FindingLevel::Missing, detail, None));
+            let full = "make room on the disk that holds the data directory".to_owned();
+            let remedy = error.is_host_disk_full().then_some(full);
+            findings.push(finding("sandbox", FindingLevel::Missing, detail, remedy));
         }
     }
     findings.push(ids(maker));
@@ -89,6 +91,12 @@ pub fn no_user_namespace(errno: i32) -> (String, String) {
     } else {
         ("the system refused", "run as root, or allow user namespaces for this user")
     };
+    // The system's own words for the limit would be those of a full disk.
+    if errno == libc::ENOSPC {
+        let cause = "as many as user.max_user_namespaces allows are in use, or it is 0";
+        let remedy = "set user.max_user_namespaces=10000 with sysctl";
+        return (format!("no user namespace can be made: {cause}"), remedy.to_owned());
+    }
     let error = io::Error::from_raw_os_error(errno);
     (format!("no user namespace can be made: {cause} ({error})"), remedy.to_owned())
 }
@@ -96,6 +104,10 @@ pub fn no_user_namespace(errno: i32) -> (String, String) {
 fn ids(maker: &Maker) -> Finding {
     let name = "user ids";
     let abilities = &maker.abilities;
+    if abilities.userns_error.is_some() {
+        let detail = "not tried, as no user namespace can be made".to_owned();
+        return finding(name, FindingLevel::Degraded, detail, None);
+    }
     if abilities.root {
         let detail = "a range of 65,536 for each sandbox, never the host's root".to_owned();
         return finding(name, FindingLevel::Good, detail, None);
