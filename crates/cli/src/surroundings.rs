@@ -90,7 +90,8 @@ impl Surroundings {
         let variables = carried
             .filter_map(|name| Some(((*name).to_owned(), self.variable(name)?.to_owned())))
             .collect();
-        HostFacts { home: self.home.clone(), path, variables, more: more.to_vec() }
+        let private = self.config_dir().into_iter().collect();
+        HostFacts { home: self.home.clone(), path, variables, more: more.to_vec(), private }
     }
 
     /// `path` with the home directory as `~`, for people.

@@ -24,6 +24,9 @@ pub struct HostFacts {
     pub variables: BTreeMap<String, String>,
     /// Further directories below the home directory that the configuration names.
     pub more: Vec<PathBuf>,
+    /// Directories that are never shown whatever they lie in, Quire's data first of all; the home
+    /// directory is one of them without being named.
+    pub private: Vec<PathBuf>,
 }
 
 /// The person's checkout, where there is one.
@@ -48,6 +51,8 @@ pub struct HostView {
     pub env: BTreeMap<String, String>,
     /// What was taken, a line each.
     pub notes: Vec<String>,
+    /// Ignored files of the checkout that are copied in, relative to it.
+    pub generated: Vec<String>,
     /// Whether ignored build directories of the checkout are shown.
     pub build_dirs: bool,
 }
@@ -56,14 +61,18 @@ pub struct HostView {
 const SYSTEM_PATH: [&str; 6] =
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
+/// The directories of the host that a sandbox over the host's system shows as they are.
+const SHOWN_SYSTEM: [&str; 3] = ["/usr", "/opt", "/srv"];
+
 /// The home directory of sandboxes that take nothing of the person's.
 const BARE_HOME: &str = "/home/quire";
 
 impl HostView {
     /// The view that takes nothing of the person's: system directories alone.
-    pub fn bare() -> Self {
+    pub fn bare(facts: &HostFacts) -> Self {
         let mut view = Self { home: PathBuf::from(BARE_HOME), ..Self::default() };
         view.env = base_variables(&view.home, &SYSTEM_PATH.map(PathBuf::from));
+        view.cover_private(facts);
         view
     }
 
@@ -71,7 +80,7 @@ impl HostView {
     /// directories. Reads the disk for what exists; a few dozen `stat` calls.
     pub fn of(facts: &HostFacts, checkout: Option<&CheckoutFacts>) -> Self {
         let Some(home) = facts.home.as_deref().filter(|home| usable_home(home)) else {
-            let mut view = Self::bare();
+            let mut view = Self::bare(facts);
             view.notes.push(match &facts.home {
                 None => "no home directory: no toolchains of a person are shown".to_owned(),
                 Some(home) => format!(
@@ -86,6 +95,7 @@ impl HostView {
         // Before the entries of `PATH`: an activated environment lies in the checkout.
         view.add_build_dirs(checkout);
         view.add_toolchains(facts, home);
+        view.cover_private(facts);
         let path = view.visible_path(facts);
         view.env = base_variables(home, &path);
         for (name, value) in &facts.variables {
@@ -99,6 +109,38 @@ impl HostView {
             }
         }
         view
+    }
+
+    /// Covers with an empty directory what the sandbox's view of the system would show of the
+    /// person's own: a home or Quire's data below `/opt`, `/srv` or `/usr`. A user without sub-ids
+    /// is the same one inside, so that the modes of the files keep nothing from it.
+    fn cover_private(&mut self, facts: &HostFacts) {
+        let named = facts.home.iter().chain(&facts.private);
+        // Where a link leads counts, as that is what is shown.
+        let mut places: Vec<PathBuf> =
+            named.filter_map(|place| std::fs::canonicalize(place).ok()).collect();
+        places.sort();
+        places.dedup();
+        let mut covered: Vec<PathBuf> = Vec::new();
+        for place in places {
+            let shown = SHOWN_SYSTEM.iter().any(|system| place.starts_with(system))
+                && !is_of_the_system(&place);
+            // Of a home that is shown only what is named is there; what lies below it is covered
+            // with it.
+            if !shown || place == self.home || covered.iter().any(|above| place.starts_with(above))
+            {
+                continue;
+            }
+            if place.starts_with(&self.home) && !self.shows(&place) {
+                continue;
+            }
+            self.overlays.push(OverlayMount {
+                target: place.clone(),
+                lowers: Vec::new(),
+                name: overlay_name("private", &place),
+            });
+            covered.push(place);
+        }
     }
 
     fn add_toolchains(&mut self, facts: &HostFacts, home: &Path) {
@@ -139,7 +181,9 @@ impl HostView {
 
     fn add_build_dirs(&mut self, checkout: Option<&CheckoutFacts>) {
         let Some(checkout) = checkout else { return };
-        let (chosen, left) = build_dirs::choose(&checkout.ignored);
+        let build_dirs::Choice { dirs: chosen, files, left } =
+            build_dirs::choose(&checkout.ignored);
+        self.generated = files;
         for relative in &chosen {
             let source = checkout.root.join(relative);
             self.overlays.push(OverlayMount {
@@ -225,12 +269,46 @@ fn base_variables(home: &Path, path: &[PathBuf]) -> BTreeMap<String, String> {
     )
 }
 
-/// A home that can be shown at its own path: absolute, and not a directory of the system.
+/// A home that can be shown at its own path: absolute, and not a directory of the system. Homes
+/// below `/var` are usual on some systems; `/var` itself, `/opt` and `/srv` are no homes, as there
+/// is more in them.
 fn usable_home(home: &Path) -> bool {
-    home.is_absolute() && home.components().count() > 1 && home.is_dir() && {
-        let system = ["/usr", "/bin", "/etc", "/var", "/proc", "/dev", "/sys"];
-        !system.iter().any(|prefix| home.starts_with(prefix))
-    }
+    const SYSTEM: [&str; 7] = ["/usr", "/bin", "/sbin", "/etc", "/proc", "/dev", "/sys"];
+    const PARENTS: [&str; 9] = [
+        "/var",
+        "/var/home",
+        "/var/lib",
+        "/var/cache",
+        "/var/spool",
+        "/var/tmp",
+        "/home",
+        "/opt",
+        "/srv",
+    ];
+    home.is_absolute()
+        && home.components().count() > 1
+        && home.is_dir()
+        && !SYSTEM.iter().any(|prefix| home.starts_with(prefix))
+        && !PARENTS.iter().any(|parent| home == Path::new(parent))
+}
+
+/// Whether programs of all people lie there, so that it cannot be covered: accounts of daemons have
+/// such homes.
+fn is_of_the_system(place: &Path) -> bool {
+    const WHOLE: [&str; 3] = ["/opt", "/srv", "/usr/local"];
+    let below_usr = |rest: &Path| {
+        const HOMES: [&str; 3] = ["local", "home", "users"];
+        match rest.components().next() {
+            None => true,
+            Some(first) => !HOMES.iter().any(|name| first.as_os_str() == *name),
+        }
+    };
+    WHOLE.iter().any(|whole| place == Path::new(whole))
+        || place.strip_prefix("/usr").is_ok_and(below_usr)
+        || place.strip_prefix("/usr/local").is_ok_and(|rest| {
+            const PROGRAMS: [&str; 6] = ["bin", "sbin", "lib", "libexec", "share", "include"];
+            PROGRAMS.iter().any(|name| rest.starts_with(name))
+        })
 }
 
 /// Directories of a home that hold credentials: nothing at or above them is shown, whatever
@@ -313,6 +391,22 @@ mod tests {
     }
 
     #[test]
+    fn a_home_may_lie_wherever_people_have_theirs() {
+        let place = tempfile::Builder::new().prefix("home-").tempdir_in("/var/tmp").unwrap();
+        let home = place.path().join("alice");
+        std::fs::create_dir_all(home.join(".cargo/bin")).unwrap();
+        let view =
+            HostView::of(&HostFacts { home: Some(home.clone()), ..HostFacts::default() }, None);
+        assert_eq!(view.home, home);
+        assert_eq!(view.binds.len(), 1, "{:?}", view.binds);
+        for system in ["/var", "/var/lib", "/usr/bin", "/", "/etc"] {
+            let facts = HostFacts { home: Some(system.into()), ..HostFacts::default() };
+            let view = HostView::of(&facts, None);
+            assert_eq!(view.home, Path::new(BARE_HOME), "{system}");
+        }
+    }
+
+    #[test]
     fn an_activated_environment_of_the_checkout_is_on_the_path_and_writable() {
         let home = home_with(&["project/.venv/bin"]);
         let root = home.path().join("project");
@@ -359,7 +453,7 @@ mod tests {
 
     #[test]
     fn a_bare_view_takes_nothing() {
-        let view = HostView::bare();
+        let view = HostView::bare(&HostFacts::default());
         assert!(view.binds.is_empty() && view.overlays.is_empty() && view.notes.is_empty());
         assert_eq!(view.home, Path::new("/home/quire"));
     }

@@ -51,7 +51,8 @@ pub async fn scratch(
         },
     };
     let (Some(checkout), Some(found)) = (checkout, found) else {
-        let view = if bare { HostView::bare() } else { HostView::of(&worker.host, None) };
+        let view =
+            if bare { HostView::bare(&worker.host) } else { HostView::of(&worker.host, None) };
         let workspace = PathBuf::from("/workspace/scratch");
         let overlay = |name: &str, target: &Path| OverlayMount {
             target: target.to_owned(),
