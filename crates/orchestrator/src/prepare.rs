@@ -88,7 +88,7 @@ impl Layout {
             }
         };
         let view = if bare {
-            HostView::bare()
+            HostView::bare(&worker.host)
         } else {
             let checkout = origin
                 .checkout
