@@ -15,6 +15,7 @@ use quire_sandbox::Zygote;
 
 use crate::args::{Args, Command};
 use crate::exit::Exit;
+use crate::no_room;
 use crate::settings::Setting;
 use crate::surroundings::Surroundings;
 
@@ -38,8 +39,14 @@ pub async fn run(
         value: surroundings.current_dir.join(dir),
         origin: "--data-dir".to_owned(),
     });
+    let known = (data_dir.as_ref().map(|dir| dir.value.clone()), surroundings.clone());
     let context = Context { surroundings, zygote, data_dir };
-    match args.command {
+    let ended = dispatch(args.command, context).await;
+    ended.map_err(|error| no_room::told(error, no_room::data_dir(known.0, &known.1).as_deref()))
+}
+
+async fn dispatch(command: Command, context: Context) -> anyhow::Result<Exit> {
+    match command {
         Command::Run(args) => run::run(args, context).await,
         Command::Ask(args) => ask::run(args, context).await,
         Command::Review(args) => review::run(args, context).await,

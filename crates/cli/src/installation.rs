@@ -39,6 +39,8 @@ pub struct Installation {
     /// What a sandbox may use on this host.
     pub limits: Limits,
     /// The checkout that a command works on, if it said so when it opened all this.
+    /// Why no sandbox can be made here, where that is known before one is tried.
+    pub no_sandbox: Option<String>,
     pub inspected: Option<Result<Checkout, GitError>>,
 }
 
@@ -61,6 +63,14 @@ impl Installation {
     }
 
     /// As [`Installation::open`], and looks at the checkout that `path` lies in meanwhile.
+    /// Refuses where no sandbox can be made: before anything is written down or any model asked.
+    pub fn needs_sandbox(&self) -> anyhow::Result<()> {
+        match &self.no_sandbox {
+            Some(why) => Err(stop(Exit::NoSandbox, why.clone())),
+            None => Ok(()),
+        }
+    }
+
     pub async fn open_and_inspect(
         context: Context,
         repository: Option<&Path>,
@@ -100,7 +110,13 @@ impl Installation {
                 .context(format!("cannot open {}: {advice}", store_path.display()))
         })?;
         let log = log.with_context(|| format!("cannot open {}", events_path.display()))?;
-        let sandboxes = sandboxes.map_err(|error| stop(Exit::NoSandbox, error.to_string()))?;
+        let sandboxes = sandboxes.map_err(|error| {
+            if error.is_host_disk_full() {
+                return error.into();
+            }
+            stop(Exit::NoSandbox, error.to_string())
+        })?;
+        let no_sandbox = sandboxes.unsupported().map(|why| why.to_string());
         let record = Record {
             log: Arc::new(log),
             bus: Arc::new(LocalBus::new()),
@@ -111,6 +127,8 @@ impl Installation {
         let models = Arc::new(CatalogueModels::new(&surroundings, &settings)?);
         let limits = limits_of(&settings);
         let worker = Worker {
+        let mut host = surroundings.host_facts(&host_directories(&surroundings, &settings)?);
+        host.private.push(data_dir.clone());
             store,
             record,
             git,
@@ -119,7 +137,7 @@ impl Installation {
             purses: quire_orchestrator::purse::Purses::default(),
             clock: Arc::new(WallClock),
             key: Arc::new(installation_key(&data_dir)?),
-            host: surroundings.host_facts(&host_directories(&surroundings, &settings)?),
+            host,
             place: Place {
                 global_instructions: surroundings.config_dir().map(|dir| dir.join("AGENTS.md")),
                 worker: quire_orchestrator::lease::worker_name(&host_name()),
@@ -128,7 +146,7 @@ impl Installation {
                 data_dir,
             },
         };
-        Ok(Self { worker, settings, surroundings, models, limits, inspected })
+        Ok(Self { worker, settings, surroundings, models, limits, no_sandbox, inspected })
     }
 }
 
@@ -146,6 +164,9 @@ fn data_dir_of(settings: &Settings) -> anyhow::Result<PathBuf> {
             dir.display(),
             setting.origin
         ))
+        if error.kind() == std::io::ErrorKind::StorageFull {
+            return error.into();
+        }
     })?;
     // One that was there before, and is ours, is closed to others as well.
     let ours = std::fs::metadata(dir).is_ok_and(|found| {

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod exit;
 mod installation;
+mod no_room;
 mod settings;
 mod show;
 mod surroundings;

@@ -83,6 +83,25 @@ impl Call {
         self
     }
 
+    /// Started by another program, which is given this call as its last words.
+    #[must_use]
+    pub fn beneath(mut self, program: &[&str]) -> Self {
+        let (first, rest) = program.split_first().expect("a program");
+        let mut command = Command::new(first);
+        command.args(rest).arg(self.command.get_program()).args(self.command.get_args());
+        if let Some(dir) = self.command.get_current_dir() {
+            command.current_dir(dir);
+        }
+        command.env_clear();
+        for (name, value) in self.command.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        self.command = command;
+        self
+    }
+
     /// With this on standard input, which is empty otherwise.
     #[must_use]
     pub fn stdin(mut self, text: impl Into<Vec<u8>>) -> Self {

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use quire_domain::task::{Mode, Request, ReviewTarget};
+use quire_git::GitError;
 use quire_orchestrator::found::{Source, find};
 use quire_orchestrator::submit::{SubmitError, write_down};
 
@@ -21,8 +22,8 @@ use crate::show;
 
 pub use self::attempts::{Shown, What};
 pub use self::batch::{Many, go_many};
-pub use self::request::parse_budget;
-use self::request::{budget_of, check, read_images, read_prompt, source_of};
+pub use self::request::{budget_of, parse_budget};
+use self::request::{check, read_images, read_prompt, source_of};
 pub use self::work::work;
 
 /// Flags that `run`, `ask` and `review` share.
@@ -88,10 +89,17 @@ pub async fn go(common: Common, asked: Asked, context: Context) -> anyhow::Resul
         Source::Url(_) => None,
     };
     let mut installation = Installation::open_and_inspect(context, root, path).await?;
+    installation.needs_sandbox()?;
     let inspected = installation.inspected.take().transpose();
     let inspected = inspected.map_err(|error| refused(error.into()))?;
     let resolved = installation.models.resolve(common.model.as_deref()).await?;
     let budget = budget_of(budget_flag, &installation)?;
+    if !common.image_file.is_empty() && !resolved.info.images {
+        return Err(usage(format!(
+            "{} sees no pictures: leave --image-file out, or name another model (`quire model list`)",
+            resolved.info.name
+        )));
+    }
     let request = Request {
         mode: asked.mode,
         prompt,
@@ -121,7 +129,7 @@ pub async fn go(common: Common, asked: Asked, context: Context) -> anyhow::Resul
 /// What was wrong with what the person asked for ends as that, and not as a failure of ours.
 pub fn refused(error: SubmitError) -> anyhow::Error {
     match error {
-        SubmitError::Store(_) => error.into(),
+        SubmitError::Store(_) | SubmitError::Git(GitError::DiskFull { .. }) => error.into(),
         SubmitError::Git(_) | SubmitError::Recipe(_) | SubmitError::NotPossible(_) => {
             usage(error.to_string())
         }

@@ -31,6 +31,7 @@ pub struct Args {
 pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
     let current = context.surroundings.current_dir.clone();
     let installation = Installation::open(context, None).await?;
+    installation.needs_sandbox()?;
     let worker = &installation.worker;
     let inside_checkout = current.ancestors().any(|dir| dir.join(".git").exists());
     let name = format!("quire-sandbox-{}", std::process::id());
@@ -38,11 +39,12 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
     let scratch =
         scratch(worker, checkout, args.bare, installation.limits, name).await.map_err(refused)?;
     let spec = scratch.spec.clone();
-    let sandbox = worker
-        .sandboxes
-        .create(spec)
-        .await
-        .map_err(|error| no_sandbox(quire_orchestrator::prepare::causes(&error)))?;
+    let sandbox = worker.sandboxes.create(spec).await.map_err(|error| {
+        if error.is_host_disk_full() {
+            return error.into();
+        }
+        no_sandbox(quire_orchestrator::prepare::causes(&error))
+    })?;
     let command = Command {
         argv: args.command,
         env: BTreeMap::new(),

@@ -79,8 +79,11 @@ pub async fn find(installation: &Installation, name: AttemptRef) -> anyhow::Resu
 }
 
 /// An error of the store with what to do about it.
-#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 pub fn told(error: StoreError) -> anyhow::Error {
+    if matches!(error, StoreError::DiskFull) {
+        // Which disk that is, is said by who knows.
+        return error.into();
+    }
     let exit = match &error {
         StoreError::NotFound { .. } | StoreError::NotChosen { .. } => Exit::Usage,
         _ => Exit::Failed,

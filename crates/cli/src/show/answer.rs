@@ -285,5 +285,9 @@ pub fn suspended(reason: SuspendReason) -> String {
         SuspendReason::Quota => "a quota is used up".to_owned(),
         SuspendReason::Paused => "it was paused".to_owned(),
         SuspendReason::WorkerLost => "its process is gone; resume it".to_owned(),
+        SuspendReason::DiskFull => {
+            "the disk that holds the data directory is full; make room there, then resume it"
+                .to_owned()
+        }
     }
 }

@@ -185,3 +185,35 @@ fn doctor_says_what_this_host_gives() {
     let json = scene.quire(["doctor", "--json"]).expect_code(0);
     serde_json::from_str::<serde_json::Value>(&json.stdout).unwrap();
 }
+
+#[test]
+fn a_home_and_data_below_opt_or_srv_are_not_shown_with_what_else_lies_there() {
+    let scene = Scene::where_model_says([Turn::say("Nothing.")]);
+    for parent in ["/opt", "/srv"] {
+        let made = tempfile::Builder::new().prefix("quire-home-").tempdir_in(parent);
+        let Ok(home) = made else {
+            println!("SKIPPED: this user may not write in {parent}");
+            return;
+        };
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(home.path(), open).unwrap();
+        let canary = home.path().join("canary");
+        std::fs::write(&canary, "canary-home\n").unwrap();
+        let linked = scene.stage.path().join(format!("linked{}", parent.replace('/', "-")));
+        std::os::unix::fs::symlink(home.path(), &linked).unwrap();
+        let read = format!("cat {}; ls {}", canary.display(), home.path().display());
+        for home in [home.path(), &linked] {
+            for more in [&["--bare"][..], &[]] {
+                let mut words = vec!["sandbox"];
+                words.extend(more);
+                words.extend(["--", "bash", "-c", &read]);
+                let call = scene.call(words).env("HOME", home);
+                let ended = call.env("QUIRE_DATA_DIR", home.join("data")).run();
+                let said = format!("{}{}", ended.stdout, ended.stderr);
+                assert!(!said.contains("canary-home"), "{more:?} {}: {said}", home.display());
+                assert!(!said.contains("data"), "{more:?} {}: {said}", home.display());
+                assert!(said.contains("No such file"), "{said}");
+            }
+        }
+    }
+}

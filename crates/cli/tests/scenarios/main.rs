@@ -19,6 +19,7 @@ mod ends;
 mod evidence;
 mod follow_up;
 mod isolation;
+mod full_disk;
 mod lies;
 mod questions;
 mod run;

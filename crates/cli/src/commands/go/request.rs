@@ -1,7 +1,7 @@
 //! From the command line to a request: prompt, pictures, budget, source, checks.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use quire_domain::budget::{Budget, MicroDollars};
@@ -19,6 +19,9 @@ const MOST_PROMPT: usize = 1 << 20;
 
 /// A picture is at most this long, in bytes.
 const MOST_IMAGE: u64 = 20 << 20;
+
+/// All pictures of a prompt together, in bytes: each request carries them.
+const MOST_IMAGES: u64 = 40 << 20;
 
 /// The prompt: an argument, a file, standard input; of a review its target.
 pub fn read_prompt(asked: &Asked, context: &Context) -> anyhow::Result<String> {
@@ -119,26 +122,44 @@ pub async fn read_images(
     files: &[PathBuf],
 ) -> anyhow::Result<Vec<Image>> {
     let mut images = Vec::new();
+    let mut all = 0;
     for path in files {
         let shown = path.display();
-        let found = std::fs::metadata(path)
-            .map_err(|error| usage(format!("cannot read the picture {shown}: {error}")))?;
-        if !found.is_file() || found.len() > MOST_IMAGE {
-            return Err(usage(format!("{shown} is no picture of at most 20 MiB")));
-        }
-        let bytes = Bytes::from(std::fs::read(path)?);
+        let bytes = Bytes::from(read_picture(path)?);
         let media_type = media_type(&bytes)
             .ok_or_else(|| usage(format!("{shown} is neither PNG, JPEG, GIF nor WebP")))?;
         let size = bytes.len() as u64;
+        all += size;
+        if all > MOST_IMAGES {
+            return Err(usage(format!(
+                "with {shown} the pictures have more than 40 MiB: give fewer, or smaller ones"
+            )));
+        }
         let blob = installation.worker.record.blobs.put(bytes).await?;
         images.push(Image { blob, media_type: media_type.to_owned(), bytes: size });
     }
     Ok(images)
 }
 
+fn read_picture(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let shown = path.display();
+    let unread = |error| usage(format!("cannot read the picture {shown}: {error}"));
+    let found = std::fs::metadata(path).map_err(unread)?;
+    if !found.is_file() {
+        return Err(usage(format!("the picture {shown} is not a file")));
+    }
+    if found.len() > MOST_IMAGE {
+        let mib = found.len() >> 20;
+        return Err(usage(format!(
+            "the picture {shown} has {mib} MiB: 20 MiB are the most, make it smaller"
+        )));
+    }
+    std::fs::read(path).map_err(unread)
+}
+
 fn media_type(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
-        [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', _, ..] => Some("image/png"),
         [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
         [b'G', b'I', b'F', b'8', ..] => Some("image/gif"),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("image/webp"),

@@ -16,6 +16,7 @@ use super::attempts::{BACKLOG, Shown, TICK, What, run_attempts, sweep_meanwhile}
 use super::interrupts::Interrupts;
 use crate::exit::Exit;
 use crate::installation::Installation;
+use crate::no_room;
 use crate::show::answer::Report;
 use crate::show::progress::Progress;
 use crate::show::style::Style;
@@ -58,7 +59,13 @@ pub async fn work(
     let mut exit = Exit::Done;
     let mut ended = Vec::new();
     for (attempt, state) in submission.attempts.iter().zip(states) {
-        let state = state?;
+        let state = match state {
+            Err(error) if error.is_disk_full() => {
+                let data_dir = &installation.worker.place.data_dir;
+                return Err(no_room::stands_still(number.0, data_dir));
+            }
+            state => state?,
+        };
         let events = installation.worker.record.events(attempt.id).await?;
         ended.push((attempt.ordinal, state, events));
     }

@@ -7,7 +7,7 @@ use quire_domain::task::{Mode, Request};
 use quire_orchestrator::submit::{NewFollowUp, follow_up};
 use quire_store::{InputKind, NewInput};
 
-use crate::commands::go::{parse_budget, work};
+use crate::commands::go::{budget_of, parse_budget, work};
 use crate::commands::task::told;
 use crate::exit::{Exit, usage};
 use crate::installation::Installation;
@@ -63,19 +63,15 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
         show::err(&format!("task {} is at work: it is told after its turn", task.number));
         return Ok(Exit::Done);
     }
+    installation.needs_sandbox()?;
     let continues = match args.task.ordinal {
         Some(_) => Some(worker.store.attempt(args.task).await.map_err(told)?.id),
         None => None,
     };
     let name = args.model.as_deref().unwrap_or(&turn.request.model);
     let resolved = installation.models.resolve(Some(name)).await?;
-    let mut budget = args
-        .budget
-        .as_deref()
-        .map(|text| parse_budget(text, "--budget"))
-        .transpose()?
-        .unwrap_or_default();
-    budget.wall_ms = Some(installation.settings.minutes.value.saturating_mul(60_000));
+    let budget = args.budget.as_deref().map(|text| parse_budget(text, "--budget")).transpose()?;
+    let budget = budget_of(budget, installation)?;
     let request = Request {
         mode: if args.ask { Mode::Ask } else { turn.request.mode },
         prompt: args.prompt,

@@ -8,6 +8,7 @@ use crate::commands::go::{parse_budget, work};
 use crate::commands::task::{find, told};
 use crate::exit::{Exit, usage};
 use crate::installation::Installation;
+use crate::show;
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -41,14 +42,21 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
             task.number, task.number
         )));
     }
+    installation.needs_sandbox()?;
+    let resolved = installation.models.resolve(Some(&turn.request.model)).await?;
     if let Some(text) = &args.budget {
         let mut budget = parse_budget(text, "--budget")?;
         budget.wall_ms = turn.request.budget.wall_ms;
+        if let (Some(limit), None) = (budget.cost, &resolved.info.price) {
+            show::err(&format!(
+                "the budget of {limit} never stops this run: no price is known of {}",
+                resolved.info.name
+            ));
+        }
         let kind = InputKind::RaiseBudget { budget };
         let input = NewInput { task: task.id, attempt: None, kind, now: worker.clock.now() };
         worker.store.put_input(input).await.map_err(told)?;
     }
-    let resolved = installation.models.resolve(Some(&turn.request.model)).await?;
     let submission = Submission { task, turn, attempts, continues: None, repeated: false };
     work(installation, &submission, None, args.json, resolved.info.scripted).await
 }

@@ -1,6 +1,7 @@
 //! `quire task show`: one task: its request, its end, its evidence.
 
 use quire_domain::ids::AttemptRef;
+use quire_domain::task::Image;
 
 use crate::commands::task::{find, told};
 use crate::exit::Exit;
@@ -54,6 +55,7 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
             "mode": turn.request.mode,
             "model": turn.request.model,
             "prompt": turn.request.prompt,
+            "images": turn.request.images,
             "state": named.attempt.state,
             "answer": report.answer,
             "citations": report.citations,
@@ -73,6 +75,25 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
         named.attempt.state.word()
     )));
     show::out(&format!("{}\n{}", task.repository, plain(turn.request.prompt.trim(), true)));
+    if !turn.request.images.is_empty() {
+        let pictures: Vec<String> = turn.request.images.iter().map(picture).collect();
+        show::out(&format!("with {}", pictures.join(", ")));
+    }
     show::out(report.text(style, &args.task.to_string(), scripted).trim_end());
     Ok(Exit::Done)
+}
+
+/// A picture of the prompt: its kind and its size.
+fn picture(image: &Image) -> String {
+    let kind = match image.media_type.as_str() {
+        "image/png" => "PNG",
+        "image/jpeg" => "JPEG",
+        "image/gif" => "GIF",
+        "image/webp" => "WebP",
+        other => other,
+    };
+    match image.bytes {
+        bytes @ 0..10_240 => format!("a {kind} picture of {bytes} bytes"),
+        bytes => format!("a {kind} picture of {} KiB", bytes >> 10),
+    }
 }
