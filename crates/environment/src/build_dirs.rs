@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::generated;
+
 /// Names of directories that are shown inside, as a layer beneath the sandbox's own, where git
 /// ignores them. Others stay outside: an ignored directory may hold anything.
 pub const BUILD_DIRS: &[&str] = &[
@@ -51,8 +53,8 @@ pub const MOST_BUILD_DIRS: usize = 24;
 const DEPTH: usize = 3;
 const MOST_OPENED: usize = 4_000;
 
-/// Directories of a checkout with known names, relative, topmost only. Whether git ignores them
-/// is for git to say.
+/// Directories of a checkout with known names, topmost only, and files that [`generated`] knows;
+/// relative. Whether git ignores them is for git to say.
 pub fn find(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut opened = 0;
@@ -66,10 +68,10 @@ pub fn find(root: &Path) -> Vec<String> {
             }
             let Ok(entries) = std::fs::read_dir(&directory) else { continue };
             for entry in entries.flatten() {
-                let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                let Ok(kind) = entry.file_type() else { continue };
                 let name = entry.file_name();
-                let (true, Some(name)) = (is_directory, name.to_str()) else { continue };
-                if name == ".git" {
+                let Some(name) = name.to_str().filter(|name| *name != ".git") else { continue };
+                if !kind.is_dir() && !(kind.is_file() && generated::is_known(name)) {
                     continue;
                 }
                 let path = if relative.is_empty() {
@@ -77,7 +79,7 @@ pub fn find(root: &Path) -> Vec<String> {
                 } else {
                     format!("{relative}/{name}")
                 };
-                if is_known(name) {
+                if !kind.is_dir() || is_known(name) {
                     found.push(path);
                 } else if !name.starts_with('.') {
                     next.push((entry.path(), path));
@@ -94,20 +96,32 @@ fn is_known(name: &str) -> bool {
     BUILD_DIRS.contains(&name) || name.ends_with(".egg-info")
 }
 
-/// Of the ignored directories (relative to the checkout, without a final slash), those to show,
-/// and those left outside.
-pub fn choose(ignored: &[String]) -> (Vec<String>, Vec<String>) {
-    let mut chosen = Vec::new();
-    let mut left = Vec::new();
+/// What is to be done with the ignored paths of a checkout.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// Directories to show.
+    pub dirs: Vec<String>,
+    /// Files to copy.
+    pub files: Vec<String>,
+    /// What is left outside.
+    pub left: Vec<String>,
+}
+
+/// Sorts the ignored paths (relative to the checkout, without a final slash).
+pub fn choose(ignored: &[String]) -> Choice {
+    let mut choice = Choice::default();
     for path in ignored {
         let name = path.rsplit('/').next().unwrap_or(path);
-        if is_known(name) && chosen.len() < MOST_BUILD_DIRS {
-            chosen.push(path.clone());
+        let list = if is_known(name) && choice.dirs.len() < MOST_BUILD_DIRS {
+            &mut choice.dirs
+        } else if generated::is_known(name) && choice.files.len() < generated::MOST_FILES {
+            &mut choice.files
         } else {
-            left.push(path.clone());
-        }
+            &mut choice.left
+        };
+        list.push(path.clone());
     }
-    (chosen, left)
+    choice
 }
 
 #[cfg(test)]
@@ -126,10 +140,10 @@ mod tests {
 
     #[test]
     fn only_known_names_are_shown() {
-        let ignored =
-            ["web/node_modules", "target", "secrets", "x.egg-info"].map(str::to_owned).to_vec();
-        let (chosen, left) = choose(&ignored);
-        assert_eq!(chosen, ["web/node_modules", "target", "x.egg-info"]);
-        assert_eq!(left, ["secrets"]);
+        let ignored = ["web/node_modules", "target", "secrets", "x.egg-info", "x/_version.py"];
+        let choice = choose(&ignored.map(str::to_owned));
+        assert_eq!(choice.dirs, ["web/node_modules", "target", "x.egg-info"]);
+        assert_eq!(choice.files, ["x/_version.py"]);
+        assert_eq!(choice.left, ["secrets"]);
     }
 }

@@ -196,6 +196,11 @@ impl HostView {
         if !chosen.is_empty() {
             self.notes.push(format!("ignored directories shown: {}", chosen.join(", ")));
         }
+        if !self.generated.is_empty() {
+            let shown: Vec<&str> = self.generated.iter().take(8).map(String::as_str).collect();
+            let more = if self.generated.len() > 8 { ", …" } else { "" };
+            self.notes.push(format!("ignored files copied: {}{more}", shown.join(", ")));
+        }
         if !left.is_empty() {
             let shown: Vec<&str> = left.iter().take(8).map(String::as_str).collect();
             let more = if left.len() > 8 { ", …" } else { "" };

@@ -5,6 +5,7 @@
 //! what package managers are told of a closed network.
 
 pub mod build_dirs;
+pub mod generated;
 pub mod host;
 pub mod offline;
 mod places;
