@@ -38,9 +38,9 @@ pub struct Installation {
     pub models: Arc<CatalogueModels>,
     /// What a sandbox may use on this host.
     pub limits: Limits,
-    /// The checkout that a command works on, if it said so when it opened all this.
     /// Why no sandbox can be made here, where that is known before one is tried.
     pub no_sandbox: Option<String>,
+    /// The checkout that a command works on, if it said so when it opened all this.
     pub inspected: Option<Result<Checkout, GitError>>,
 }
 
@@ -62,7 +62,6 @@ impl Installation {
         Self::open_and_inspect(context, repository, None).await
     }
 
-    /// As [`Installation::open`], and looks at the checkout that `path` lies in meanwhile.
     /// Refuses where no sandbox can be made: before anything is written down or any model asked.
     pub fn needs_sandbox(&self) -> anyhow::Result<()> {
         match &self.no_sandbox {
@@ -71,6 +70,7 @@ impl Installation {
         }
     }
 
+    /// As [`Installation::open`], and looks at the checkout that `path` lies in meanwhile.
     pub async fn open_and_inspect(
         context: Context,
         repository: Option<&Path>,
@@ -126,9 +126,9 @@ impl Installation {
         };
         let models = Arc::new(CatalogueModels::new(&surroundings, &settings)?);
         let limits = limits_of(&settings);
-        let worker = Worker {
         let mut host = surroundings.host_facts(&host_directories(&surroundings, &settings)?);
         host.private.push(data_dir.clone());
+        let worker = Worker {
             store,
             record,
             git,
@@ -159,14 +159,14 @@ fn data_dir_of(settings: &Settings) -> anyhow::Result<PathBuf> {
     };
     let dir = &setting.value;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::StorageFull {
+            return error.into();
+        }
         usage(format!(
             "cannot make the data directory {} (from {}): {error}",
             dir.display(),
             setting.origin
         ))
-        if error.kind() == std::io::ErrorKind::StorageFull {
-            return error.into();
-        }
     })?;
     // One that was there before, and is ours, is closed to others as well.
     let ours = std::fs::metadata(dir).is_ok_and(|found| {

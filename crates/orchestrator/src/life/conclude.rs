@@ -106,13 +106,13 @@ impl Life {
                 }));
                 Ok(Some(collected))
             }
+            // A cancelled one ends all the same; the others go on when there is room.
+            Err(error) if is_disk_full(&error) && !cut_short => Err(RunError::DiskFull),
             Err(error) => {
                 if !cut_short {
                     ending.outcome = Outcome::Failed {
                         kind: FailureKind::CollectFailed,
                         detail: error.to_string(),
-            // A cancelled one ends all the same; the others go on when there is room.
-            Err(error) if is_disk_full(&error) && !cut_short => Err(RunError::DiskFull),
                     };
                 }
                 Ok(None)
