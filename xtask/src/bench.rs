@@ -110,6 +110,8 @@ fn all(bench: &Bench, subjects: &[Subject], args: &Args) -> Vec<Measured> {
         } else {
             Err("its single runs failed".to_owned())
         };
+        let file = (index == 0 && runs.is_ok())
+            .then(|| files(bench, subject, args.jobs).map_err(|error| format!("{error:#}")));
         let memory = (index == 0 && runs.is_ok()).then(|| {
             let quiet = bench.memory(subject, "quiet-1");
             let both = quiet.and_then(|quiet| {
@@ -117,7 +119,7 @@ fn all(bench: &Bench, subjects: &[Subject], args: &Args) -> Vec<Measured> {
             });
             both.map_err(|error| format!("{error:#}"))
         });
-        Measured { name: subject.name, runs, crowd, memory }
+        Measured { name: subject.name, runs, crowd, file, memory }
     });
     measured.collect()
 }
@@ -133,4 +135,14 @@ fn crowds(
     let timed = bench.crowd(subject, &format!("t{index}"), jobs, false)?;
     let watched = bench.crowd(subject, &format!("m{index}"), jobs, true)?;
     Ok((timed, watched))
+}
+
+/// Many in one process: warmed up, timed, watched.
+fn files(
+    bench: &Bench,
+    subject: &Subject,
+    jobs: usize,
+) -> anyhow::Result<(measure::Crowd, measure::Crowd)> {
+    bench.file(subject, "fw", jobs, false)?;
+    Ok((bench.file(subject, "ft", jobs, false)?, bench.file(subject, "fm", jobs, true)?))
 }

@@ -50,6 +50,8 @@ pub struct Crowd {
     pub wall: Duration,
     /// CPU time of the played model meanwhile.
     pub server_cpu: Duration,
+    /// CPU time of the trees that were measured, their commands included.
+    pub cpu: Duration,
     /// Most memory at any look.
     pub memory: u64,
 }
@@ -128,30 +130,40 @@ impl Bench {
             let base = self.server.base(&format!("{tag}-{job}"), self.calls);
             places.push(Place { base, repo, home: self.home(subject, own)? });
         }
-        let server_before = process::own_cpu();
-        let begun = Instant::now();
-        let mut children = Vec::new();
-        for place in &places {
-            children.push(start(subject, place)?.1);
-        }
-        let roots: Vec<u32> = children.iter().map(std::process::Child::id).collect();
-        let done = AtomicBool::new(!watch);
-        let (ends, memory, wall, server_cpu) = std::thread::scope(|scope| {
-            let watcher = scope.spawn(|| process::peak_memory(&roots, &done));
-            let ends: Vec<_> =
-                children.into_iter().map(|child| process::wait(child, LIMIT)).collect();
-            let wall = begun.elapsed();
-            let server_cpu = process::own_cpu().saturating_sub(server_before);
-            done.store(true, Ordering::Relaxed);
-            (ends, watcher.join().unwrap_or(0), wall, server_cpu)
-        });
-        process::reap_orphans();
+        let begin = || places.iter().map(|place| Ok(start(subject, place)?.1)).collect();
+        let (ends, crowd) = together(begin, watch)?;
         for (job, (place, ended)) in places.iter().zip(ends).enumerate() {
             expect_good(place, &ended?)?;
             let made = self.server.seen(&format!("{tag}-{job}")).len();
             ensure!(made >= self.calls, "{}: job {job} made {made} model calls", subject.name);
         }
-        Ok(Crowd { wall, server_cpu, memory })
+        Ok(crowd)
+    }
+
+    /// `jobs` runs at once in one process, as [`Bench::crowd`]; only of one that can do that.
+    pub fn file(
+        &self,
+        subject: &Subject,
+        tag: &str,
+        jobs: usize,
+        watch: bool,
+    ) -> anyhow::Result<Crowd> {
+        let repo = self.repository(&format!("file-{tag}"))?;
+        let base = self.server.base(tag, self.calls);
+        let place = Place { base, repo, home: self.home(subject, 0)? };
+        let tasks = place.home.join(format!("tasks-{tag}.jsonl"));
+        fs::write(&tasks, Subject::tasks(jobs))?;
+        let begin = || {
+            let command = subject.command_of_file(&place, &tasks, jobs);
+            Ok(vec![spawn(subject, &place, command)?])
+        };
+        let (ends, crowd) = together(begin, watch)?;
+        for ended in ends {
+            expect_good(&place, &ended?)?;
+        }
+        let (made, due) = (self.server.seen(tag).len(), jobs * self.calls);
+        ensure!(made >= due, "{}: {made} of {due} model calls were made", subject.name);
+        Ok(crowd)
     }
 
     /// The most memory that a run has at any look, in bytes.
@@ -188,6 +200,29 @@ impl Bench {
     }
 }
 
+/// Starts processes and waits for all; `watch` looks at their memory.
+fn together(
+    begin: impl FnOnce() -> anyhow::Result<Vec<std::process::Child>>,
+    watch: bool,
+) -> anyhow::Result<(Vec<anyhow::Result<Ended>>, Crowd)> {
+    let server_before = process::own_cpu();
+    let begun = Instant::now();
+    let children = begin()?;
+    let roots: Vec<u32> = children.iter().map(std::process::Child::id).collect();
+    let done = AtomicBool::new(!watch);
+    let (ends, memory, wall, server_cpu) = std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| process::peak_memory(&roots, &done));
+        let ends: Vec<_> = children.into_iter().map(|child| process::wait(child, LIMIT)).collect();
+        let wall = begun.elapsed();
+        let server_cpu = process::own_cpu().saturating_sub(server_before);
+        done.store(true, Ordering::Relaxed);
+        (ends, watcher.join().unwrap_or(0), wall, server_cpu)
+    });
+    let waited = ends.iter().flatten().map(|ended| ended.cpu).sum::<Duration>();
+    let cpu = waited + process::reap_orphans();
+    Ok((ends, Crowd { wall, server_cpu, cpu, memory }))
+}
+
 fn expect_good(place: &Place, ended: &Ended) -> anyhow::Result<()> {
     ensure!(ended.status.success(), "ended with {}; {}", ended.status, said(place));
     Ok(())
@@ -206,12 +241,19 @@ fn output(place: &Place) -> PathBuf {
 }
 
 fn start(subject: &Subject, place: &Place) -> anyhow::Result<(Instant, std::process::Child)> {
-    let output = fs::File::create(output(place))?;
-    let mut command = subject.command(place);
-    command.stdout(output.try_clone()?).stderr(output);
+    let command = subject.command(place);
     let begun = Instant::now();
-    let child = command.spawn().with_context(|| format!("cannot start {}", subject.name))?;
-    Ok((begun, child))
+    Ok((begun, spawn(subject, place, command)?))
+}
+
+fn spawn(
+    subject: &Subject,
+    place: &Place,
+    mut command: Command,
+) -> anyhow::Result<std::process::Child> {
+    let output = fs::File::create(output(place))?;
+    command.stdout(output.try_clone()?).stderr(output);
+    command.spawn().with_context(|| format!("cannot start {}", subject.name))
 }
 
 fn figures(begun: Instant, seen: &[Seen], cpu: Duration) -> Run {

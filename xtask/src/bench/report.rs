@@ -12,6 +12,8 @@ pub struct Measured {
     pub runs: Result<Vec<Run>, String>,
     /// Many at once, timed; and the same again, watched for memory.
     pub crowd: Result<(Crowd, Crowd), String>,
+    /// The same in one process. Ours alone.
+    pub file: Option<Result<(Crowd, Crowd), String>>,
     /// Most memory of a run, in bytes, and of one whose command prints a gigabyte. Ours alone.
     pub memory: Option<Result<(u64, u64), String>>,
 }
@@ -98,21 +100,24 @@ fn notes(all: &[Measured], conditions: &Conditions) {
         short(conditions.commands.as_secs_f64())
     );
     println!(
-        "At once: {} processes. From their time the played model's own CPU, shared over {} cores, \
-         is taken off; memory is PSS, from a second crowd.",
+        "At once: {} runs. From their time the played model's own CPU, shared over {} cores, is \
+         taken off; memory is PSS of the whole trees, from a second crowd.",
         conditions.jobs, conditions.cores
     );
     for measured in all {
-        if let Ok((crowd, _)) = &measured.crowd {
+        let crowd = measured.crowd.as_ref().ok().map(|(crowd, _)| ("processes", crowd));
+        let file = of_file(measured).map(|(crowd, _)| ("one process", crowd));
+        for (how, crowd) in file.into_iter().chain(crowd) {
             println!(
-                "  {}: {} s in all, the played model used {} s of CPU",
+                "  {}, {how}: {} s in all, the played model used {} s of CPU",
                 measured.name,
                 short(crowd.wall.as_secs_f64()),
                 short(crowd.server_cpu.as_secs_f64())
             );
         }
         let memory = measured.memory.as_ref().and_then(|memory| memory.as_ref().err());
-        for why in [measured.runs.as_ref().err(), measured.crowd.as_ref().err(), memory]
+        let file = measured.file.as_ref().and_then(|file| file.as_ref().err());
+        for why in [measured.runs.as_ref().err(), measured.crowd.as_ref().err(), file, memory]
             .into_iter()
             .flatten()
         {
@@ -124,6 +129,7 @@ fn notes(all: &[Measured], conditions: &Conditions) {
 fn rows(conditions: &Conditions) -> Vec<Row> {
     let commands = conditions.commands.as_secs_f64();
     let cores = u32::try_from(conditions.cores).unwrap_or(1);
+    let jobs = conditions.jobs;
     vec![
         row("start to first request, p50", "ms", Budget::AtMost(20.0), |measured| {
             percentile(each(measured, |run| ms(run.start))?, 0.5)
@@ -137,19 +143,26 @@ fn rows(conditions: &Conditions) -> Vec<Row> {
         row("CPU of a run", "s", Budget::AtMost(0.15), move |measured| {
             percentile(each(measured, |run| (run.cpu.as_secs_f64() - commands).max(0.0))?, 0.5)
         }),
-        row(&format!("{} at once", conditions.jobs), "s", Budget::AtMost(1.5), move |measured| {
-            let (crowd, _) = measured.crowd.as_ref().ok()?;
-            Some(crowd.wall.saturating_sub(crowd.server_cpu / cores).as_secs_f64())
+        row(&format!("{jobs} tasks in one process"), "s", Budget::AtMost(1.5), move |measured| {
+            Some(without_server(&of_file(measured)?.0, cores))
         }),
-        row(
-            &format!("{} at once, memory", conditions.jobs),
-            "MB",
-            Budget::AtMost(100.0),
-            |measured| {
-                let (_, crowd) = measured.crowd.as_ref().ok()?;
-                Some(mb(crowd.memory))
-            },
-        ),
+        row(&format!("{jobs} tasks, CPU of ours"), "s", Budget::None, move |measured| {
+            Some((of_file(measured)?.0.cpu.as_secs_f64() - of_all(jobs, commands)).max(0.0))
+        }),
+        row(&format!("{jobs} tasks, memory"), "MB", Budget::AtMost(100.0), |measured| {
+            Some(mb(of_file(measured)?.1.memory))
+        }),
+        row(&format!("{jobs} processes at once"), "s", Budget::None, move |measured| {
+            Some(without_server(&measured.crowd.as_ref().ok()?.0, cores))
+        }),
+        row(&format!("{jobs} processes, CPU"), "s", Budget::None, move |measured| {
+            let (crowd, _) = measured.crowd.as_ref().ok()?;
+            Some((crowd.cpu.as_secs_f64() - of_all(jobs, commands)).max(0.0))
+        }),
+        row(&format!("{jobs} processes, memory"), "MB", Budget::None, |measured| {
+            let (_, crowd) = measured.crowd.as_ref().ok()?;
+            Some(mb(crowd.memory))
+        }),
         row("memory of one run", "MB", Budget::None, |measured| {
             Some(mb(measured.memory.as_ref()?.as_ref().ok()?.0))
         }),
@@ -175,6 +188,20 @@ fn row(
     of: impl Fn(&Measured) -> Option<f64> + 'static,
 ) -> Row {
     Row { name: name.to_owned(), unit, budget, of: Box::new(of) }
+}
+
+fn of_file(measured: &Measured) -> Option<&(Crowd, Crowd)> {
+    measured.file.as_ref()?.as_ref().ok()
+}
+
+/// Time from the first start to the last end, less the played model's share of the processors.
+fn without_server(crowd: &Crowd, cores: u32) -> f64 {
+    crowd.wall.saturating_sub(crowd.server_cpu / cores).as_secs_f64()
+}
+
+/// CPU of the commands of all runs, in seconds.
+fn of_all(jobs: usize, commands: f64) -> f64 {
+    f64::from(u32::try_from(jobs).unwrap_or(u32::MAX)) * commands
 }
 
 fn each(measured: &Measured, of: impl Fn(&Run) -> f64) -> Option<Vec<f64>> {
@@ -244,6 +271,7 @@ mod tests {
             name: "quire",
             runs: Err("it did not start".into()),
             crowd: Err("it did not start".into()),
+            file: None,
             memory: None,
         };
         let conditions = Conditions { jobs: 16, calls: 20, commands: Duration::ZERO, cores: 2 };

@@ -70,16 +70,26 @@ fn native_codex(dir: &Path) -> Option<PathBuf> {
 }
 
 impl Subject {
+    /// A file of as many tasks as `jobs`, for [`Subject::command_of_file`].
+    pub fn tasks(jobs: usize) -> String {
+        let line = format!("{}\n", serde_json::json!({ "prompt": PROMPT }));
+        line.repeat(jobs)
+    }
+
+    /// The command that does all the tasks of a file at once in one process: ours alone can.
+    pub fn command_of_file(&self, place: &Place, tasks: &Path, jobs: usize) -> Command {
+        let mut command = self.bare_command(place);
+        command.args(["run", "--model", "scripted/bench", "--parallel", &jobs.to_string()]);
+        command.arg("--from").arg(tasks);
+        command
+            .env("QUIRE_SCRIPTED_URL", format!("{}/v1", place.base))
+            .env("QUIRE_DATA_DIR", place.home.join("data"));
+        command
+    }
+
     /// The command that does one run in `place`, not started yet.
     pub fn command(&self, place: &Place) -> Command {
-        let mut command = Command::new(&self.program);
-        command.env_clear().current_dir(&place.repo).stdin(Stdio::null());
-        for name in ["PATH", "LANG", "RUSTUP_HOME", "CARGO_HOME"] {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
-        }
-        command.env("HOME", &place.home).env("TERM", "dumb");
+        let mut command = self.bare_command(place);
         let v1 = format!("{}/v1", place.base);
         match self.kind {
             Kind::Quire => {
@@ -131,6 +141,18 @@ impl Subject {
                 command.env("OPENAI_API_KEY", "x").env("OPENAI_API_BASE", v1);
             }
         }
+        command
+    }
+
+    fn bare_command(&self, place: &Place) -> Command {
+        let mut command = Command::new(&self.program);
+        command.env_clear().current_dir(&place.repo).stdin(Stdio::null());
+        for name in ["PATH", "LANG", "RUSTUP_HOME", "CARGO_HOME"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.env("HOME", &place.home).env("TERM", "dumb");
         command
     }
 
