@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::StatusCode;
 use tokio::net::TcpListener;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::connection;
+use crate::refusal::Refusal;
 use crate::room::Room;
 
 /// Pause after accepting failed: mostly the process is out of descriptors, and more haste would
@@ -31,6 +35,39 @@ pub(crate) async fn serve(
                 () = tokio::time::sleep(PAUSE) => continue,
             }
         };
-        let _ = (&room, stream, peer, &tasks);
+        let _ = stream.set_nodelay(true);
+        // One connection at a time waits for its turn; those behind it wait in the kernel's queue.
+        let turn = tokio::select! {
+            () = ended.cancelled() => return,
+            turn = turn(&room) => turn,
+        };
+        let Some(turn) = turn else {
+            let refusal = Refusal {
+                reason: "connections",
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                why: "too many connections are open at once; close some, or try again".to_owned(),
+                line: None,
+            };
+            connection::refuse(Arc::clone(&room), stream, peer.port(), &refusal).await;
+            continue;
+        };
+        let (room, ended) = (Arc::clone(&room), ended.clone());
+        tasks.spawn(async move {
+            let _turn = turn;
+            tokio::select! {
+                () = ended.cancelled() => {}
+                () = connection::serve(room, stream, peer.port()) => {}
+            }
+        });
     }
+}
+
+/// A place among the connections of the sandbox, and one among those of the worker.
+async fn turn(room: &Room) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
+    let wait = async {
+        let own = Arc::clone(&room.slots).acquire_owned().await.ok()?;
+        let all = Arc::clone(&room.shared.slots).acquire_owned().await.ok()?;
+        Some((own, all))
+    };
+    tokio::time::timeout(room.limits().queue, wait).await.ok().flatten()
 }

@@ -51,29 +51,29 @@ fn classify_v4(address: Ipv4Addr) -> Address {
 }
 
 fn classify_v6(address: Ipv6Addr) -> Address {
-    let s = address.segments();
-    let v4 = |high: u16, low: u16| {
-        let [a, b] = high.to_be_bytes();
-        let [c, d] = low.to_be_bytes();
-        classify(IpAddr::V4(Ipv4Addr::new(a, b, c, d)))
-    };
-    Address::Private(match s {
-        [0, 0, 0, 0, 0, 0, 0, 0] => "unspecified",
-        [0, 0, 0, 0, 0, 0, 0, 1] => "loopback",
-        // Mapped, translated (SIIT) and, long deprecated, compatible forms.
-        [0, 0, 0, 0, 0, 0xffff, high, low]
-        | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0, 0, 0, 0, 0, 0, high, low]
-        // NAT64 by the well-known prefix, 6to4.
-        | [0x0064, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x2002, high, low, ..] => return v4(high, low),
+    let segments = address.segments();
+    let [.., high, low] = segments;
+    match segments {
+        [0, 0, 0, 0, 0, 0, 0, 0] => Address::Private("unspecified"),
+        [0, 0, 0, 0, 0, 0, 0, 1] => Address::Private("loopback"),
+        // Mapped, translated (SIIT) and, long deprecated, compatible forms; NAT64 by the
+        // well-known prefix.
+        [0, 0, 0, 0, 0, 0xffff | 0, ..]
+        | [0, 0, 0, 0, 0xffff, 0, ..]
+        | [0x0064, 0xff9b, 0, 0, 0, 0, ..] => embedded(high, low),
+        // 6to4.
+        [0x2002, high, low, ..] => embedded(high, low),
         // ISATAP names an IPv4 address in the interface's id, below any prefix.
-        [.., 0x0000 | 0x0200, 0x5efe, high, low] => match v4(high, low) {
-            Address::Public => return prefix_v6(s),
-            private => return private,
-        },
-        _ => return prefix_v6(s),
-    })
+        [.., 0x0000 | 0x0200, 0x5efe, _, _] if embedded(high, low) != Address::Public => {
+            embedded(high, low)
+        }
+        _ => prefix_v6(segments),
+    }
+}
+
+/// The IPv4 address in two groups of an IPv6 one.
+fn embedded(high: u16, low: u16) -> Address {
+    classify(IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))))
 }
 
 fn prefix_v6(segments: [u16; 8]) -> Address {

@@ -8,27 +8,40 @@
 //!
 //! Reasons and figures: `docs/design/egress.md`.
 
-#![expect(dead_code, reason = "the interface first: what serves connections follows")]
-
 mod accept;
 mod address;
 mod audit;
 mod authority;
+mod body;
+mod connection;
+mod decide;
 mod denied;
+mod dial;
 mod door;
+mod entry;
 mod environment;
 mod error;
+mod exchange;
+mod headers;
+mod hello;
 mod limits;
+mod meter;
+mod outer;
 mod parent;
 mod percent;
 mod policy;
 mod private;
 mod proxy;
+mod refusal;
+mod relay;
+mod request_path;
 mod resolver;
 mod room;
 mod roots;
 mod target;
 mod trust;
+mod tunnel;
+mod upstream;
 
 pub use audit::{Audit, AuditQueue, AuditReceiver, AuditRecord};
 pub use denied::Denied;

@@ -1,0 +1,104 @@
+//! One connection out of a sandbox: what its parts share, and what ends it.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use quire_domain::ids::ChunkId;
+use tokio::net::TcpStream;
+
+use crate::entry::Entry;
+use crate::meter::{Meter, Over};
+use crate::outer;
+use crate::refusal::Refusal;
+use crate::relay;
+use crate::room::Room;
+use crate::tunnel::Plan;
+use crate::upstream::Upstream;
+
+/// One connection.
+pub(crate) struct Connection {
+    pub(crate) room: Arc<Room>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) client_port: u16,
+    pub(crate) chunk: Option<ChunkId>,
+    over: OnceLock<Over>,
+    /// What becomes of the connection once the answer to CONNECT is out.
+    plan: Mutex<Option<Plan>>,
+    /// The far end of the request before: the next one often goes there as well.
+    upstream: Mutex<Option<Upstream>>,
+}
+
+/// Serves `stream` until it ends or a bound is passed.
+pub(crate) async fn serve(room: Arc<Room>, stream: TcpStream, client_port: u16) {
+    let connection = Arc::new(Connection::new(room, client_port));
+    if let Some(over) = connection.over() {
+        let why = "this sandbox has sent and received as much as it may";
+        let refusal = Refusal::denied(over.reason(), why);
+        return turn_away(&connection, &stream, &refusal).await;
+    }
+    let work = outer::run(Arc::clone(&connection), stream);
+    let watch = async {
+        let over = connection.meter.watch().await;
+        // Known before the work is dropped: what it was doing tells the audit why it ended.
+        let _ = connection.over.set(over);
+    };
+    tokio::select! {
+        () = work => {}
+        () = watch => {}
+    }
+}
+
+/// Answers a connection that is not served.
+pub(crate) async fn refuse(
+    room: Arc<Room>,
+    stream: TcpStream,
+    client_port: u16,
+    refusal: &Refusal,
+) {
+    let connection = Arc::new(Connection::new(room, client_port));
+    turn_away(&connection, &stream, refusal).await;
+}
+
+async fn turn_away(connection: &Arc<Connection>, stream: &TcpStream, refusal: &Refusal) {
+    Entry::new(connection, "(any)").refuse(refusal);
+    let bytes = outer::raw_answer(refusal);
+    let write = relay::write_all(stream, &bytes);
+    // Nobody has to read it.
+    let _ = tokio::time::timeout(std::time::Duration::from_millis(100), write).await;
+    let _ = rustix::net::shutdown(stream, rustix::net::Shutdown::Write);
+}
+
+impl Connection {
+    fn new(room: Arc<Room>, client_port: u16) -> Self {
+        let meter = Meter::new(Arc::clone(&room.totals), room.limits().clone());
+        Self {
+            chunk: room.audit.command(client_port),
+            meter: Arc::new(meter),
+            client_port,
+            over: OnceLock::new(),
+            plan: Mutex::new(None),
+            upstream: Mutex::new(None),
+            room,
+        }
+    }
+
+    /// The bound that it passed, if it did.
+    pub(crate) fn over(&self) -> Option<Over> {
+        self.over.get().copied().or_else(|| self.meter.over())
+    }
+
+    pub(crate) fn set_plan(&self, plan: Plan) {
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
+    }
+
+    pub(crate) fn take_plan(&self) -> Option<Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(crate) fn set_upstream(&self, upstream: Upstream) {
+        *self.upstream.lock().unwrap_or_else(PoisonError::into_inner) = Some(upstream);
+    }
+
+    pub(crate) fn take_upstream(&self) -> Option<Upstream> {
+        self.upstream.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
