@@ -9,6 +9,7 @@ mod check_out;
 pub mod error;
 pub mod finish;
 pub mod found;
+mod generated;
 pub mod inputs;
 pub mod instructions;
 pub mod keep;

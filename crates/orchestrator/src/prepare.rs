@@ -21,6 +21,7 @@ use quire_git::{AttemptGit, CheckoutLayer, GitError, LayerTimes, ResultStore, Ta
 use tokio::sync::watch;
 
 use crate::check_out::{check_out, unlock};
+use crate::generated;
 use crate::recorder::Recorder;
 use crate::seen::{Seen, see};
 use crate::submit::Origin;
@@ -143,7 +144,10 @@ impl Layout {
         };
         let own = Layer { path: git_dir, owner: LayerOwner::Host };
         let tree = Layer { path: checkout.path.clone(), owner: LayerOwner::Host };
-        let mut lowers = BTreeMap::from([(WORK.to_owned(), vec![own, tree])]);
+        let root = origin.checkout.as_deref();
+        let made = generated::layer(root, &view.generated, &stack.attempt_dir).await?;
+        let work = [Some(own), made, Some(tree)].into_iter().flatten().collect();
+        let mut lowers = BTreeMap::from([(WORK.to_owned(), work)]);
         for overlay in &view.overlays {
             lowers.insert(overlay.name.clone(), overlay.lowers.clone());
         }

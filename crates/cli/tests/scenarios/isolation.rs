@@ -123,7 +123,7 @@ fn nothing_written_inside_stays_and_the_checkout_is_a_copy_at_its_own_path() {
 }
 
 #[test]
-fn ignored_build_directories_and_toolchains_of_the_home_are_shown_read_only() {
+fn what_is_done_inside_to_ignored_directories_and_toolchains_stays_inside() {
     let scene = empty();
     let root = scene.repository.path();
     scene.repository.write(".gitignore", "node_modules/\n.venv/\n__pycache__/\nsecret.txt\n");
@@ -138,9 +138,11 @@ fn ignored_build_directories_and_toolchains_of_the_home_are_shown_read_only() {
     let path = format!("{}:{}", tool.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let line = "my-tool; cat node_modules/left-pad/index.js .venv/bin/activate; \
                 cat secret.txt 2>/dev/null; echo more >> node_modules/left-pad/index.js && echo written; \
-                echo x >> $(command -v my-tool) && echo changed the tool; git status --short";
+                echo x >> $(command -v my-tool) && echo changed; git status --short";
     let ended = scene.call(["sandbox", "--", "bash", "-c", line]).env("PATH", &path).run();
-    assert_eq!(ended.stdout, "tool ran\nmodule.exports = 1\n# venv\nwritten\n", "{}", ended.stderr);
+    let printed = "tool ran\nmodule.exports = 1\n# venv\nwritten\nchanged\n";
+    assert_eq!(ended.stdout, printed, "{}", ended.stderr);
+    assert_eq!(std::fs::read_to_string(&tool).unwrap(), "#!/bin/sh\necho tool ran\n");
     assert_eq!(
         std::fs::read_to_string(root.join("node_modules/left-pad/index.js")).unwrap(),
         "module.exports = 1\n"
@@ -162,6 +164,33 @@ fn ignored_build_directories_and_toolchains_of_the_home_are_shown_read_only() {
         "{}",
         bare.stdout
     );
+}
+
+#[test]
+fn what_an_installation_made_beside_the_sources_is_there_and_can_be_made_again() {
+    let scene = empty();
+    scene.repository.write(".gitignore", "_version.py\n*.so\n.env\n");
+    scene.repository.write("src/pkg/__init__.py", "from ._version import version\n");
+    scene.repository.commit("A package");
+    scene.repository.write("src/pkg/_version.py", "version = '1.2'\n");
+    scene.repository.write("src/pkg/_fast.cpython-311-x86_64-linux-gnu.so", "compiled\n");
+    scene.repository.write("src/.env", "TOKEN=secret\n");
+    let line = "cd src/pkg && cat _version.py *.so ../.env; git status --short; \
+                rm *.so && echo again > _fast.cpython-311-x86_64-linux-gnu.so && cat *.so";
+    let ended = inside(&scene, line);
+    assert_eq!(ended.stdout, "version = '1.2'\ncompiled\nagain\n", "{}", ended.stderr);
+    let root = scene.repository.path().join("src/pkg");
+    let module = root.join("_fast.cpython-311-x86_64-linux-gnu.so");
+    assert_eq!(std::fs::read_to_string(module).unwrap(), "compiled\n");
+}
+
+#[test]
+fn package_managers_know_that_there_is_no_network_and_a_recipe_may_say_otherwise() {
+    let scene = empty();
+    let line = "echo $CARGO_NET_OFFLINE $npm_config_fetch_retries $PIP_RETRIES";
+    assert_eq!(inside(&scene, line).stdout, "true 0 0\n");
+    scene.repository.write(".quire/environment.toml", "[variables]\nPIP_RETRIES = \"2\"\n");
+    assert_eq!(inside(&scene, line).stdout, "true 0 2\n");
 }
 
 #[test]
