@@ -34,11 +34,11 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
         }
     };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&data_dir).map_err(|error| {
-        usage(format!("cannot make the data directory {}: {error}", data_dir.display()))
-    })?;
         if error.kind() == std::io::ErrorKind::StorageFull {
             return error.into();
         }
+        usage(format!("cannot make the data directory {}: {error}", data_dir.display()))
+    })?;
     let native = NativeConfig { state_dir: data_dir.join("sandboxes") };
     let report = match NativeBackend::new(zygote, native).await {
         Ok(backend) => backend.report().await,
