@@ -16,6 +16,7 @@ pub mod keep;
 pub mod lease;
 pub mod life;
 pub mod local_record;
+mod not_filled;
 pub mod prepare;
 pub mod purse;
 pub mod readings;

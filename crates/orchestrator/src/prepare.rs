@@ -22,6 +22,7 @@ use tokio::sync::watch;
 
 use crate::check_out::{check_out, unlock};
 use crate::generated;
+use crate::not_filled;
 use crate::recorder::Recorder;
 use crate::seen::{Seen, see};
 use crate::submit::Origin;
@@ -142,6 +143,7 @@ impl Layout {
             })?;
             layer
         };
+        notes.extend(not_filled::notes(&checkout.manifest));
         let own = Layer { path: git_dir, owner: LayerOwner::Host };
         let tree = Layer { path: checkout.path.clone(), owner: LayerOwner::Host };
         let root = origin.checkout.as_deref();

@@ -160,6 +160,9 @@ fn submodules_and_files_of_large_file_storage_do_not_stop_a_run() {
     let ended = scene.run(&[]).expect_code(0);
 
     assert_eq!(outcome(&ended), "changed");
+    for told in ["submodules are empty inside: vendor/sessions", "1 file is a pointer into LFS"] {
+        assert!(ended.stdout.contains(told), "{told}: {}", ended.stdout);
+    }
     expect_untouched(repository, &before);
     let diff = scene.quire(["task", "diff", "1"]).expect_code(0).stdout;
     assert!(
