@@ -43,6 +43,9 @@ pub struct Try {
     pub why: Option<String>,
 }
 
+/// A name is at most this wide, in columns.
+const MOST_NAME: usize = 40;
+
 /// At most so many reasons are told beneath the table.
 const MOST_REASONS: usize = 20;
 
@@ -96,7 +99,8 @@ fn short_change(stat: DiffStat) -> String {
 /// The table, the reasons, the sum, and how to go on.
 pub fn text(rows: &[Row], style: Style) -> String {
     let heading = ["task", "id or prompt", "end", "checks", "cited", "change", "cost", "time"];
-    let cells: Vec<Vec<String>> = rows.iter().flat_map(Row::cells).collect();
+    let mut cells: Vec<Vec<String>> = rows.iter().flat_map(Row::cells).collect();
+    cut_names(&heading, &mut cells, super::width());
     let mut text = table(&heading, &cells, super::width());
     let reasons: Vec<String> = rows.iter().flat_map(reasons).collect();
     if !reasons.is_empty() {
@@ -111,6 +115,20 @@ pub fn text(rows: &[Row], style: Style) -> String {
     let _ = writeln!(text, "\n{}", style.bold(&sum(rows)));
     next(&mut text, rows, style);
     text
+}
+
+/// Cuts the second column, of names, so that a row fits into `width` columns if it can.
+fn cut_names(heading: &[&str], cells: &mut [Vec<String>], width: usize) {
+    let widest = |column: usize| {
+        let words = cells.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        words.max().unwrap_or(0).max(heading[column].chars().count())
+    };
+    let others: usize = (0..heading.len()).filter(|column| *column != 1).map(widest).sum();
+    let gaps = 2 * heading.len().saturating_sub(1);
+    let room = width.saturating_sub(others + gaps).clamp(heading[1].chars().count(), MOST_NAME);
+    for row in cells {
+        row[1] = fit(&row[1], room);
+    }
 }
 
 fn next(text: &mut String, rows: &[Row], style: Style) {
@@ -174,5 +192,37 @@ fn worth(end: &str) -> u8 {
         "answered" => 1,
         "no change" => 2,
         _ => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_fits_the_terminal_and_every_task_has_one() {
+        let change = DiffStat { files: 12, added: 345, removed: 67 };
+        let tries = vec![Try {
+            ordinal: 1,
+            end: "changed".to_owned(),
+            checks: (1, 2),
+            citations: (3, 3),
+            change: Some(change),
+            ..Try::default()
+        }];
+        let what = "a name that is longer than there is room for".to_owned();
+        let done =
+            Row { number: Some(1234), what: what.clone(), tries, never: None, exit: Exit::Done };
+        let never = Row::not_started(what, "repository", "no such host", Exit::Usage);
+        let rows = [done, never];
+        let mut cells: Vec<Vec<String>> = rows.iter().flat_map(Row::cells).collect();
+        let heading = ["task", "id or prompt", "end", "checks", "cited", "change", "cost", "time"];
+        cut_names(&heading, &mut cells, 90);
+        let shown = table(&heading, &cells, 90);
+        assert!(shown.lines().all(|line| line.chars().count() <= 90), "{shown}");
+        assert_eq!(cells[0][3..6], ["1/2", "3/3", "12 files +345 −67"]);
+        let text = text(&rows, Style::new(false));
+        assert!(text.contains("2 tasks · 1 changed · 1 not started · $0.00 · 0 tokens"), "{text}");
+        assert!(text.contains("no such host") && text.contains("quire task apply 1234"), "{text}");
     }
 }

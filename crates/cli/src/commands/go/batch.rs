@@ -51,6 +51,7 @@ pub async fn go_many(
     let name = shown_name(&many.file);
     let lines = read(&many.file, &name)?;
     let installation = Installation::open(context, None).await?;
+    installation.needs_sandbox()?;
     let cancel = CancellationToken::new();
     let mut interrupts = Interrupts::listen(cancel.clone());
     let planned = tokio::select! {

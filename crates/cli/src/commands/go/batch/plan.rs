@@ -12,7 +12,7 @@ use super::super::request::{check, parse_budget, read_images, source_of};
 use super::super::{Asked, Common};
 use super::refuse;
 use super::starts::{Start, Starts};
-use crate::exit::{Stop, stop};
+use crate::exit::{Stop, stop, usage};
 use crate::installation::{Installation, limits_of};
 use crate::settings::Settings;
 use crate::show::style::fit;
@@ -46,8 +46,8 @@ impl Planned {
     /// What people know it by: the id, else how its prompt begins.
     pub fn what(&self) -> String {
         match &self.id {
-            Some(id) => fit(id, 24),
-            None => fit(&self.request.prompt, 24),
+            Some(id) => fit(id, 100),
+            None => fit(&self.request.prompt, 100),
         }
     }
 }
@@ -58,6 +58,17 @@ struct Defaults {
     budget: Budget,
     wall_ms: u64,
     limits: Limits,
+}
+
+/// A model that was asked for.
+#[derive(Clone)]
+struct Known {
+    /// Its whole name.
+    name: String,
+    /// Whether a script plays it.
+    scripted: bool,
+    /// Whether it sees pictures.
+    images: bool,
 }
 
 /// Plans the tasks of a file, the flags being what a line does not say.
@@ -128,7 +139,7 @@ struct Planner<'a> {
     asked: &'a Asked,
     flag: Option<Budget>,
     defaults: HashMap<Option<PathBuf>, Defaults>,
-    models: HashMap<Option<String>, (String, bool)>,
+    models: HashMap<Option<String>, Known>,
     starts: Starts,
 }
 
@@ -149,9 +160,14 @@ impl Planner<'_> {
         let mut budget = line.budget.or(self.flag).unwrap_or(own_budget);
         budget.wall_ms = Some(wall_ms);
         let named = line.model.or_else(|| common.model.clone()).or(own_model);
-        let (model, scripted) = self.model(named).await?;
+        let Known { name: model, scripted, images: sees } = self.model(named).await?;
         let checks = line.checks.as_deref().unwrap_or(&asked.checks);
         let images = line.images.as_deref().unwrap_or(&common.image_file);
+        if !images.is_empty() && !sees {
+            return Err(usage(format!(
+                "{model} sees no pictures: name another model, or no images"
+            )));
+        }
         let images = read_images(self.installation, images).await?;
         let request = Request {
             mode: asked.mode,
@@ -192,13 +208,13 @@ impl Planner<'_> {
         }
     }
 
-    /// The whole name of a model, and whether a script plays it.
-    async fn model(&mut self, name: Option<String>) -> anyhow::Result<(String, bool)> {
+    async fn model(&mut self, name: Option<String>) -> anyhow::Result<Known> {
         if let Some(known) = self.models.get(&name) {
             return Ok(known.clone());
         }
         let resolved = self.installation.models.resolve(name.as_deref()).await?;
-        let known = (resolved.info.name.clone(), resolved.info.scripted);
+        let info = resolved.info;
+        let known = Known { name: info.name, scripted: info.scripted, images: info.images };
         self.models.insert(name, known.clone());
         Ok(known)
     }
