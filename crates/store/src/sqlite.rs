@@ -1,4 +1,8 @@
 //! The SQLite file: opening it, bringing it up to date, naming what goes wrong.
+//!
+//! The log in `engine` opens its file with a copy of these lines, on purpose: to share them, one of
+//! the two would have to see the other, and a server replaces each by another thing (Postgres here,
+//! NATS there). A change of how a file is made durable belongs into both.
 
 use std::path::Path;
 use std::time::Duration;

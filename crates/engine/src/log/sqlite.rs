@@ -1,4 +1,6 @@
 //! The log's SQLite file: opening it, bringing it up to date, naming what goes wrong.
+//!
+//! `store` opens its own with a copy of these lines; why, and what follows from it, stands there.
 
 use std::path::Path;
 use std::sync::Arc;
