@@ -18,7 +18,7 @@ use crate::repository::{ALTERNATES, Repository, make_bare, make_objects};
 /// The objects of one capture, shown to the tasks that start from it and to no other. Held for as
 /// long as this value or a clone of it lives.
 #[derive(Debug, Clone)]
-pub struct CaptureStore {
+pub(crate) struct CaptureStore {
     repository: Repository,
     objects: PathBuf,
     _held: Arc<Lock>,

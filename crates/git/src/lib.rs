@@ -55,7 +55,6 @@ pub use apply::{Applied, ApplyReport, OnConflict};
 pub use attempt::{AttemptGit, AttemptGitDir};
 pub use build_layer::SANDBOX_UID;
 pub use capture::{Captured, SourceTimes};
-pub use capture_store::CaptureStore;
 pub use config::{Git, GitConfig, PersonSettings};
 pub use conflict::{Conflict, ConflictKind};
 pub use error::GitError;

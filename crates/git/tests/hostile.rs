@@ -374,3 +374,105 @@ async fn a_sandbox_that_stops_sending_is_given_up_on() {
         drop(sender);
     }
 }
+
+#[tokio::test]
+async fn a_submodule_whose_address_is_a_program_starts_nothing_on_its_way_out_and_into_a_checkout()
+{
+    let scene = Scene::new().await;
+    let (repo, canary) = (scene.repo(), scene.stage.path("canary"));
+    let program = format!("ext::sh -c touch% {}", canary.display());
+    repo.write(
+        ".gitmodules",
+        format!("[submodule \"m\"]\n\tpath = m\n\turl = {program}\n\tupdate = checkout\n"),
+    );
+    let named = format!("160000,{},m", scene.inside.base);
+    repo.git(["update-index", "--add", "--cacheinfo", &named]);
+    repo.git(["add", ".gitmodules"]);
+    repo.git(["commit", "-q", "-m", "a submodule"]);
+    let head = repo.head();
+    repo.git(["config", "submodule.m.url", &program]);
+    repo.git(["config", "submodule.recurse", "true"]);
+    repo.git(["config", "fetch.recurseSubmodules", "true"]);
+    repo.git(["config", "remote.origin.url", &program]);
+    repo.git(["config", "remote.origin.promisor", "true"]);
+    repo.git(["config", "protocol.ext.allow", "always"]);
+    let included = scene.stage.path("included");
+    let settings = format!("[core]\n\tfsmonitor = touch {}\n", canary.display());
+    std::fs::write(&included, settings).unwrap();
+    repo.git(["config", "include.path", included.to_str().unwrap()]);
+    let received = scene.receive(&head).await.unwrap();
+    assert_eq!(received.changed.len(), 2);
+    let (git, person) = (&scene.stage.git, &scene.stage.repo);
+    let (store, base) = (scene.store.repository(), &scene.inside.base);
+    let diff = git.diff_unified(store, base, &head, &[], 1 << 20).await.unwrap();
+    assert!(String::from_utf8(diff.text).unwrap().contains(&program));
+    let checkout = git.inspect(&person.path).await.unwrap();
+    git.apply(&checkout, &scene.store, base, &head, quire_git::OnConflict::Refuse).await.unwrap();
+    // And once more as the start of another task.
+    person.git(["update-index", "--add", "--cacheinfo", &named]);
+    let checkout = git.inspect(&person.path).await.unwrap();
+    let mirror = git.mirror_checkout(&checkout).await.unwrap();
+    let captured = git.capture(&checkout, &mirror).await.unwrap();
+    scene.stage.layer(captured.repository(&mirror), &captured.base).await;
+    assert!(!canary.exists());
+    let trap = ["-c", "protocol.ext.allow=always", "submodule", "update", "--init"];
+    let _ = person.try_git(trap);
+    assert!(canary.exists(), "the trap itself does not work");
+}
+
+#[tokio::test]
+async fn objects_of_another_task_or_of_the_host_are_not_had_by_naming_them() {
+    let scene = Scene::new().await;
+    let (git, person) = (&scene.stage.git, &scene.stage.repo);
+    // Another task began with these, and one of the person's repositories holds those.
+    person.write("notes.txt", "uncommitted\n");
+    let checkout = git.inspect(&person.path).await.unwrap();
+    let captured = git.capture(&checkout, &scene.mirror).await.unwrap();
+    let uncommitted = person.git(["hash-object", "notes.txt"]);
+    let elsewhere = Repo { path: scene.stage.path("elsewhere") };
+    std::fs::create_dir(&elsewhere.path).unwrap();
+    elsewhere.git(["init", "-q"]);
+    elsewhere.write("private", "of the host\n");
+    elsewhere.commit_all("private");
+    let private = elsewhere.git(["rev-parse", "HEAD:private"]);
+    let private_tree = elsewhere.git(["rev-parse", "HEAD^{tree}"]);
+
+    // An alternate that leads there is a line of a file inside; no pack can carry it.
+    let alternates = scene.repo().path.join(".git/objects/info/alternates");
+    let line = format!("{}\n", elsewhere.path.join(".git/objects").display());
+    let mut text = std::fs::read_to_string(&alternates).unwrap();
+    text.push_str(&line);
+    std::fs::write(&alternates, text).unwrap();
+    for (name, tree) in [
+        ("a file of a capture", scene.write_tree(&[("100644", b"stolen", &uncommitted)])),
+        ("a file of the host", scene.write_tree(&[("100644", b"stolen", &private)])),
+        ("a tree of the host", scene.write_tree(&[("40000", b"stolen", &private_tree)])),
+        ("a tree of the host as its own", private_tree.clone()),
+    ] {
+        let head = scene.commit(&tree);
+        let mut carried = vec![head.as_str()];
+        if tree != private_tree {
+            carried.push(&tree);
+        }
+        let pack = scene.pack_of(&carried);
+        let result = scene.stage.receive(&scene.store, &scene.inside.base, head.as_str(), pack);
+        let result = result.await;
+        assert!(matches!(result, Err(GitError::Refused { .. })), "{name}: {result:?}");
+        assert!(scene.store_is_empty(), "{name}");
+    }
+    // Its commit as a parent, or as the head itself, is not had either.
+    let parent = format!(
+        "tree {}\nparent {}\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n",
+        scene.repo().git(["rev-parse", "HEAD^{tree}"]),
+        captured.base,
+    );
+    let on_top = CommitId::parse(&scene.write_object("commit", parent.as_bytes())).unwrap();
+    let pack = scene.pack_of(&[on_top.as_str()]);
+    for head in [&on_top, &captured.base] {
+        let result =
+            scene.stage.receive(&scene.store, &scene.inside.base, head.as_str(), pack.clone());
+        let result = result.await;
+        assert!(matches!(result, Err(GitError::Refused { .. })), "{head}: {result:?}");
+        assert!(scene.store_is_empty());
+    }
+}

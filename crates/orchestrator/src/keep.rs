@@ -25,6 +25,7 @@ pub struct Keep {
 pub async fn sweep(worker: &Worker, keep: Keep) {
     let _ = worker.sandboxes.sweep().await;
     let _ = worker.git.sweep().await;
+    crate::captures::prune(worker).await;
     let uppers = worker.place.data_dir.join("uppers");
     let Ok(entries) = std::fs::read_dir(&uppers) else { return };
     let mut in_use = Vec::new();

@@ -99,6 +99,16 @@ impl Store {
         rows::optional_text(&row.ok_or_else(|| not_found("turn", turn))?, "origin")
     }
 
+    /// What preparing any turn of any task needs, each text once.
+    pub async fn origins(&self) -> Result<Vec<String>> {
+        let rows = sqlx::query("SELECT DISTINCT origin FROM turns WHERE origin IS NOT NULL")
+            .fetch_all(self.database.readers())
+            .await
+            .map_err(failure)?;
+        let texts = rows.iter().map(|row| rows::optional_text(row, "origin"));
+        texts.filter_map(Result::transpose).collect()
+    }
+
     /// What all attempts of a turn have cost together: sums, but of the time at work the longest.
     pub async fn spent(&self, turn: TurnId) -> Result<Spent> {
         spent(self.database.readers(), turn).await

@@ -31,6 +31,7 @@ async fn a_submitted_task_is_read_back_by_another_process_as_it_was() {
     assert_eq!(other.turn(submitted.turn.id).await.unwrap(), submitted.turn);
     assert_eq!(other.attempts(submitted.turn.id).await.unwrap(), submitted.attempts);
     assert_eq!(other.origin(submitted.turn.id).await.unwrap().as_deref(), Some("{\"ref\":1}"));
+    assert_eq!(other.origins().await.unwrap(), ["{\"ref\":1}"]);
     let second = other.submit(new_task("another", 1)).await.unwrap();
     assert_eq!(second.task.number, TaskNumber(2));
 }
