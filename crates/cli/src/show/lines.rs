@@ -298,6 +298,8 @@ impl Lines {
             if finished.chunk.size.lines == 1 { "line" } else { "lines" },
         );
         let chunk = style.dim(&format!("[{}]", finished.chunk.id));
+        // It began in the process that was resumed.
+        let command = if command.is_empty() { "(begun before)" } else { command };
         let command = fit(command, self.rest().saturating_sub(34));
         format!("{} {command}  {facts} {chunk}", self.head("$"))
     }

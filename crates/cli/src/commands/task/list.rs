@@ -83,7 +83,10 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
                 listed.task.number.to_string(),
                 state.to_owned(),
                 listed.mode.to_string(),
-                format!("{} ago", duration(now.millis_since(listed.updated_at) / 1000 * 1000)),
+                match now.millis_since(listed.updated_at) / 1000 {
+                    0 => "just now".to_owned(),
+                    seconds => format!("{} ago", duration(seconds * 1000)),
+                },
                 plain(
                     &installation.surroundings.short(std::path::Path::new(&listed.task.repository)),
                     false,
