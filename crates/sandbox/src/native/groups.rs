@@ -279,7 +279,7 @@ impl Group {
     /// Removes them when their last process is gone; waits a tenth of a second at most.
     pub fn remove_soon(&mut self) {
         for _ in 0..100 {
-            self.directories.retain(|(directory, _)| fs::remove_dir(directory).is_err());
+            self.directories.retain(|(directory, _)| !is_removed(directory));
             if self.directories.is_empty() {
                 return;
             }
@@ -288,11 +288,19 @@ impl Group {
     }
 }
 
+/// Removes the directory of a group. It may be gone already: the zygote clears away as well.
+fn is_removed(directory: &Path) -> bool {
+    match fs::remove_dir(directory) {
+        Ok(()) => true,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
+}
+
 impl Drop for Group {
     fn drop(&mut self) {
         let mut left: Vec<_> =
             std::mem::take(&mut self.directories).into_iter().map(|(path, _)| path).collect();
-        left.retain(|directory| fs::remove_dir(directory).is_err());
+        left.retain(|directory| !is_removed(directory));
         if left.is_empty() {
             return;
         }
@@ -301,7 +309,7 @@ impl Drop for Group {
             runtime.spawn(async move {
                 for _ in 0..50 {
                     tokio::time::sleep(Duration::from_millis(20)).await;
-                    left.retain(|directory| fs::remove_dir(directory).is_err());
+                    left.retain(|directory| !is_removed(directory));
                     if left.is_empty() {
                         return;
                     }
