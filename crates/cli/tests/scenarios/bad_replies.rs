@@ -78,6 +78,39 @@ fn an_argument_of_ten_megabytes_is_told_and_memory_and_log_stay_small() {
 }
 
 #[test]
+fn an_argument_over_its_bound_is_told_with_the_bound_and_one_without_end_ends_with_why() {
+    let run = |bytes: usize, more: &[&str]| {
+        let mut scene = Scene::of("python-slugs");
+        scene.stage.model_says(hostile::huge_argument(bytes));
+        scene.run(more)
+    };
+    // It fills the window, and after that the script begins again: two calls show enough.
+    let ended = run(10_000_000, &["--budget", "2c"]).expect_code(5);
+    let told = &answers(&ended)[0].1;
+    assert!(told.contains("10,000,014 bytes") && told.contains("is the limit"), "{told}");
+    assert!(ended.kinds().contains(&"compacted".to_owned()));
+    let ended = run(16 << 20, &[]).expect_code(3);
+    let detail = ended.bodies("finished")[0]["outcome"]["detail"].to_string();
+    assert!(detail.contains("larger than 10 MiB"), "{detail}");
+}
+
+#[test]
+fn a_hundred_calls_in_one_reply_are_each_answered() {
+    let mut scene = Scene::of("python-slugs");
+    scene.stage.model_says(hostile::many_calls(100));
+    let ended = scene.run(&[]).expect_code(0);
+    assert_eq!(answers(&ended).len(), 100);
+}
+
+#[test]
+fn patches_that_do_not_fit_change_nothing() {
+    let ended = malformed("bad-patches").run(&[]).expect_code(0);
+    assert_eq!(ended.bodies("patch_rejected").len(), 3);
+    assert!(ended.bodies("patch_applied").is_empty());
+    assert_eq!(ended.bodies("cited")[0]["verdict"]["text"], "clean");
+}
+
+#[test]
 fn streams_that_are_cut_at_any_byte_are_asked_again_and_no_call_runs_twice() {
     for cut in [0, 1, 7, 60, 200, 500, 900, 1_300] {
         let fault = Fault { cut_after: Some(cut), ..Fault::default() };

@@ -1,5 +1,7 @@
 //! `quire run`: from a request to an applied change.
 
+use std::os::unix::fs::PermissionsExt;
+
 use quire_testkit::Turn;
 
 use crate::scene::{Bytes, Scene, commits, expect_in_order, expect_untouched, outcome, verdicts};
@@ -136,6 +138,35 @@ fn apply_merges_with_what_the_person_did_meanwhile_and_refuses_a_conflict_withou
     scene.quire(["task", "apply", "1"]).expect_code(0);
     assert!(repository.read("slugs/slugify.py").contains("rpartition"));
     assert_eq!(repository.read("README.md"), readme);
+}
+
+#[test]
+fn a_script_that_a_patch_moves_takes_its_mode_and_what_the_person_edits_meanwhile_along() {
+    let patch = "*** Begin Patch\n*** Update File: check.sh\n*** Move to: tools/check.sh\n@@\n \
+                 #!/bin/sh\n-echo one\n+echo ONE\n*** End Patch\n";
+    let scene = Scene::where_model_says([
+        Turn::call_text("apply_patch", patch),
+        Turn::shell("git add -A && git commit -qm 'Move the check' && tools/check.sh"),
+        Turn::say("Moved; it runs 【{{chunk 2}}†L1】."),
+        Turn::say("Moved; it runs 【{{chunk 2}}†L1】. No tests were run."),
+    ]);
+    let lines = ["#!/bin/sh", "echo one", "echo two", "echo three", "echo four", "echo five", ""];
+    scene.repository.write("check.sh", &lines.join("\n"));
+    let script = scene.repository.path().join("check.sh");
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    scene.repository.commit("A check");
+    let ended = scene.run(&[]).expect_code(0);
+    assert_eq!(ended.bodies("cited")[0]["verdict"]["text"], "ONE", "{}", ended.stderr);
+
+    scene.repository.write("check.sh", &lines.join("\n").replace("five", "FIVE"));
+    let applied = scene.quire(["task", "apply", "1"]).expect_code(0);
+
+    assert!(applied.stdout.contains("merged  tools/check.sh"), "{}", applied.stdout);
+    let merged = scene.repository.read("tools/check.sh");
+    assert!(merged.contains("echo ONE") && merged.contains("echo FIVE"), "{merged}");
+    let moved = std::fs::metadata(scene.repository.path().join("tools/check.sh")).unwrap();
+    assert_eq!(moved.permissions().mode() & 0o111, 0o111);
+    assert!(!script.exists());
 }
 
 #[test]
