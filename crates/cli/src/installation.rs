@@ -180,7 +180,8 @@ fn data_dir_of(settings: &Settings) -> anyhow::Result<PathBuf> {
     Ok(dir.clone())
 }
 
-fn git_config(surroundings: &Surroundings, data_dir: &Path) -> GitConfig {
+/// Where git is, and what it may know of the person.
+pub fn git_config(surroundings: &Surroundings, data_dir: &Path) -> GitConfig {
     const NETWORK: [&str; 10] = [
         "SSH_AUTH_SOCK",
         "GIT_SSH_COMMAND",

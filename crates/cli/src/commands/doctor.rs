@@ -2,11 +2,13 @@
 
 use std::os::unix::fs::DirBuilderExt;
 
-use quire_domain::sandbox::{FindingLevel, SandboxBackend};
+use quire_domain::sandbox::{Finding, FindingLevel, SandboxBackend};
+use quire_git::{Git, GitConfig, MINIMUM_GIT};
 use quire_sandbox::{NativeBackend, NativeConfig};
 
 use crate::commands::Context;
 use crate::exit::{Exit, usage};
+use crate::installation::git_config;
 use crate::settings::Settings;
 use crate::show::{self, style::Style};
 
@@ -40,13 +42,15 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
         usage(format!("cannot make the data directory {}: {error}", data_dir.display()))
     })?;
     let native = NativeConfig { state_dir: data_dir.join("sandboxes") };
-    let report = match NativeBackend::new(zygote, native).await {
+    let git = git_finding(git_config(&context.surroundings, &data_dir)).await;
+    let mut report = match NativeBackend::new(zygote, native).await {
         Ok(backend) => backend.report().await,
         Err(error) => {
             show::out(&format!("sandboxes cannot be made: {error}"));
             return Ok(Exit::NoSandbox);
         }
     };
+    report.findings.push(git);
     if args.json {
         show::out(&serde_json::to_string_pretty(&report)?);
     } else {
@@ -70,4 +74,20 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
         show::out(&format!("\n{end}\ndata in {}", data_dir.display()));
     }
     Ok(if report.usable { Exit::Done } else { Exit::NoSandbox })
+}
+
+/// What git there is, and whether it is new enough.
+async fn git_finding(config: GitConfig) -> Finding {
+    let version = match Git::new(config) {
+        Ok(git) => git.version().await,
+        Err(error) => Err(error),
+    };
+    let (level, detail) = match version {
+        Ok(version) if version >= MINIMUM_GIT => (FindingLevel::Good, version.to_string()),
+        Ok(version) => (FindingLevel::Missing, format!("{version} is too old")),
+        Err(error) => (FindingLevel::Missing, error.to_string()),
+    };
+    let remedy = (level == FindingLevel::Missing)
+        .then(|| format!("install git {MINIMUM_GIT} or later, or put it first in PATH"));
+    Finding { name: "git".to_owned(), level, detail, remedy }
 }
