@@ -130,7 +130,7 @@ impl Store {
     pub async fn lease(&self, attempt: AttemptId) -> Result<Option<Lease>> {
         let row = sqlx::query("SELECT epoch, worker, lease_until FROM attempts WHERE id = ?")
             .bind(blob(&attempt.0))
-            .fetch_optional(self.database.readers())
+            .fetch_optional(self.database.reader().await?.connection()?)
             .await
             .map_err(failure)?;
         lease_of(&row.ok_or_else(|| not_found("attempt", attempt))?)
@@ -219,7 +219,7 @@ impl Store {
         .bind(to_json(&AttemptState::Queued)?)
         .bind(to_sql(now.0))
         .bind(i64::from(limit))
-        .fetch_all(self.database.readers())
+        .fetch_all(self.database.reader().await?.connection()?)
         .await
         .map_err(failure)?;
         rows.iter().map(rows::attempt).collect()

@@ -1,25 +1,24 @@
 //! Transactions: one writing connection, lent to one at a time, and a few that read.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{self, Arc, PoisonError};
 
-use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use crate::error::StoreError;
 use crate::sqlite::{failure, open, options, run};
 
 /// How many may read at once.
-const READERS: u32 = 4;
+const READERS: usize = 4;
 
 /// The file, as one process has it open. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Database {
     path: PathBuf,
     writer: Arc<Mutex<Option<Lent>>>,
-    readers: SqlitePool,
+    readers: Arc<Readers>,
 }
 
 /// What a commit promises.
@@ -50,18 +49,30 @@ struct Open {
 impl Database {
     pub(crate) async fn open(path: &Path) -> Result<Self, StoreError> {
         let connection = open(path).await?;
-        // Readers connect when they are first needed.
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .test_before_acquire(false)
-            .connect_lazy_with(options(path).read_only(true).create_if_missing(false));
+        let readers =
+            Readers { idle: sync::Mutex::default(), places: Arc::new(Semaphore::new(READERS)) };
         let lent = Lent { connection, promise: Promise::Durable };
-        Ok(Self { path: path.to_owned(), writer: Arc::new(Mutex::new(Some(lent))), readers })
+        let writer = Arc::new(Mutex::new(Some(lent)));
+        Ok(Self { path: path.to_owned(), writer, readers: Arc::new(readers) })
     }
 
-    /// Where to read outside of a transaction.
-    pub(crate) fn readers(&self) -> &SqlitePool {
-        &self.readers
+    /// Where to read outside of a transaction: the writing connection while nobody writes, so
+    /// that a process that works on one attempt opens no other.
+    pub(crate) async fn reader(&self) -> Result<Reader, StoreError> {
+        let idle = self.readers.idle().pop();
+        if idle.is_none()
+            && let Ok(mut home) = Arc::clone(&self.writer).try_lock_owned()
+            && let Some(lent) = home.take()
+        {
+            return Ok(Reader(Some(Reading::Writer(lent, home))));
+        }
+        let closed = |_| failure(sqlx::Error::PoolClosed);
+        let place = Arc::clone(&self.readers.places).acquire_owned().await.map_err(closed)?;
+        let connection = match idle.or_else(|| self.readers.idle().pop()) {
+            Some(connection) => connection,
+            None => reading(&self.path).await?,
+        };
+        Ok(Reader(Some(Reading::Own(connection, Arc::clone(&self.readers), place))))
     }
 
     pub(crate) async fn begin(&self, promise: Promise) -> Result<Transaction, StoreError> {
@@ -85,9 +96,67 @@ impl Database {
     }
 
     pub(crate) async fn close(&self) {
-        self.readers.close().await;
+        self.readers.places.close();
+        let idle = std::mem::take(&mut *self.readers.idle());
+        for connection in idle {
+            let _ = connection.close().await;
+        }
         if let Some(lent) = self.writer.lock().await.take() {
             let _ = lent.connection.close().await;
+        }
+    }
+}
+
+/// Opens a connection that only reads.
+async fn reading(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let options = options(path).read_only(true).create_if_missing(false);
+    options.connect().await.map_err(failure)
+}
+
+/// Connections that read. Not sqlx's pool: that one takes a connection back a little later, in a
+/// task of its own, and so opens the next for whoever reads twice in a row.
+struct Readers {
+    idle: sync::Mutex<Vec<SqliteConnection>>,
+    places: Arc<Semaphore>,
+}
+
+impl Readers {
+    fn idle(&self) -> sync::MutexGuard<'_, Vec<SqliteConnection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection to read on; the next one may have it when this is dropped.
+pub(crate) struct Reader(Option<Reading>);
+
+enum Reading {
+    /// The writing one, and where it goes back to.
+    Writer(Lent, OwnedMutexGuard<Option<Lent>>),
+    /// One that only reads, where it goes back to, and its place among those open.
+    Own(SqliteConnection, Arc<Readers>, OwnedSemaphorePermit),
+}
+
+impl Reader {
+    /// Where to read.
+    pub(crate) fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        match &mut self.0 {
+            Some(Reading::Writer(lent, _)) => Ok(&mut lent.connection),
+            Some(Reading::Own(connection, ..)) => Ok(connection),
+            // Only `drop` takes it.
+            None => Err(failure(sqlx::Error::WorkerCrashed)),
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // What was being read when its reader stopped waiting ends by itself.
+        match self.0.take() {
+            Some(Reading::Writer(lent, mut home)) => *home = Some(lent),
+            Some(Reading::Own(connection, readers, _place)) if !readers.places.is_closed() => {
+                readers.idle().push(connection);
+            }
+            Some(Reading::Own(..)) | None => {}
         }
     }
 }

@@ -183,7 +183,7 @@ impl Store {
             .bind(name)
             .bind(repository)
             .bind(version.map(i64::from))
-            .fetch_all(self.database.readers())
+            .fetch_all(self.database.reader().await?.connection()?)
             .await
             .map_err(failure)?;
         rows.iter().map(environment).collect()

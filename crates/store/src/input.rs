@@ -121,7 +121,7 @@ impl Store {
         )
         .bind(blob(&attempt.0))
         .bind(to_sql(after))
-        .fetch_all(self.database.readers())
+        .fetch_all(self.database.reader().await?.connection()?)
         .await
         .map_err(failure)?;
         rows.iter()
@@ -169,7 +169,7 @@ impl Store {
     pub async fn applied(&self, attempt: AttemptId) -> Result<u64> {
         let row = sqlx::query("SELECT applied FROM attempts WHERE id = ?")
             .bind(blob(&attempt.0))
-            .fetch_optional(self.database.readers())
+            .fetch_optional(self.database.reader().await?.connection()?)
             .await
             .map_err(failure)?;
         rows::number(&row.ok_or_else(|| not_found("attempt", attempt))?, "applied")

@@ -76,7 +76,7 @@ impl Store {
         let limit = if filter.limit == 0 { PAGE.0 } else { filter.limit.min(PAGE.1) } as usize;
         let rows = query(filter, limit)
             .build()
-            .fetch_all(self.database.readers())
+            .fetch_all(self.database.reader().await?.connection()?)
             .await
             .map_err(failure)?;
         let mut tasks = Vec::with_capacity(rows.len().min(limit));
@@ -111,7 +111,11 @@ impl Store {
             numbers.push_bind(to_sql(listed.task.number.0));
         }
         query.push(") ORDER BY a.ordinal");
-        let found = query.build().fetch_all(self.database.readers()).await.map_err(failure)?;
+        let found = query
+            .build()
+            .fetch_all(self.database.reader().await?.connection()?)
+            .await
+            .map_err(failure)?;
         let mut attempts: HashMap<TaskId, Vec<Attempt>> = HashMap::new();
         for row in &found {
             let attempt = rows::attempt(row)?;

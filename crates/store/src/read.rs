@@ -16,7 +16,7 @@ impl Store {
     pub async fn task(&self, number: TaskNumber) -> Result<Task> {
         let row = sqlx::query("SELECT * FROM tasks WHERE number = ?")
             .bind(to_sql(number.0))
-            .fetch_optional(self.database.readers())
+            .fetch_optional(self.database.reader().await?.connection()?)
             .await
             .map_err(failure)?;
         rows::task(&row.ok_or_else(|| not_found("task", number))?)
@@ -24,14 +24,14 @@ impl Store {
 
     /// The task with this id.
     pub async fn task_by_id(&self, task: TaskId) -> Result<Task> {
-        task_by_id(self.database.readers(), task).await
+        task_by_id(self.database.reader().await?.connection()?, task).await
     }
 
     /// The turns of a task, oldest first.
     pub async fn turns(&self, task: TaskId) -> Result<Vec<Turn>> {
         let rows = sqlx::query("SELECT * FROM turns WHERE task = ? ORDER BY ordinal")
             .bind(blob(&task.0))
-            .fetch_all(self.database.readers())
+            .fetch_all(self.database.reader().await?.connection()?)
             .await
             .map_err(failure)?;
         rows.iter().map(rows::turn).collect()
@@ -39,18 +39,18 @@ impl Store {
 
     /// One turn.
     pub async fn turn(&self, turn: TurnId) -> Result<Turn> {
-        Ok(self::turn(self.database.readers(), turn).await?.0)
+        Ok(self::turn(self.database.reader().await?.connection()?, turn).await?.0)
     }
 
     /// The attempts of a turn, in their order.
     pub async fn attempts(&self, turn: TurnId) -> Result<Vec<Attempt>> {
-        attempts(self.database.readers(), turn).await
+        attempts(self.database.reader().await?.connection()?, turn).await
     }
 
     /// The attempt that a person means: of the newest turn, the one named, else the chosen one.
     pub async fn attempt(&self, name: AttemptRef) -> Result<Attempt> {
         let task = self.task(name.task).await?;
-        let turn = newest_turn(self.database.readers(), task.id).await?;
+        let turn = newest_turn(self.database.reader().await?.connection()?, task.id).await?;
         let attempts = self.attempts(turn.id).await?;
         if name.ordinal.is_none() && turn.chosen.is_none() {
             let attempts = turn.request.attempts;
@@ -67,7 +67,7 @@ impl Store {
 
     /// The attempt with this id.
     pub async fn attempt_by_id(&self, attempt: AttemptId) -> Result<Attempt> {
-        attempt_by_id(self.database.readers(), attempt).await
+        attempt_by_id(self.database.reader().await?.connection()?, attempt).await
     }
 
     /// The attempts that an attempt continues, nearest first: those whose chunks it may cite.
@@ -83,7 +83,7 @@ impl Store {
              SELECT id FROM chain WHERE id IS NOT NULL ORDER BY depth",
         )
         .bind(blob(&attempt.0))
-        .fetch_all(self.database.readers())
+        .fetch_all(self.database.reader().await?.connection()?)
         .await
         .map_err(failure)?;
         rows.iter().map(|row| rows::id(row, "id").map(AttemptId)).collect()
@@ -93,7 +93,7 @@ impl Store {
     pub async fn origin(&self, turn: TurnId) -> Result<Option<String>> {
         let row = sqlx::query("SELECT origin FROM turns WHERE id = ?")
             .bind(blob(&turn.0))
-            .fetch_optional(self.database.readers())
+            .fetch_optional(self.database.reader().await?.connection()?)
             .await
             .map_err(failure)?;
         rows::optional_text(&row.ok_or_else(|| not_found("turn", turn))?, "origin")
@@ -102,7 +102,7 @@ impl Store {
     /// What preparing any turn of any task needs, each text once.
     pub async fn origins(&self) -> Result<Vec<String>> {
         let rows = sqlx::query("SELECT DISTINCT origin FROM turns WHERE origin IS NOT NULL")
-            .fetch_all(self.database.readers())
+            .fetch_all(self.database.reader().await?.connection()?)
             .await
             .map_err(failure)?;
         let texts = rows.iter().map(|row| rows::optional_text(row, "origin"));
@@ -111,7 +111,7 @@ impl Store {
 
     /// What all attempts of a turn have cost together: sums, but of the time at work the longest.
     pub async fn spent(&self, turn: TurnId) -> Result<Spent> {
-        spent(self.database.readers(), turn).await
+        spent(self.database.reader().await?.connection()?, turn).await
     }
 }
 

@@ -118,7 +118,7 @@ impl Store {
         .bind(&scope.owner)
         .bind(scope.repository())
         .bind(&scope.environment)
-        .fetch_all(self.database.readers())
+        .fetch_all(self.database.reader().await?.connection()?)
         .await
         .map_err(failure)?;
         rows.iter()
@@ -152,7 +152,7 @@ impl Store {
         .bind(scope.repository())
         .bind(&scope.environment)
         .bind(name)
-        .fetch_optional(self.database.readers())
+        .fetch_optional(self.database.reader().await?.connection()?)
         .await
         .map_err(failure)?;
         let Some(row) = row else { return Ok(None) };
