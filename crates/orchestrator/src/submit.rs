@@ -94,7 +94,7 @@ pub async fn write_down(
         idempotency_key: None,
         now: worker.clock.now(),
     };
-    Ok(worker.store.submit(new).await?)
+    Ok(worker.store.submit_to_claim(new).await?)
 }
 
 /// Whether there is something to review where the person says.

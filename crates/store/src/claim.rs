@@ -156,9 +156,15 @@ impl Store {
     }
 
     /// Writes where an attempt stands. Refused for a stale epoch and after it ended or was
-    /// suspended: to go on it has to be claimed.
+    /// suspended: to go on it has to be claimed. On disk when it returns, but for `preparing` and
+    /// `working`: these survive the process, and after a crash of the machine it is claimed anew
+    /// whichever of the two it was.
     pub async fn set_state(&self, attempt: AttemptId, epoch: Epoch, write: Write) -> Result<()> {
-        let mut transaction = self.database.begin(Promise::Durable).await?;
+        let promise = match &write.state {
+            AttemptState::Preparing | AttemptState::Working => Promise::Lasting,
+            _ => Promise::Durable,
+        };
+        let mut transaction = self.database.begin(promise).await?;
         let connection = transaction.connection()?;
         let ended = matches!(write.state, AttemptState::Done { .. });
         let given_back = ended || matches!(write.state, AttemptState::Suspended { .. });

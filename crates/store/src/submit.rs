@@ -83,10 +83,20 @@ const MAX_TITLE_CHARS: usize = 120;
 impl Store {
     /// Writes a task, its first turn and the turn's attempts. On disk when it returns.
     pub async fn submit(&self, new: NewTask) -> Result<Submission> {
+        self.submit_as(Promise::Durable, new).await
+    }
+
+    /// As [`Store::submit`], for a caller who claims it at once: the claim's commit brings both to
+    /// the disk, which saves waiting for it twice. Until then it survives the process alone.
+    pub async fn submit_to_claim(&self, new: NewTask) -> Result<Submission> {
+        self.submit_as(Promise::Lasting, new).await
+    }
+
+    async fn submit_as(&self, promise: Promise, new: NewTask) -> Result<Submission> {
         bounded("bytes of the repository's place", new.repository.len(), MAX_REPOSITORY_BYTES)?;
         check(&new.request, new.origin.as_deref(), new.idempotency_key.as_deref())?;
         let request = to_json(&new.request)?;
-        let mut transaction = self.database.begin(Promise::Durable).await?;
+        let mut transaction = self.database.begin(promise).await?;
         let connection = transaction.connection()?;
         if let Some(key) = &new.idempotency_key
             && let Some(first) = submitted_with(connection, key).await?

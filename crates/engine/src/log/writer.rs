@@ -51,7 +51,7 @@ impl Writer {
         announcements: Announcements,
     ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let task = WriterTask { connection: Some(connection), path, announcements };
+        let task = WriterTask { connection: Some(connection), waits: true, path, announcements };
         tokio::spawn(task.run(queue));
         Self { jobs }
     }
@@ -90,6 +90,8 @@ impl Writer {
 struct WriterTask {
     /// `None` after a failure: the next group opens the file again.
     connection: Option<SqliteConnection>,
+    /// Whether the connection's commits wait for the disk.
+    waits: bool,
     path: PathBuf,
     announcements: Announcements,
 }
@@ -146,8 +148,20 @@ impl WriterTask {
     async fn transact(&mut self, group: &[Job]) -> Result<Vec<Done>, LogError> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            closed => closed.insert(open(&self.path).await?),
+            closed => {
+                self.waits = true;
+                closed.insert(open(&self.path).await?)
+            }
         };
+        // A fence holds between living processes and need not outlive the machine: the first
+        // append under it brings it to the disk.
+        let waits = group.iter().any(|job| !matches!(job, Job::Fence { .. }));
+        if waits != self.waits {
+            let pragma =
+                if waits { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" };
+            run(connection, pragma).await?;
+            self.waits = waits;
+        }
         run(connection, "BEGIN IMMEDIATE").await?;
         let mut done = Vec::with_capacity(group.len());
         let mut rows = Vec::new();
