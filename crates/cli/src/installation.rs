@@ -92,9 +92,14 @@ impl Installation {
         let store_path = data_dir.join("quire.db");
         let events_path = data_dir.join("events.db");
         let git = Git::new(git_config(&surroundings, &data_dir))?;
+        // In a task of its own, so that git is begun before anything else here.
+        let inspecting = path.map(|path| {
+            let (git, path) = (git.clone(), path.to_owned());
+            tokio::spawn(async move { git.inspect(&path).await })
+        });
         let inspect = async {
-            match path {
-                Some(path) => Some(git.inspect(path).await),
+            match inspecting {
+                Some(inspecting) => Some(inspecting.await),
                 None => None,
             }
         };
@@ -104,6 +109,7 @@ impl Installation {
             Store::open(&store_path),
             LocalLog::open(&events_path),
         );
+        let inspected = inspected.transpose()?;
         let store = store.map_err(|error| {
             let advice = error.advice();
             anyhow::Error::new(error)

@@ -77,8 +77,9 @@ impl Git {
         let copy = blocking("copy the index", move || copy_index(&git_dir, &quarantine));
         let private_index = copy.await?;
         let (settings, disarm, status) = if ownership == Ownership::Own {
-            let (settings, status) =
-                tokio::try_join!(self.settings(&found), self.status(&found, &private_index, &[]))?;
+            // Begun in this order: the state of the files takes longer.
+            let (status, settings) =
+                tokio::try_join!(self.status(&found, &private_index, &[]), self.settings(&found))?;
             (settings, Vec::new(), status)
         } else {
             let settings = self.settings(&found).await?;
