@@ -106,9 +106,9 @@ impl Life {
         };
         let finish = self.finish(&start, layout, before);
         // The list may say so a little later: the first request does not wait for it.
-        let (written, end) = tokio::join!(
-            self.write_state(AttemptState::Working, None),
-            self.drive(&finish, &start)
+        let (end, written) = tokio::join!(
+            self.drive(&finish, &start),
+            self.write_state(AttemptState::Working, None)
         );
         written?;
         let end = end?;

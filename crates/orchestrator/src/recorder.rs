@@ -235,7 +235,10 @@ impl Journal for Recorder {
     }
 
     async fn events(&self) -> Result<Vec<Event>, JournalError> {
-        let mut events = self.record.events(self.attempt).await?;
+        // A log of which nothing is on disk yet needs no reading.
+        let on_disk = self.lock().written > Seq(0);
+        let mut events =
+            if on_disk { self.record.events(self.attempt).await? } else { Vec::new() };
         let noted = self.lock().noted.clone();
         for stored in noted {
             if stored.seq.0 > events.len() as u64 {

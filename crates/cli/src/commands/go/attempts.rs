@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quire_domain::attempt::{Attempt, AttemptState};
 use quire_domain::event::Event;
-use quire_domain::ids::{AttemptId, Seq};
+use quire_domain::ids::{AttemptId, Epoch, Seq};
 use quire_domain::journal::Live;
 use quire_engine::{Heard, Watch};
 use quire_orchestrator::error::RunError;
@@ -56,9 +56,14 @@ pub async fn run_attempts(
 ) -> Vec<Result<AttemptState, RunError>> {
     let mut running = Vec::new();
     for (index, attempt) in attempts.iter().enumerate() {
-        // Of an attempt that goes on, what is new: the rest was shown before.
-        let head = installation.worker.record.log.head(attempt.id).await;
-        let from = Seq(head.map_or(0, |head| head.seq.0) + 1);
+        // Of an attempt that goes on, what is new: the rest was shown before. One that nobody
+        // claimed yet has no log.
+        let from = if attempt.epoch == Epoch(0) {
+            Seq(1)
+        } else {
+            let head = installation.worker.record.log.head(attempt.id).await;
+            Seq(head.map_or(0, |head| head.seq.0) + 1)
+        };
         let teller = Teller { task, attempt: index, tell: tell.clone() };
         let mut watching = watch(installation, attempt.id, from, teller);
         let worker = installation.worker.clone();
