@@ -128,10 +128,10 @@ fn describe(fault: &Fault, text: &mut String) {
         ),
         Fault::NestedRepository { paths } => write!(
             text,
-            "These directories are git repositories of their own, so a commit takes only a link \
-             to them and none of their files: {}. Remove their `.git` and add the files, or have \
-             git ignore them.",
-            paths.join(", ")
+            "These directories are git repositories of their own, so a commit takes of each only \
+             a link and none of its files: {}. To have the files in the change remove its `.git` \
+             (and the link, with `git rm --cached`) and add them; else have git ignore it.",
+            list(paths)
         ),
         Fault::HistoryRewritten => write!(
             text,

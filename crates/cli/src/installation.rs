@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -149,6 +150,10 @@ impl Installation {
                 worker: quire_orchestrator::lease::worker_name(&host_name()),
                 host: host_name(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
+                checkpoint_after: match settings.checkpoint_seconds.value {
+                    0 => None,
+                    seconds => Some(Duration::from_secs(seconds)),
+                },
                 data_dir,
             },
         };

@@ -35,8 +35,14 @@ pub struct Settings {
     pub memory_mib: Setting<u64>,
     /// Hours that the sandbox of a task that ended is kept for follow-ups.
     pub keep_hours: Setting<u64>,
+    /// Hours that the sandbox of an attempt that was cut off or stands still is kept.
+    pub keep_cut_off_hours: Setting<u64>,
+    /// GiB of sandboxes that are kept, all together.
+    pub sandboxes_gib: Setting<u64>,
     /// GiB of checkout layers that are kept.
     pub layers_gib: Setting<u64>,
+    /// Seconds after a change that the working tree of an attempt is put away; 0 is never.
+    pub checkpoint_seconds: Setting<u64>,
     /// Providers by name.
     pub providers: BTreeMap<String, Setting<Provider>>,
 }
@@ -63,7 +69,10 @@ struct File {
     host_directories: Option<Vec<PathBuf>>,
     memory_mib: Option<u64>,
     keep_hours: Option<u64>,
+    keep_cut_off_hours: Option<u64>,
+    sandboxes_gib: Option<u64>,
     layers_gib: Option<u64>,
+    checkpoint_seconds: Option<u64>,
     #[serde(default)]
     providers: BTreeMap<String, Provider>,
 }
@@ -101,7 +110,10 @@ impl Settings {
             host_directories: default(Vec::new()),
             memory_mib: default(0),
             keep_hours: default(24),
+            keep_cut_off_hours: default(7 * 24),
+            sandboxes_gib: default(20),
             layers_gib: default(20),
+            checkpoint_seconds: default(5),
             providers: BTreeMap::new(),
         }
     }
@@ -110,7 +122,10 @@ impl Settings {
         let personal = file.data_dir.is_some()
             || file.host_directories.is_some()
             || file.keep_hours.is_some()
+            || file.keep_cut_off_hours.is_some()
+            || file.sandboxes_gib.is_some()
             || file.layers_gib.is_some()
+            || file.checkpoint_seconds.is_some()
             || !file.providers.is_empty();
         if trust == Trust::Repository && personal {
             return Err(usage(format!(
@@ -135,7 +150,10 @@ impl Settings {
         set(&mut self.host_directories, file.host_directories, origin);
         set(&mut self.memory_mib, file.memory_mib, origin);
         set(&mut self.keep_hours, file.keep_hours, origin);
+        set(&mut self.keep_cut_off_hours, file.keep_cut_off_hours, origin);
+        set(&mut self.sandboxes_gib, file.sandboxes_gib, origin);
         set(&mut self.layers_gib, file.layers_gib, origin);
+        set(&mut self.checkpoint_seconds, file.checkpoint_seconds, origin);
         for (name, value) in file.providers {
             self.providers.insert(name, Setting { value, origin: at(origin) });
         }
@@ -187,7 +205,10 @@ impl Settings {
             }),
             row("memory_mib", Some(&self.memory_mib), u64::to_string),
             row("keep_hours", Some(&self.keep_hours), u64::to_string),
+            row("keep_cut_off_hours", Some(&self.keep_cut_off_hours), u64::to_string),
+            row("sandboxes_gib", Some(&self.sandboxes_gib), u64::to_string),
             row("layers_gib", Some(&self.layers_gib), u64::to_string),
+            row("checkpoint_seconds", Some(&self.checkpoint_seconds), u64::to_string),
         ];
         for (name, provider) in &self.providers {
             let name = format!("providers.{name}.base_url");

@@ -572,12 +572,8 @@ pub struct Checkpointed {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
     /// How many more there are of them.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default)]
     pub more: u32,
-}
-
-fn is_none(count: &u32) -> bool {
-    *count == 0
 }
 
 /// See [`EventBody::Restored`].

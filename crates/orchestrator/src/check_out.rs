@@ -15,6 +15,15 @@ const TIME: Duration = Duration::from_mins(5);
 /// What is written at once.
 const PIECE: usize = 256 << 10;
 
+/// How a commit is to stand in the working tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stand {
+    /// Checked out.
+    At,
+    /// Its parent is checked out, and what it adds is uncommitted.
+    OnTopOfParent,
+}
+
 /// Checks out `head` in a sandbox whose working tree stands at `base`.
 pub async fn check_out(
     git: &Git,
@@ -22,6 +31,7 @@ pub async fn check_out(
     sandbox: &dyn Sandbox,
     base: &CommitId,
     head: &CommitId,
+    stand: Stand,
 ) -> Result<(), ContractError> {
     let pack = if head == base {
         Vec::new()
@@ -31,10 +41,14 @@ pub async fn check_out(
     let script = "if [ \"$2\" != same ]; then
             git index-pack --stdin --fix-thin >/dev/null || exit
         fi
-        git -c core.hooksPath=/dev/null reset -q --hard \"$1\"";
+        git -c core.hooksPath=/dev/null reset -q --hard \"$1\" || exit
+        if [ \"$3\" = parent ]; then git reset -q --mixed \"$1^\"; fi";
     let word = if head == base { "same" } else { "pack" };
+    let below = if stand == Stand::OnTopOfParent { "parent" } else { "at" };
     let command = Command {
-        argv: ["bash", "-c", script, "check-out", head.as_str(), word].map(str::to_owned).to_vec(),
+        argv: ["bash", "-c", script, "check-out", head.as_str(), word, below]
+            .map(str::to_owned)
+            .to_vec(),
         env: crate::finish::quiet_git(),
         workdir: None,
         io: CommandIo::InputOutput,

@@ -35,6 +35,7 @@ pub struct AttemptFinish {
     pub(crate) sandbox: Arc<dyn SandboxSource>,
     pub(crate) layout: Arc<Layout>,
     pub(crate) task: TaskId,
+    pub(crate) attempt: AttemptId,
     pub(crate) name: String,
     /// The attempts it goes on from, nearest first.
     pub(crate) continued: Vec<AttemptId>,
@@ -70,6 +71,7 @@ impl Finish for AttemptFinish {
                             if rewritten && !faults.contains(&Fault::HistoryRewritten) {
                                 faults.push(Fault::HistoryRewritten);
                             }
+                            nest(&mut faults, self.undeclared_links(&collected).await?);
                             changed_files.extend(collected.changed);
                         }
                     }
@@ -114,6 +116,21 @@ impl Finish for AttemptFinish {
         let mut screen = quire_agent::Screen::new(limit, first);
         screen.push(&bytes);
         Ok(screen.text())
+    }
+}
+
+/// Links to other repositories join the repositories that were found in the working tree.
+fn nest(faults: &mut Vec<Fault>, links: Vec<String>) {
+    if links.is_empty() {
+        return;
+    }
+    let found = faults.iter_mut().find_map(|fault| match fault {
+        Fault::NestedRepository { paths } => Some(paths),
+        _ => None,
+    });
+    match found {
+        Some(paths) => paths.extend(links),
+        None => faults.push(Fault::NestedRepository { paths: links }),
     }
 }
 

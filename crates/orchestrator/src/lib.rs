@@ -7,10 +7,12 @@
 
 mod captures;
 mod check_out;
+mod checkpoint;
 pub mod error;
 pub mod finish;
 pub mod found;
 mod generated;
+mod hold;
 pub mod inputs;
 pub mod instructions;
 pub mod keep;
@@ -23,6 +25,7 @@ pub mod purse;
 pub mod readings;
 pub mod recorder;
 pub mod rerun;
+pub mod restore;
 pub mod scratch;
 pub mod seal;
 pub mod seen;

@@ -3,30 +3,35 @@
 mod conclude;
 mod cut_off;
 mod drive;
+mod open;
+mod price;
 mod settle;
 
 use std::sync::Arc;
 
 use quire_agent::End;
-use quire_domain::attempt::{Attempt, AttemptResult, AttemptState, FailureKind, Outcome};
+use quire_domain::attempt::{
+    Attempt, AttemptResult, AttemptState, FailureKind, Outcome, SuspendReason,
+};
 use quire_domain::event::{
-    BaseCaptured, Claimed, EventBody, Phase, PhaseFinished, Resumed, Submitted,
+    BaseCaptured, Claimed, EventBody, Phase, PhaseFinished, Resumed, Submitted, Suspended,
 };
 use quire_domain::ids::AttemptId;
 use quire_domain::journal::Journal;
-use quire_domain::sandbox::{SandboxUser, Upper};
 use quire_domain::task::{Continues, Mode, Request, StartPoint, Turn};
-use quire_git::CacheWord;
+use quire_git::{CacheWord, GitError};
 use quire_store::Write;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use self::conclude::Ending;
 pub use self::conclude::spent_of;
+use crate::checkpoint::Checkpoints;
 use crate::error::RunError;
 use crate::finish::AttemptFinish;
+use crate::hold::Hold;
 use crate::lease::{LeaseKeeper, claim};
-use crate::prepare::{Before, Layout, Lost, Preparing, Stack};
+use crate::prepare::{Layout, Preparing, Stack};
 use crate::recorder::Recorder;
 use crate::seen::Seen;
 use crate::submit::Origin;
@@ -69,8 +74,12 @@ pub async fn run(
         continued,
         seen,
         cancel: lost,
+        held: std::sync::Mutex::default(),
     };
-    Box::pin(life.go()).await
+    match Box::pin(life.go()).await {
+        Err(error) if error.is_disk_full() => life.stand_still(error).await,
+        ended => ended,
+    }
 }
 
 /// One attempt while this process holds it.
@@ -83,33 +92,47 @@ struct Life {
     continued: Vec<AttemptId>,
     seen: Option<Arc<Seen>>,
     cancel: CancellationToken,
+    /// Files of this attempt and of those it goes on from, so that no sweep takes them away.
+    held: std::sync::Mutex<Vec<Hold>>,
 }
 
 impl Life {
     async fn go(&self) -> Result<AttemptState, RunError> {
+        self.hold().await;
         if let Some(state) = self.settle().await? {
             return Ok(state);
+        }
+        if !self.recorder.is_empty() && !self.upper().exists() {
+            // What was laid out for it may not have reached the disk before a crash.
+            let dir = self.worker.place.upper(self.row.id);
+            let _ = self.worker.sandboxes.discard(&dir).await;
         }
         self.begin().await?;
         let Some(start) = self.request().start.clone() else {
             let ending = Ending::failed(FailureKind::Infrastructure, "the turn has no start point");
             return self.conclude(None, ending).await;
         };
-        let layout = match self.layout(&start).await {
+        let layout = match self.layout(&start).await? {
             Ok(layout) => Arc::new(layout),
             Err(ending) => return self.conclude(None, ending).await,
         };
         self.base_captured(&start, &layout).await?;
-        let before = match self.before(&start, &layout).await {
-            Ok(before) => before,
+        let (layout, sandbox) = match self.open(&start, layout).await? {
+            Ok(opened) => opened,
             Err(ending) => return self.conclude(None, ending).await,
         };
-        let finish = self.finish(&start, layout, before);
+        // What was laid out just now, or anew.
+        self.hold().await;
+        let finish = self.finish(&start, layout, sandbox);
+        let checkpoints = self.checkpoints(&finish).await?;
         // The list may say so a little later: the first request does not wait for it.
         let (end, written) = tokio::join!(
             self.drive(&finish, &start),
             self.write_state(AttemptState::Working, None)
         );
+        if let Some(checkpoints) = checkpoints {
+            checkpoints.stop().await;
+        }
         written?;
         let end = end?;
         let ending = match end {
@@ -124,6 +147,8 @@ impl Life {
             End::Suspended(reason) => {
                 self.recorder.flush().await?;
                 if let Ok(sandbox) = finish.sandbox.sandbox().await {
+                    // It may stand for long: what it wrote outlives a crash of the machine.
+                    let _ = sandbox.freeze().await;
                     let _ = sandbox.end().await;
                 }
                 let state = AttemptState::Suspended { reason };
@@ -137,6 +162,22 @@ impl Life {
             End::Failed { kind, detail } => Ending::failed(kind, detail),
         };
         self.conclude(Some(&finish), ending).await
+    }
+
+    /// Where the disk is full: says so in the record as far as there is room for that. What is
+    /// there stays as it is, and the attempt goes on from it.
+    async fn stand_still(&self, error: RunError) -> Result<AttemptState, RunError> {
+        let reason = SuspendReason::DiskFull;
+        let events = self.recorder.events().await.map_err(|_| RunError::DiskFull)?;
+        // Nothing follows an end: only the store has not been told of it.
+        if matches!(events.last().map(|event| &event.body), Some(EventBody::Finished(_))) {
+            return Err(error);
+        }
+        let suspended = EventBody::Suspended(Suspended { reason });
+        self.recorder.append(vec![suspended]).await.map_err(|_| RunError::DiskFull)?;
+        let state = AttemptState::Suspended { reason };
+        self.write_state(state.clone(), None).await.map_err(|_| RunError::DiskFull)?;
+        Ok(state)
     }
 
     fn request(&self) -> &Request {
@@ -182,8 +223,37 @@ impl Life {
         Ok(Some(Continues { attempt, final_hash }))
     }
 
-    async fn layout(&self, start: &StartPoint) -> Result<Layout, Ending> {
+    /// Puts the working tree away as it changes, where changes are kept.
+    async fn checkpoints(
+        &self,
+        finish: &Arc<AttemptFinish>,
+    ) -> Result<Option<Checkpoints>, RunError> {
+        let after = self.worker.place.checkpoint_after;
+        let (true, Some(after)) = (self.request().mode.keeps_changes(), after) else {
+            return Ok(None);
+        };
+        Ok(Some(Checkpoints::start(finish, after, &self.recorder.events().await?)))
+    }
+
+    async fn layout(&self, start: &StartPoint) -> Result<Result<Layout, Ending>, RunError> {
         let started = self.worker.clock.now();
+        let layout = match self.layout_quietly(start).await {
+            Ok(layout) => layout,
+            Err(error) => return repository_unavailable(&error).map(Err),
+        };
+        let detail = match &layout.checkout.cache {
+            CacheWord::Hit => "cache hit".to_owned(),
+            CacheWord::Miss { why } => format!("cache miss: {why}"),
+        };
+        let ms = self.worker.clock.now().millis_since(started);
+        let phase = PhaseFinished { phase: Phase::Checkout, ms, detail, failed: false };
+        // A broken record shows at the next write that matters.
+        let _ = self.recorder.note(vec![EventBody::PhaseFinished(phase)]).await;
+        Ok(Ok(layout))
+    }
+
+    /// The layout, and nothing said of it.
+    async fn layout_quietly(&self, start: &StartPoint) -> Result<Layout, GitError> {
         let environment = self.request().environment.clone().unwrap_or_else(|| {
             quire_environment::recipe::default_environment(
                 false,
@@ -195,27 +265,8 @@ impl Life {
             frozen: crate::prepare::frozen_layers(&self.worker, &self.continued)
                 .unwrap_or_default(),
         };
-        let made = Layout::make(
-            &self.worker,
-            &self.origin,
-            start,
-            &environment,
-            &stack,
-            self.seen.clone(),
-        )
-        .await;
-        let layout = made.map_err(|error| {
-            Ending::failed(FailureKind::RepositoryUnavailable, crate::prepare::causes(&error))
-        })?;
-        let detail = match &layout.checkout.cache {
-            CacheWord::Hit => "cache hit".to_owned(),
-            CacheWord::Miss { why } => format!("cache miss: {why}"),
-        };
-        let ms = self.worker.clock.now().millis_since(started);
-        let phase = PhaseFinished { phase: Phase::Checkout, ms, detail, failed: false };
-        // A broken record shows at the next write that matters.
-        let _ = self.recorder.note(vec![EventBody::PhaseFinished(phase)]).await;
-        Ok(layout)
+        Layout::make(&self.worker, &self.origin, start, &environment, &stack, self.seen.clone())
+            .await
     }
 
     async fn base_captured(&self, start: &StartPoint, layout: &Layout) -> Result<(), RunError> {
@@ -223,46 +274,25 @@ impl Life {
         if events.iter().any(|event| matches!(event.body, EventBody::BaseCaptured(_))) {
             return Ok(());
         }
+        let mut notes = layout.notes.clone();
+        notes.extend(self.budget_without_price().await);
         let captured = EventBody::BaseCaptured(BaseCaptured {
             base: start.base.clone(),
             head: start.head.clone(),
             branch: start.branch.clone(),
             uncommitted: start.uncommitted,
             workspace: layout.workspace.display().to_string(),
-            notes: layout.notes.clone(),
+            notes,
         });
         Ok(self.recorder.note(vec![captured]).await?)
-    }
-
-    /// What the sandbox goes on from: where what the attempts before wrote is gone, their last
-    /// commit has to do.
-    async fn before(&self, start: &StartPoint, layout: &Layout) -> Result<Before, Ending> {
-        // An attempt that goes on has its own upper, which holds what was brought before.
-        if self.worker.place.upper(self.row.id).join("upper").exists() {
-            return Ok(Before::CutOff);
-        }
-        let kept = crate::prepare::frozen_layers(&self.worker, &self.continued).is_some();
-        if kept || start.base == self.origin.layer {
-            return Ok(Before::Nothing);
-        }
-        let store = self.worker.git.results(self.row.task, &layout.repository).await;
-        let store = store.map_err(|error| {
-            Ending::failed(FailureKind::RepositoryUnavailable, crate::prepare::causes(&error))
-        })?;
-        let (base, head) = (self.origin.layer.clone(), start.base.clone());
-        Ok(Before::Lost(Lost { store, base, head }))
     }
 
     fn finish(
         &self,
         start: &StartPoint,
         layout: Arc<Layout>,
-        before: Before,
+        sandbox: Preparing,
     ) -> Arc<AttemptFinish> {
-        let name = format!("a{}", self.row.id.0.simple());
-        let upper = Upper::Disk(self.worker.place.upper(self.row.id).join("upper"));
-        let spec = layout.spec(name.clone(), upper, SandboxUser::Agent);
-        let sandbox = Preparing::start(&self.worker, Arc::clone(&self.recorder), spec, before);
         Arc::new(AttemptFinish {
             worker: self.worker.clone(),
             recorder: Arc::clone(&self.recorder),
@@ -270,7 +300,8 @@ impl Life {
             workspace: layout.workspace.clone(),
             layout,
             task: self.row.task,
-            name,
+            attempt: self.row.id,
+            name: self.name(),
             continued: self.continued.clone(),
             request: self.request().clone(),
             start: start.clone(),
@@ -291,4 +322,12 @@ impl Life {
         let write = Write { state, spent, result, now };
         Ok(self.worker.store.set_state(self.row.id, self.row.epoch, write).await?)
     }
+}
+
+/// The end of an attempt whose repository cannot be read; where the disk is full it only waits.
+fn repository_unavailable(error: &GitError) -> Result<Ending, RunError> {
+    if crate::error::is_disk_full(error) {
+        return Err(RunError::DiskFull);
+    }
+    Ok(Ending::failed(FailureKind::RepositoryUnavailable, crate::prepare::causes(error)))
 }

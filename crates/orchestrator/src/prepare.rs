@@ -8,8 +8,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use quire_agent::SandboxSource;
 use quire_domain::environment::{BaseSpec, Environment};
-use quire_domain::event::{EventBody, Phase, PhaseFinished, Restored};
-use quire_domain::ids::{AttemptId, CommitId, Seq};
+use quire_domain::event::{EventBody, Phase, PhaseFinished};
+use quire_domain::ids::AttemptId;
 use quire_domain::sandbox::{
     BindMount, Layer, LayerOwner, OverlayMount, Sandbox, SandboxBase, SandboxError, SandboxSpec,
     SandboxUser, Upper,
@@ -17,10 +17,9 @@ use quire_domain::sandbox::{
 use quire_domain::task::StartPoint;
 use quire_environment::host::{CheckoutFacts, HostView};
 use quire_environment::offline::OFFLINE_VARIABLES;
-use quire_git::{AttemptGit, CheckoutLayer, GitError, LayerTimes, ResultStore, TaskRepository};
+use quire_git::{AttemptGit, CheckoutLayer, GitError, LayerTimes, TaskRepository};
 use tokio::sync::watch;
 
-use crate::check_out::{check_out, unlock};
 use crate::generated;
 use crate::not_filled;
 use crate::recorder::Recorder;
@@ -240,80 +239,52 @@ fn lay_over(lowers: &mut BTreeMap<String, Vec<Layer>>, frozen: &BTreeMap<String,
     }
 }
 
-/// What a sandbox goes on from.
-pub enum Before {
-    /// Layers alone.
-    Nothing,
-    /// Its own upper, after a death.
-    CutOff,
-    /// A commit.
-    Lost(Lost),
+/// Why there is no sandbox, told to each who asks for it.
+#[derive(Debug, Clone)]
+pub struct NotMade {
+    /// In words.
+    pub why: String,
+    /// Whether the host's disk has no room: it can be made when there is some.
+    pub disk_full: bool,
 }
 
-/// What earlier attempts wrote is no longer kept: all that is left of it is a commit.
-pub struct Lost {
-    /// Where the commit is.
-    pub store: ResultStore,
-    /// The commit that lies at the bottom.
-    pub base: CommitId,
-    /// The commit to bring.
-    pub head: CommitId,
-}
-
-/// What the model is told of it.
-const LOST: &str = "The sandbox of the work so far is no longer kept. The working tree stands at its \
-    last commit; files that git ignores, running processes and uncommitted changes are gone.";
-
-async fn make(
-    worker: &Worker,
-    spec: SandboxSpec,
-    before: &Before,
-) -> Result<Arc<dyn Sandbox>, String> {
-    let sandbox = worker.sandboxes.create(spec).await.map_err(|error| causes(&error))?;
-    let brought = match before {
-        Before::Nothing => Ok(()),
-        Before::CutOff => unlock(sandbox.as_ref()).await,
-        Before::Lost(lost) => {
-            check_out(&worker.git, &lost.store, sandbox.as_ref(), &lost.base, &lost.head).await
-        }
-    };
-    brought.map_err(|error| causes(&error))?;
-    Ok(sandbox)
+impl NotMade {
+    /// By the error that was met.
+    pub fn of(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self { why: causes(error), disk_full: crate::error::is_disk_full(error) }
+    }
 }
 
 /// A sandbox that is being made.
 pub struct Preparing {
-    ready: watch::Receiver<Option<Result<Arc<dyn Sandbox>, String>>>,
+    ready: watch::Receiver<Option<Result<Arc<dyn Sandbox>, NotMade>>>,
 }
 
 impl Preparing {
     /// Starts making it; how long it took goes into the record.
-    /// `before` says what it is that it goes on from.
-    pub fn start(
-        worker: &Worker,
-        recorder: Arc<Recorder>,
-        spec: SandboxSpec,
-        before: Before,
-    ) -> Self {
+    pub fn start(worker: &Worker, recorder: Arc<Recorder>, spec: SandboxSpec) -> Self {
         let (tell, ready) = watch::channel(None);
         let worker = worker.clone();
         tokio::spawn(async move {
             let started = worker.clock.now();
-            let made = make(&worker, spec, &before).await;
+            let made = worker.sandboxes.create(spec).await;
+            let made = made.map_err(|error| NotMade::of(&error));
             let ms = worker.clock.now().millis_since(started);
             let (detail, failed) = match &made {
                 Ok(_) => ("ready".to_owned(), false),
-                Err(why) => (why.clone(), true),
+                Err(not_made) => (not_made.why.clone(), true),
             };
             let phase = PhaseFinished { phase: Phase::Sandbox, ms, detail, failed };
-            let mut bodies = vec![EventBody::PhaseFinished(phase)];
-            if let (Before::Lost(_), Ok(_)) = (&before, &made) {
-                bodies.push(EventBody::Restored(Restored { from: Seq(0), text: LOST.to_owned() }));
-            }
             // Whoever waits for the sandbox meets a broken record at its own next write.
-            let _ = recorder.note(bodies).await;
+            let _ = recorder.note(vec![EventBody::PhaseFinished(phase)]).await;
             let _ = tell.send(Some(made));
         });
+        Self { ready }
+    }
+
+    /// One that is made already, or cannot be.
+    pub fn made(made: Result<Arc<dyn Sandbox>, NotMade>) -> Self {
+        let (_, ready) = watch::channel(Some(made));
         Self { ready }
     }
 
@@ -333,7 +304,8 @@ pub fn frozen_layers(
         .iter()
         .map(|attempt| {
             let text = std::fs::read(worker.place.upper(*attempt).join("frozen.json")).ok()?;
-            serde_json::from_slice(&text).ok()
+            let layers: BTreeMap<String, Layer> = serde_json::from_slice(&text).ok()?;
+            layers.get(WORK).is_none_or(|layer| layer.path.exists()).then_some(layers)
         })
         .collect()
 }
@@ -372,7 +344,8 @@ impl SandboxSource for Preparing {
         let made = ready.wait_for(Option::is_some).await.map(|made| made.clone());
         match made {
             Ok(Some(Ok(sandbox))) => Ok(sandbox),
-            Ok(Some(Err(why))) => Err(SandboxError::Gone(why)),
+            Ok(Some(Err(NotMade { disk_full: true, .. }))) => Err(SandboxError::HostDiskFull),
+            Ok(Some(Err(not_made))) => Err(SandboxError::Gone(not_made.why)),
             Ok(None) | Err(_) => Err(SandboxError::Gone("it was never made".to_owned())),
         }
     }

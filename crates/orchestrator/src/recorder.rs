@@ -4,17 +4,19 @@
 //! once are [noted](Recorder::note): they have their place in the log and go to disk with the
 //! next append, so that a phase costs no commit of its own.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use quire_domain::event::{Event, EventBody};
+use quire_domain::event::{CommandPurpose, Event, EventBody};
 use quire_domain::ids::{AttemptId, ChunkId, Epoch, Seq, Sha256};
 use quire_domain::journal::{ChunkReader, ChunkSummary, ChunkWriter, Journal, JournalError, Live};
 use quire_domain::time::Clock;
 use quire_engine::{
     AttemptChunks, BlobError, Blobs, Bus, EventLog, LogError, StoredEvent, restore, spill,
 };
+use tokio::sync::watch;
 
 /// What the recorder of every attempt writes to.
 #[derive(Clone)]
@@ -76,8 +78,41 @@ pub struct Recorder {
     chunks: AttemptChunks,
     chunk_cap: u64,
     state: Mutex<State>,
+    touched: watch::Sender<Touched>,
     /// Held over a whole append, so that batches reach the log in the order of their numbers.
     writing: tokio::sync::Mutex<()>,
+}
+
+/// What of the record says that the working tree may have changed.
+#[derive(Debug, Clone, Default)]
+pub struct Touched {
+    /// Grows with each such event.
+    pub steps: u64,
+    /// Commands of the model's that go on.
+    pub running: BTreeSet<ChunkId>,
+}
+
+impl Touched {
+    /// Takes one more event; whether it says so.
+    fn push(&mut self, body: &EventBody) -> bool {
+        match body {
+            EventBody::CommandStarted(started) => {
+                if !matches!(started.purpose, CommandPurpose::Call(_)) {
+                    return false;
+                }
+                self.running.insert(started.chunk.clone());
+            }
+            EventBody::CommandFinished(finished) => {
+                if !self.running.remove(&finished.chunk.id) {
+                    return false;
+                }
+            }
+            EventBody::PatchApplied(_) => {}
+            _ => return false,
+        }
+        self.steps += 1;
+        true
+    }
 }
 
 struct State {
@@ -110,6 +145,7 @@ impl Recorder {
             chunks,
             chunk_cap,
             state: Mutex::new(state),
+            touched: watch::Sender::new(Touched::default()),
             writing: tokio::sync::Mutex::new(()),
         })
     }
@@ -122,6 +158,11 @@ impl Recorder {
     /// Whether the log is empty.
     pub fn is_empty(&self) -> bool {
         self.lock().last == Seq(0)
+    }
+
+    /// Tells of what may have changed the working tree.
+    pub fn touched(&self) -> watch::Receiver<Touched> {
+        self.touched.subscribe()
     }
 
     /// Gives events their place without waiting for the disk: they go there with the next append.
@@ -152,6 +193,7 @@ impl Recorder {
     async fn seal(&self, bodies: Vec<EventBody>) -> Result<Vec<StoredEvent>, JournalError> {
         let mut sealed = Vec::with_capacity(bodies.len());
         for body in bodies {
+            self.touched.send_if_modified(|touched| touched.push(&body));
             let kind = body.kind().to_owned();
             let value = self.storable(&body).await?;
             let (seq, prev_hash) = {

@@ -17,7 +17,7 @@ use quire_domain::sandbox::{
 use quire_domain::task::Task;
 use quire_evidence::rerun::{Difference, RerunVerdict, Run, compare};
 
-use crate::check_out::check_out;
+use crate::check_out::{Stand, check_out};
 use crate::finish::other;
 use crate::prepare::{Layout, Stack};
 use crate::readings;
@@ -193,7 +193,8 @@ async fn repeat(
         if head != &origin.layer {
             let store =
                 worker.git.results(attempt.task, &layout.repository).await.map_err(other)?;
-            check_out(&worker.git, &store, sandbox.as_ref(), &origin.layer, head).await?;
+            let (from, to) = (&origin.layer, head);
+            check_out(&worker.git, &store, sandbox.as_ref(), from, to, Stand::At).await?;
         }
         let command = Command {
             argv: ["bash", "-c", &started.command].map(str::to_owned).to_vec(),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use quire_domain::model::Model;
@@ -53,6 +54,8 @@ pub struct Place {
     pub worker: String,
     /// The version of Quire.
     pub version: String,
+    /// How long after a change the working tree of an attempt is put away; never, if `None`.
+    pub checkpoint_after: Option<Duration>,
 }
 
 impl Place {

@@ -322,7 +322,8 @@ pub fn fault_text(fault: &Fault) -> String {
             format!("the branch is `{found}`, it was `{expected}`")
         }
         Fault::NestedRepository { paths } => format!(
-            "repositories of their own inside, whose files are not in the change: {}",
+            "repositories of their own inside the repository, of which the change has no more \
+             than a link or loose files: {}",
             paths.join(", ")
         ),
         Fault::HistoryRewritten => "commits from before the task were rewritten".to_owned(),

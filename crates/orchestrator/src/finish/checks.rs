@@ -21,7 +21,7 @@ use quire_domain::sandbox::{
 };
 
 use super::{AttemptFinish, other};
-use crate::check_out::check_out;
+use crate::check_out::{Stand, check_out};
 
 /// How long a check may run where it does not say, in seconds.
 const CHECK_SECONDS: u32 = 1_800;
@@ -112,7 +112,7 @@ impl AttemptFinish {
             let sandbox = self.worker.sandboxes.create(spec).await?;
             let store = self.results().await?;
             let git = &self.worker.git;
-            check_out(git, &store, sandbox.as_ref(), self.base(), head).await?;
+            check_out(git, &store, sandbox.as_ref(), self.base(), head, Stand::At).await?;
             return Ok(sandbox);
         }
         let frozen = self.sandbox.sandbox().await?.freeze().await?;

@@ -8,7 +8,7 @@ use quire_agent::ContractError;
 use quire_domain::attempt::DiffStat;
 use quire_domain::ids::CommitId;
 use quire_domain::sandbox::{Command, CommandEvent, CommandIo, CommandSignal};
-use quire_git::{CommitInfo, GitError, ReceiveLimits, RepoPath};
+use quire_git::{ChangedPath, CommitInfo, GitError, ReceiveLimits, RepoPath};
 use tokio::io::{AsyncWriteExt, DuplexStream};
 
 use super::tree::quiet_git;
@@ -23,6 +23,8 @@ pub struct Collected {
     pub commits: Vec<CommitInfo>,
     /// Files of the change, both names of a moved one.
     pub changed: Vec<String>,
+    /// Links to commits of other repositories that were not there before.
+    pub links: Vec<RepoPath>,
     /// Its size.
     pub diff_stat: DiffStat,
     /// Whether the base is an ancestor of the head, by what was taken out: inside, git may have
@@ -41,6 +43,15 @@ pub enum From {
 
 /// What is held of a pack on its way.
 const PIPE_BYTES: usize = 256 << 10;
+
+/// The mode of a link to a commit of another repository.
+const LINK: u32 = 0o160_000;
+
+/// The largest `.gitmodules` that is read.
+const MOST_MODULES_BYTES: usize = 256 << 10;
+
+/// Links that a fault names.
+const MOST_LINKS: usize = 50;
 
 /// How long packing and checking may take.
 const COLLECT_TIME: Duration = Duration::from_mins(5);
@@ -62,6 +73,7 @@ impl AttemptFinish {
                 head: head.clone(),
                 commits: Vec::new(),
                 changed: Vec::new(),
+                links: Vec::new(),
                 diff_stat: DiffStat::default(),
                 base_kept: true,
             }
@@ -104,11 +116,15 @@ impl AttemptFinish {
             return Ok(Err(why));
         }
         let received = received.map_err(other)?;
+        let is_new_link = |file: &&ChangedPath| file.new_mode == LINK && file.old_mode != LINK;
+        let links = received.changed.iter().filter(is_new_link).map(|file| file.path.clone());
+        let links = links.collect();
         let changed = received.changed.iter().map(|file| file.path.to_string()).collect();
         Ok(Ok(Collected {
             head: head.clone(),
             commits: received.commits,
             changed,
+            links,
             diff_stat: received.diff_stat,
             base_kept: received.base_is_ancestor,
         }))
@@ -154,6 +170,28 @@ impl AttemptFinish {
                 }
             }
         }
+    }
+
+    /// New links to other repositories that `.gitmodules` does not name; at most 50.
+    pub(crate) async fn undeclared_links(
+        &self,
+        collected: &Collected,
+    ) -> Result<Vec<String>, ContractError> {
+        if collected.links.is_empty() {
+            return Ok(Vec::new());
+        }
+        let modules = RepoPath::new(".gitmodules");
+        let text = self.read_committed(&collected.head, &modules, MOST_MODULES_BYTES).await?;
+        let text = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let declared = |path: &str| {
+            text.iter().flat_map(|text| text.lines()).any(|line| {
+                let value = line.trim().strip_prefix("path").map(str::trim_start);
+                let value = value.and_then(|rest| rest.strip_prefix('=')).map(str::trim);
+                value.is_some_and(|value| value.trim_matches('"') == path)
+            })
+        };
+        let links = collected.links.iter().map(ToString::to_string);
+        Ok(links.filter(|path| !declared(path)).take(MOST_LINKS).collect())
     }
 
     /// The task's store of results.

@@ -42,9 +42,14 @@ impl TreeFacts {
     /// What is not as it should be.
     pub fn faults(&self, start: &StartPoint, allow_rewrite: bool) -> Vec<Fault> {
         let mut faults = Vec::new();
-        if !self.dirty.is_empty() {
-            let paths = self.dirty.iter().take(MOST_PATHS).cloned().collect();
-            faults.push(Fault::Dirty { paths });
+        let (nested, dirty): (Vec<&String>, Vec<_>) =
+            self.dirty.iter().partition(|path| is_repository(path));
+        let first = |paths: Vec<&String>| paths.into_iter().take(MOST_PATHS).cloned().collect();
+        if !dirty.is_empty() {
+            faults.push(Fault::Dirty { paths: first(dirty) });
+        }
+        if !nested.is_empty() {
+            faults.push(Fault::NestedRepository { paths: first(nested) });
         }
         if self.branch != start.branch {
             let name = |branch: &Option<String>| {
@@ -61,6 +66,22 @@ impl TreeFacts {
         faults
     }
 }
+
+/// Whether an untracked path is a repository of its own: of all others git names the files.
+fn is_repository(path: &str) -> bool {
+    path.ends_with('/')
+}
+
+/// Adds the files of repositories inside the working tree, as if they had none of their own: git
+/// would take a link to each, or stop at one without a commit.
+const ADD_NESTED: &str = r#"
+git ls-files -z -o --exclude-standard | grep -z '/$' | while IFS= read -r -d '' dir; do
+    (unset GIT_DIR GIT_WORK_TREE; git -C "./$dir" ls-files -z -c -o --exclude-standard) |
+        while IFS= read -r -d '' file; do
+            case $file in */) ;; *) printf '%s%s\0' "$dir" "$file" ;; esac
+        done | git update-index --add --remove -z --stdin
+done
+"#;
 
 /// Answers each question on a line that begins with its name; the status follows, NUL-separated.
 const QUESTIONS: &str = r#"
@@ -118,14 +139,15 @@ impl AttemptFinish {
         let sandbox = self.sandbox.sandbox().await?;
         // Nothing of the attempt runs any more, so that a lock is one that was left behind.
         let script = r#"
-set -e
 rm -f "$(git rev-parse --git-dir)/index.lock"
+eval "$1"
+set -e
 git add -A && git -c user.name=Quire -c user.email=quire@localhost -c commit.gpgsign=false \
   -c core.hooksPath=/dev/null commit -q --no-verify \
   -m 'Work that was not committed' -m 'Made by Quire of what the agent left in the working tree.'
 git rev-parse --verify -q 'HEAD^{commit}'
 "#;
-        let argv = ["bash", "-c", script].map(str::to_owned).to_vec();
+        let argv = ["bash", "-c", script, "commit", ADD_NESTED].map(str::to_owned).to_vec();
         let ended = run_inside(sandbox.as_ref(), argv, BTreeMap::new(), GIT_TIME).await?;
         Ok(ended.and_then(|ended| last_commit(&ended.output)))
     }
@@ -136,8 +158,8 @@ git rev-parse --verify -q 'HEAD^{commit}'
         let sandbox = self.sandbox.sandbox().await?;
         let script = r#"
 rm -rf "$GIT_DIR" && env -u GIT_WORK_TREE git init -q --bare "$GIT_DIR" && git config core.bare false &&
-printf '%s\n' "${@:2}" > "$GIT_DIR/objects/info/alternates" &&
-git update-ref --no-deref HEAD "$1" &&
+printf '%s\n' "${@:3}" > "$GIT_DIR/objects/info/alternates" &&
+git update-ref --no-deref HEAD "$1" && { eval "$2"; true; } &&
 { git add -A --ignore-errors || [ "$(git status --porcelain=v1 | grep -c '^[AMDR]')" != 0 ]; } &&
 git -c user.name=Quire -c user.email=quire@localhost -c commit.gpgsign=false \
   commit -q --no-verify -m 'Work as it stood in the working tree' \
@@ -146,7 +168,7 @@ git rev-parse --verify -q 'HEAD^{commit}'
 "#;
         let base = self.base().as_str();
         let shown = self.layout.repository.shown();
-        let argv = ["bash", "-c", script, "salvage", base].into_iter();
+        let argv = ["bash", "-c", script, "salvage", base, ADD_NESTED].into_iter();
         let argv = argv.chain(shown.iter().map(|(_, inside)| *inside)).map(str::to_owned).collect();
         let ended = run_inside(sandbox.as_ref(), argv, self.salvage_git(), GIT_TIME).await?;
         let commit = ended.and_then(|ended| last_commit(&ended.output));

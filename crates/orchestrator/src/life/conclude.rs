@@ -10,6 +10,7 @@ use quire_domain::budget::Spent;
 use quire_domain::event::{Answered, CommitBy, Committed, Event, EventBody, Fault, Finished};
 use quire_domain::ids::CommitId;
 use quire_domain::journal::Journal;
+use quire_domain::sandbox::Sandbox;
 use quire_domain::task::Mode;
 use quire_domain::time::Timestamp;
 
@@ -73,6 +74,10 @@ impl Life {
         if let Some(finish) = finish {
             self.leave_sandbox(finish).await;
         }
+        if finished.head.is_some() {
+            // What they held is in the result. What stays, the next sweep takes.
+            let _ = self.worker.git.drop_checkpoints(self.row.id).await;
+        }
         self.tell_store(&finished, &events, contents).await
     }
 
@@ -123,7 +128,12 @@ impl Life {
     /// Ends the sandbox for good. Of a turn that keeps changes, what it wrote becomes the layer
     /// that follow-ups go on from; of the others it is thrown away.
     async fn leave_sandbox(&self, finish: &AttemptFinish) {
-        let Ok(sandbox) = finish.sandbox.sandbox().await else { return };
+        if let Ok(sandbox) = finish.sandbox.sandbox().await {
+            self.leave(sandbox.as_ref()).await;
+        }
+    }
+
+    pub(super) async fn leave(&self, sandbox: &dyn Sandbox) {
         let mut frozen = BTreeMap::new();
         if self.request().mode.keeps_changes()
             && let Ok(layers) = sandbox.freeze().await
@@ -134,8 +144,7 @@ impl Life {
         // Where this fails a follow-up starts from the commit alone.
         let _ = crate::prepare::keep_frozen(&self.worker, self.row.id, &frozen);
         if frozen.is_empty() {
-            let upper = self.worker.place.upper(self.row.id).join("upper");
-            let _ = self.worker.sandboxes.discard(&upper).await;
+            let _ = self.worker.sandboxes.discard(&self.upper()).await;
         }
     }
 }

@@ -21,6 +21,7 @@ impl Life {
         let events = self.recorder.events().await?;
         match events.last().map(|event| &event.body) {
             Some(EventBody::Finished(finished)) => {
+                self.keep_what_is_left().await;
                 self.tell_store(finished, &events, BTreeMap::new()).await.map(Some)
             }
             _ => Ok(None),

@@ -91,6 +91,8 @@ pub fn sweep_meanwhile(installation: &Installation) -> JoinHandle<()> {
     let worker = installation.worker.clone();
     let keep = Keep {
         hours: installation.settings.keep_hours.value,
+        cut_off_hours: installation.settings.keep_cut_off_hours.value,
+        sandbox_bytes: installation.settings.sandboxes_gib.value << 30,
         layer_bytes: installation.settings.layers_gib.value << 30,
     };
     tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! `quire task archive`: puts a task away; nothing is deleted.
+//! `quire task archive`: puts a task away; all but its sandbox stays.
 
 use quire_domain::ids::TaskNumber;
 
@@ -28,6 +28,8 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
             show::err(&format!("task {number} is back"));
         } else {
             store.archive(task.id, installation.worker.clock.now()).await.map_err(told)?;
+            // A follow-up after all is rebuilt from the last commit. One at work keeps its own.
+            quire_orchestrator::keep::forget(&installation.worker, task.id).await;
             show::err(&format!("task {number} is archived (`quire task archive --undo {number}`)"));
         }
     }
