@@ -22,7 +22,9 @@ async fn processes_that_were_left_behind_do_not_keep_the_next_command_out() {
     let mut spec = stage.spec("strays", vec![]);
     spec.limits.processes = 60;
     let sandbox = create(&stage, spec).await;
-    let script = "echo kept > kept; for i in $(seq 200); do sleep 1000 & done 2>/dev/null; exit 0";
+    // A shell that gives up at once where it cannot fork, as bash does not.
+    let fill = "sh -c 'for i in $(seq 200); do sleep 1000 & done' 2>/dev/null";
+    let script = &format!("echo kept > kept; {fill}; exit 0");
     run(&sandbox, bash(script)).await;
     let refused = sandbox.start(bash("true")).await.err();
     let Some(SandboxError::LimitExceeded { what }) = refused else { panic!("{refused:?}") };
@@ -30,6 +32,24 @@ async fn processes_that_were_left_behind_do_not_keep_the_next_command_out() {
     let said = sh(&sandbox, "cat kept; ls /proc | grep -c '^[0-9]'").await;
     let count: usize = said.trim().trim_start_matches("kept").trim().parse().unwrap();
     assert!(said.starts_with("kept\n") && count < 8, "{said}");
+    // What would begin beside a command that runs ends neither it nor what it started.
+    let script = &format!("{fill}; sleep 1000 & echo full; exec sleep 1000");
+    let mut busy = sandbox.start(bash(script)).await.unwrap();
+    let quire_domain::sandbox::CommandEvent::Output(said) = busy.output.next().await.unwrap()
+    else {
+        panic!("it says when all are there");
+    };
+    assert_eq!(&said[..], b"full\n");
+    let refused = sandbox.start(bash("true")).await.err();
+    assert!(matches!(refused, Some(SandboxError::Spawn { .. })), "{refused:?}");
+    let kill = quire_domain::sandbox::CommandSignal::Kill;
+    busy.control.signal(kill).await.unwrap();
+    while !matches!(
+        busy.output.next().await,
+        Ok(quire_domain::sandbox::CommandEvent::Exited(_)) | Err(_)
+    ) {}
+    let again = sandbox.start(bash("true")).await;
+    assert!(!matches!(again, Err(SandboxError::Spawn { .. })));
     // A few that are left on purpose stay.
     run(&sandbox, bash("for i in $(seq 20); do sleep 1000 & done; exit 0")).await;
     assert_eq!(sh(&sandbox, "pgrep -c sleep || ps ax | grep -c '[s]leep'").await, "20\n");

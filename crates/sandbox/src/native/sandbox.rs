@@ -118,9 +118,14 @@ impl Sandbox for NativeSandbox {
             return Err(too_many_processes(&guest, most));
         }
         match command::start(&guest, &command, &environment, &workdir, owner).await {
-            Err(SandboxError::Spawn { source, .. })
+            Err(SandboxError::Spawn { source, program })
                 if source.raw_os_error() == Some(libc::EAGAIN) =>
             {
+                // A command that runs is not ended for one that would begin beside it.
+                if guest.is_busy() {
+                    let words = format!("as many processes run as the limit allows ({most})");
+                    return Err(SandboxError::Spawn { program, source: io::Error::other(words) });
+                }
                 Err(too_many_processes(&guest, most))
             }
             started => started,
