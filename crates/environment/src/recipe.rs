@@ -57,9 +57,34 @@ pub fn default_environment(bare: bool, limits: Limits) -> Environment {
     }
 }
 
-/// Reads the recipe of a repository; what it does not say is as in `defaults`.
+/// Keys that can be written and that no run heeds yet. A run refuses them: what a person asked for
+/// is never left out in silence. A line goes when its part is built.
+const NOT_HEEDED: &[&str] = &[
+    "image",
+    "tar",
+    "setup",
+    "maintenance",
+    "secrets",
+    "network",
+    "credentials",
+    "services",
+    "snapshot",
+    "model",
+    "budget",
+    "limits.minutes",
+    "limits.idle_minutes",
+];
+
+/// Reads the recipe of a repository for a run; what it does not say is as in `defaults`.
 pub fn parse(text: &str, defaults: Environment) -> Result<Environment, RecipeError> {
-    Ok(read(text, RECIPE_PATH, defaults)?.environment)
+    let recipe = read(text, RECIPE_PATH, defaults)?;
+    for key in NOT_HEEDED {
+        if let Some(position) = recipe.written.get(*key) {
+            let what = format!("`{key}` is not built yet: take it out for now");
+            return Err(RecipeError::at(Some(*position), what).of(RECIPE_PATH));
+        }
+    }
+    Ok(recipe.environment)
 }
 
 /// Reads a recipe; `name` is what errors call it.

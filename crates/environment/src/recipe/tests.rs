@@ -2,14 +2,23 @@ use quire_domain::budget::MicroDollars;
 use quire_domain::environment::{BaseSpec, Environment, Limits, SetupSpec};
 use quire_domain::network::NetworkPolicy;
 
-use super::{Position, default_environment, parse, read, words};
+use super::{Position, RECIPE_PATH, default_environment, parse, read, words};
 
 fn recipe(text: &str) -> Environment {
-    parse(text, default_environment(false, Limits::default())).unwrap()
+    read(text, RECIPE_PATH, default_environment(false, Limits::default())).unwrap().environment
 }
 
 fn error(text: &str) -> String {
-    parse(text, default_environment(false, Limits::default())).unwrap_err().to_string()
+    let defaults = default_environment(false, Limits::default());
+    read(text, RECIPE_PATH, defaults).unwrap_err().to_string()
+}
+
+#[test]
+fn a_run_refuses_what_it_would_not_heed() {
+    let run = |text: &str| parse(text, default_environment(false, Limits::default()));
+    let error = run("[limits]\ncpus = 1\nminutes = 5").unwrap_err().to_string();
+    assert!(error.starts_with(".quire/environment.toml:3:1: `limits.minutes` is not"), "{error}");
+    assert!(run("[limits]\ncpus = 1\n[[checks]]\ncommand = 'a'").is_ok());
 }
 
 /// Every key, as the documentation shows it.
