@@ -13,6 +13,7 @@ mod bad_input;
 mod bad_replies;
 mod batch;
 mod cancel;
+mod captures;
 mod context;
 mod crash;
 mod death;
