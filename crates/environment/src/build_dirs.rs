@@ -71,7 +71,8 @@ pub fn find(root: &Path) -> Vec<String> {
                 let Ok(kind) = entry.file_type() else { continue };
                 let name = entry.file_name();
                 let Some(name) = name.to_str().filter(|name| *name != ".git") else { continue };
-                if !kind.is_dir() && !(kind.is_file() && generated::is_known(name)) {
+                let generated = kind.is_file() && generated::is_known(name);
+                if !generated && !kind.is_dir() {
                     continue;
                 }
                 let path = if relative.is_empty() {
@@ -79,7 +80,7 @@ pub fn find(root: &Path) -> Vec<String> {
                 } else {
                     format!("{relative}/{name}")
                 };
-                if !kind.is_dir() || is_known(name) {
+                if generated || is_known(name) {
                     found.push(path);
                 } else if !name.starts_with('.') {
                     next.push((entry.path(), path));

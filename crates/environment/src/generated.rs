@@ -11,11 +11,12 @@ const MOST_BYTES: u64 = 256 << 20;
 
 /// Whether a file of this name is one, if git ignores it.
 pub(crate) fn is_known(name: &str) -> bool {
-    const COMPILED: [&str; 3] = [".cpython-", ".abi3.", ".pypy"];
+    const COMPILED: [&str; 3] = [".cpython-", ".abi3", ".pypy"];
     const ENDINGS: [&str; 6] =
         ["version.py", "version__.py", "_pb2.py", "_pb2.pyi", "_pb2_grpc.py", ".pb.go"];
-    let compiled = name.ends_with(".so") && COMPILED.iter().any(|part| name.contains(part));
-    compiled || ENDINGS.iter().any(|ending| name.ends_with(ending))
+    let module = name.strip_suffix(".so");
+    module.is_some_and(|module| COMPILED.iter().any(|part| module.contains(part)))
+        || ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 /// Copies `files`, relative to `root`, to the same places below `to`, with their modes and times.
