@@ -1,6 +1,7 @@
 //! Where what was uncommitted lies: in a store of its own for each capture, never in the mirror,
 //! since every task of the repository reads that.
 
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -77,13 +78,8 @@ impl Git {
     ) -> Result<Option<CaptureStore>, GitError> {
         let dir = self.captures_dir().join(name_of(&mirror.key, commit));
         let mirror = mirror.clone();
-        blocking(
-            "open the capture",
-            move || {
-                if is_whole(&dir) { open(&dir, &mirror) } else { Ok(None) }
-            },
-        )
-        .await
+        let recall = move || if is_whole(&dir) { open(&dir, &mirror) } else { Ok(None) };
+        blocking("open the capture", recall).await
     }
 }
 
@@ -99,6 +95,11 @@ fn open(dir: &Path, mirror: &Mirror) -> Result<Option<CaptureStore>, GitError> {
 
 fn is_whole(dir: &Path) -> bool {
     std::fs::read_to_string(dir.join(BOOT)).is_ok_and(|boot| is_settled(dir, BOOT, &boot))
+}
+
+/// Whether a name could not be given as another has it.
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty)
 }
 
 /// A store that is being filled: gone when dropped, and recognisable by its lock when left.
@@ -153,9 +154,13 @@ impl HalfCapture {
             {
                 return Ok(store);
             }
-            if std::fs::rename(half, &target).is_ok() {
-                let _ = self.dir.keep();
-                return Ok(CaptureStore::at(&target, mirror, self.held));
+            match std::fs::rename(half, &target) {
+                Ok(()) => {
+                    let _ = self.dir.keep();
+                    return Ok(CaptureStore::at(&target, mirror, self.held));
+                }
+                Err(error) if is_taken(&error) => {}
+                Err(error) => return Err(GitError::io("name the capture", &target)(error)),
             }
         }
         Err(GitError::malformed("the new capture", "others of its name come and go"))

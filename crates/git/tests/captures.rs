@@ -214,6 +214,13 @@ async fn a_capture_that_no_task_needs_goes_and_others_stay() {
     assert_eq!(left, expected);
     drop(held);
 
+    // Of one whose process was killed while it captured.
+    let half = stage.path("data/captures/half-left");
+    std::fs::create_dir_all(half.join("objects/12")).unwrap();
+    std::fs::write(half.join("held"), "").unwrap();
+    stage.git.sweep().await.unwrap();
+    assert_eq!(stores(&stage).len(), 3);
+
     // What went is captured anew.
     stage.repo.write("new", "2");
     let (mirror, again) = capture(&stage, &stage.repo).await;

@@ -133,6 +133,26 @@ async fn what_the_person_trusts_is_opened_and_what_the_checkout_says_of_itself_d
 }
 
 #[tokio::test]
+async fn a_pipe_or_a_device_where_a_file_is_expected_keeps_nobody() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let stage = Stage::new();
+    let trap = stage.path("trap");
+    std::fs::create_dir(&trap).unwrap();
+    let pipe = |path: &Path| mknodat(CWD, path, FileType::Fifo, Mode::RUSR, 0).unwrap();
+    pipe(&trap.join(".git"));
+    let soon = std::time::Duration::from_secs(20);
+    let looked = tokio::time::timeout(soon, stage.git.inspect(&trap)).await.unwrap();
+    assert!(matches!(looked, Err(GitError::NotARepository { .. })), "{looked:?}");
+    std::fs::remove_file(trap.join(".git")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", trap.join(".git")).unwrap();
+    let looked = tokio::time::timeout(soon, stage.git.inspect(&trap)).await.unwrap();
+    assert!(matches!(looked, Err(GitError::NotARepository { .. })), "{looked:?}");
+    pipe(&stage.repo.path.join(".git/commondir"));
+    let looked = tokio::time::timeout(soon, stage.git.inspect(&stage.repo.path)).await.unwrap();
+    assert!(matches!(looked, Err(GitError::Io { .. })), "{looked:?}");
+}
+
+#[tokio::test]
 async fn root_by_sudo_works_in_the_checkouts_of_who_called_it_and_in_no_others() {
     if !rustix::process::geteuid().is_root() {
         return;
