@@ -26,6 +26,9 @@ pub use self::request::{budget_of, parse_budget};
 use self::request::{check, read_images, read_prompt, source_of};
 pub use self::work::work;
 
+/// Taking in a checkout without a word takes this long at most.
+const SLOW: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// Flags that `run`, `ask` and `review` share.
 #[derive(Debug, Clone, Args)]
 pub struct Common {
@@ -115,7 +118,8 @@ pub async fn go(common: Common, asked: Asked, context: Context) -> anyhow::Resul
         environment: None,
     };
     let (worker, from) = (&installation.worker, common.from.as_deref());
-    let found = find(worker, &source, inspected, from, common.bare).await.map_err(refused)?;
+    let found = find(worker, &source, inspected, from, common.bare);
+    let found = said_if_slow(Box::pin(found)).await.map_err(refused)?;
     let submission = write_down(worker, &found, installation.limits, request).await;
     let submission = submission.map_err(refused)?;
     if let Some(because) = &resolved.chosen_because
@@ -124,6 +128,19 @@ pub async fn go(common: Common, asked: Asked, context: Context) -> anyhow::Resul
         show::err(&format!("model {} ({because})", resolved.info.name));
     }
     work(&installation, &submission, found.seen(), common.json, resolved.info.scripted).await
+}
+
+/// Says what takes so long, where it does: a file of gigabytes that is not committed is read and
+/// packed before anything else happens.
+async fn said_if_slow<T>(mut taking_in: impl Future<Output = T> + Unpin) -> T {
+    tokio::select! {
+        done = &mut taking_in => return done,
+        () = tokio::time::sleep(SLOW) => show::err(
+            "taking in the repository and what is not committed; large files that no task needs \
+             belong into .gitignore",
+        ),
+    }
+    taking_in.await
 }
 
 /// What was wrong with what the person asked for ends as that, and not as a failure of ours.

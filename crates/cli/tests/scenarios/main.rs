@@ -26,6 +26,7 @@ mod lies;
 mod nested;
 mod no_namespaces;
 mod pictures;
+mod prices;
 mod questions;
 mod run;
 mod scene;
