@@ -14,7 +14,7 @@ use quire_domain::attempt::{
     Attempt, AttemptResult, AttemptState, FailureKind, Outcome, SuspendReason,
 };
 use quire_domain::event::{
-    BaseCaptured, Claimed, EventBody, Phase, PhaseFinished, Resumed, Submitted, Suspended,
+    BaseCaptured, Claimed, Event, EventBody, Phase, PhaseFinished, Resumed, Submitted, Suspended,
 };
 use quire_domain::ids::AttemptId;
 use quire_domain::journal::Journal;
@@ -102,7 +102,8 @@ impl Life {
         if let Some(state) = self.settle().await? {
             return Ok(state);
         }
-        if !self.recorder.is_empty() && !self.upper().exists() {
+        let before = self.events_before().await?;
+        if !before.is_empty() && !self.upper().exists() {
             // What was laid out for it may not have reached the disk before a crash.
             let dir = self.worker.place.upper(self.row.id);
             let _ = self.worker.sandboxes.discard(&dir).await;
@@ -117,14 +118,15 @@ impl Life {
             Err(ending) => return self.conclude(None, ending).await,
         };
         self.base_captured(&start, &layout).await?;
-        let (layout, sandbox) = match self.open(&start, layout).await? {
+        let (layout, sandbox) = match self.open(&start, layout, &before).await? {
             Ok(opened) => opened,
             Err(ending) => return self.conclude(None, ending).await,
         };
         // What was laid out just now, or anew.
         self.hold().await;
         let finish = self.finish(&start, layout, sandbox);
-        let checkpoints = self.checkpoints(&finish).await?;
+        let checkpoints = self.checkpoints(&finish, &before);
+        drop(before);
         // The list may say so a little later: the first request does not wait for it.
         let (end, written) = tokio::join!(
             self.drive(&finish, &start),
@@ -224,15 +226,18 @@ impl Life {
     }
 
     /// Puts the working tree away as it changes, where changes are kept.
-    async fn checkpoints(
-        &self,
-        finish: &Arc<AttemptFinish>,
-    ) -> Result<Option<Checkpoints>, RunError> {
-        let after = self.worker.place.checkpoint_after;
-        let (true, Some(after)) = (self.request().mode.keeps_changes(), after) else {
-            return Ok(None);
-        };
-        Ok(Some(Checkpoints::start(finish, after, &self.recorder.events().await?)))
+    fn checkpoints(&self, finish: &Arc<AttemptFinish>, before: &[Event]) -> Option<Checkpoints> {
+        let after = self.worker.place.checkpoint_after?;
+        let keeps = self.request().mode.keeps_changes();
+        keeps.then(|| Checkpoints::start(finish, after, before))
+    }
+
+    /// What the log said before this claim.
+    async fn events_before(&self) -> Result<Vec<Event>, RunError> {
+        if self.recorder.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.recorder.events().await?)
     }
 
     async fn layout(&self, start: &StartPoint) -> Result<Result<Layout, Ending>, RunError> {

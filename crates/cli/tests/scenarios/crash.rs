@@ -136,3 +136,63 @@ fn without_the_sandboxes_files_the_working_tree_is_rebuilt_and_the_model_is_told
     }
     expect_rebuilt(&scene, "no longer kept");
 }
+
+/// A first turn that commits one file and leaves an ignored one, and a second that looks.
+fn two_turns() -> Scene {
+    let end = "Done 【F:one.txt†L1】. No tests were run.";
+    let first = "echo one > one.txt && git add one.txt && git commit -qm 'Add one' && \
+                 mkdir -p __pycache__ && echo built > __pycache__/note && echo kept";
+    let second = "cat one.txt; ls __pycache__/note 2>/dev/null | wc -l; echo two > two.txt; \
+                  git add two.txt; git commit -qm 'Add two'";
+    let mut turns = vec![Turn::shell(first), Turn::say(end), Turn::say(end)];
+    turns.push(Turn::shell(second));
+    turns.extend(std::iter::repeat_n(Turn::say(end), 4));
+    Scene::where_model_says(turns)
+}
+
+#[test]
+fn a_follow_up_whose_sandbox_is_gone_is_rebuilt_from_the_commit_and_the_model_is_told() {
+    let scene = two_turns();
+    scene.run(&[]).expect_code(0);
+    std::fs::remove_dir_all(scene.stage.data().join("uppers")).unwrap();
+    let ended = scene.quire(["task", "message", "1", "Add two.", "--json"]).expect_code(0);
+    let restored = ended.bodies("restored");
+    assert_eq!(restored[0]["from"], 0);
+    assert!(restored[0]["text"].as_str().unwrap().contains("no longer kept"), "{restored:?}");
+    let asked = asked(&scene);
+    assert!(asked[3].contains("no longer kept"), "the model is told before it begins");
+    let found = answer(&ended, 0);
+    assert_eq!(found.lines().skip(1).take(2).collect::<Vec<_>>(), ["one", "0"]);
+    scene.quire(["verify", "1"]).expect_code(0);
+}
+
+#[test]
+fn what_an_attempt_left_is_kept_also_when_its_process_dies_at_its_end() {
+    let scene = two_turns();
+    // The store may have been told of the end by then, or not.
+    scene.call(["run", "--json", "Go on."]).killed(KillAt::Event("finished"));
+    let resumed = scene.quire(["task", "resume", "1"]);
+    assert!(matches!(resumed.code(), Some(0 | 2)), "{}", resumed.stderr);
+    let ended = scene.quire(["task", "message", "1", "Add two.", "--json"]).expect_code(0);
+    assert_eq!(ended.bodies("restored").len(), 0, "nothing was lost");
+    let found = answer(&ended, 0);
+    assert_eq!(found.lines().skip(1).take(2).collect::<Vec<_>>(), ["one", "1"]);
+}
+
+#[test]
+fn what_was_cut_off_long_ago_is_swept_and_goes_on_from_what_was_put_away() {
+    let mut scene = scene();
+    let killed = start(&scene).killed(KillAt::Event("checkpointed"));
+    assert!(killed.was_killed(), "{}", killed.stdout);
+    let cut_off = uppers(&scene);
+    let config = scene.stage.home().join(".config/quire/config.toml");
+    std::fs::write(&config, "checkpoint_seconds = 1\nkeep_cut_off_hours = 0\n").unwrap();
+    scene.stage.model_says([shell_within("sleep 4", 20), Turn::say("Slept.")]);
+    scene.quire(["ask", "Sleep."]).expect_code(0);
+    assert!(!cut_off.iter().any(|dir| dir.exists()), "its time was over");
+    scene.stage.model_says(turns());
+    let resumed = scene.quire(["task", "resume", "1", "--json"]).expect_code(0);
+    assert_eq!(outcome(&resumed), "changed");
+    assert_eq!(resumed.bodies("restored").len(), 1);
+    assert_eq!(answer(&scene.log("1"), 2).lines().nth(2), Some("two"));
+}

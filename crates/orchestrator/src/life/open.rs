@@ -25,6 +25,7 @@ pub(super) type Opened = (Arc<Layout>, Preparing);
 
 impl Life {
     /// The attempt's sandbox over `layout`; another layout where that had to be made anew.
+    /// `events` is what the log said before this claim.
     ///
     /// One that is new is made beside the first request. One that goes on is ready when this
     /// returns: what is gone has to be in the record before the model is asked.
@@ -32,15 +33,15 @@ impl Life {
         &self,
         start: &StartPoint,
         layout: Arc<Layout>,
+        events: &[Event],
     ) -> Result<Result<Opened, Ending>, RunError> {
-        let events = self.recorder.events().await?;
         let kept = frozen_layers(&self.worker, &self.continued).is_some();
-        if kept && !has_acted(&events) && !self.upper().exists() {
+        if kept && !has_acted(events) && !self.upper().exists() {
             let spec = self.spec(&layout);
             let making = Preparing::start(&self.worker, Arc::clone(&self.recorder), spec);
             return Ok(Ok((layout, making)));
         }
-        self.open_again(start, layout, &events).await
+        self.open_again(start, layout, events).await
     }
 
     async fn open_again(
