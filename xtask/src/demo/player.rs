@@ -20,10 +20,10 @@ impl Player {
             .arg(script)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(Stdio::piped())
             .spawn()
             .context("cannot start quire model play")?;
-        let stdout = child.stdout.take();
+        let (stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
         let mut player = Self { child, url: String::new() };
         let mut lines = BufReader::new(stdout.context("no output")?);
         let mut line = String::new();
@@ -32,11 +32,17 @@ impl Player {
                 url.clone_into(&mut player.url);
                 // What it prints later has to go somewhere.
                 std::thread::spawn(move || lines.read_to_end(&mut Vec::new()));
+                // How to use it by hand is not for those who watch the demo.
+                std::thread::spawn(move || stderr.map(|mut it| it.read_to_end(&mut Vec::new())));
                 return Ok(player);
             }
             line.clear();
         }
-        bail!("quire model play {} ended before it listened", script.display())
+        let mut said = String::new();
+        if let Some(stderr) = &mut stderr {
+            stderr.read_to_string(&mut said)?;
+        }
+        bail!("quire model play {} ended before it listened: {}", script.display(), said.trim())
     }
 
     /// The base URL to give to a client.
