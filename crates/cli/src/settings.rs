@@ -162,7 +162,11 @@ impl Settings {
 
     fn layer_variables(&mut self, surroundings: &Surroundings) -> anyhow::Result<()> {
         if let Some(value) = surroundings.variable("QUIRE_DATA_DIR") {
-            let value = surroundings.current_dir.join(value);
+            let value = PathBuf::from(value);
+            // It is set once and read in many directories.
+            if !value.is_absolute() {
+                return Err(usage("QUIRE_DATA_DIR must be an absolute path"));
+            }
             self.data_dir = Some(Setting { value, origin: "QUIRE_DATA_DIR".to_owned() });
         }
         if let Some(value) = surroundings.variable("QUIRE_MODEL") {

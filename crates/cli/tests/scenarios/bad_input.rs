@@ -300,6 +300,8 @@ fn a_data_directory_that_cannot_be_made_is_named_with_where_it_was_set() {
         let ended = call.run();
         expect_refusal(&scene, ended, 2, &["a-file/data", origin]);
     }
+    let relative = scene.call(["run", "Go on."]).env("QUIRE_DATA_DIR", "data").run();
+    expect_refusal(&scene, relative, 2, &["QUIRE_DATA_DIR", "absolute"]);
     if is_root() {
         println!("SKIPPED: root may write into a directory that nobody may write");
         return;
