@@ -6,7 +6,7 @@ use quire_domain::task::Mode;
 
 use crate::commands::Context;
 use crate::commands::go::{Asked, Common, Many, go, go_many};
-use crate::exit::Exit;
+use crate::exit::{Exit, usage};
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -61,6 +61,10 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
         allow_rewrite: args.allow_rewrite,
         review: None,
     };
+    // Clap asks for nothing that stands against what is there, as a prompt does.
+    if args.tasks.is_none() && (args.parallel.is_some() || args.verbose) {
+        return Err(usage("--parallel and --verbose belong to --from FILE.jsonl"));
+    }
     match args.tasks {
         Some(file) => {
             let many = Many { file, parallel: args.parallel, verbose: args.verbose };

@@ -100,6 +100,7 @@ fn a_bad_line_is_told_with_its_number_and_nothing_starts() {
     from_file(&scene, "\n\n", &[]).expect_code(2);
     scene.quire(["run", "--from", "absent.jsonl"]).expect_code(2);
     scene.quire(["run", "--from", "-", "a prompt"]).expect_code(2);
+    scene.quire(["run", "--parallel", "2", "a prompt"]).expect_code(2);
     assert_eq!(tasks(&scene), 0);
     assert_eq!(scene.stage.requests().len(), 0);
 }
