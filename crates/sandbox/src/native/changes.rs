@@ -173,7 +173,7 @@ fn add_up(
         used.bytes += u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
         if is(&stat, FileType::Directory)
             && depth < DEPTH
-            && let Ok(inner) = open_directory(directory, &*name)
+            && let Ok(inner) = open_directory(directory, name)
         {
             add_up(inner.as_fd(), used, left, depth + 1)?;
         }
