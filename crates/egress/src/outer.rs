@@ -165,7 +165,9 @@ async fn open_tunnel(
     entry: &Arc<Entry>,
     request: &Request<Incoming>,
 ) -> Result<Plan, Refusal> {
-    headers::check_host(request.headers(), &target, false)?;
+    if !names_the_proxy(request) {
+        headers::check_host(request.headers(), &target, false)?;
+    }
     let shared = &connection.room.shared;
     let private = connection.room.private(&target);
     let way = decide::tunnel(&connection.room.policy, private, &target)?;
@@ -180,6 +182,14 @@ async fn open_tunnel(
         Tunnel::Seen => (None, None),
     };
     Ok(Plan { target, route, rule, upstream, entry: Arc::clone(entry) })
+}
+
+/// Whether the `Host` of a CONNECT is the proxy's own. Node writes it so; it goes no further.
+fn names_the_proxy(request: &Request<Incoming>) -> bool {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = hosts.next().and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    hosts.next().is_none() && matches!(name, "127.0.0.1" | "localhost")
 }
 
 /// An answer that says why not.
