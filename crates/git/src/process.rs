@@ -25,10 +25,10 @@ pub(crate) struct Ended {
 impl Ended {
     /// The error for an end with another code than 0.
     pub(crate) fn failed(&self, doing: &'static str) -> GitError {
-        let text = String::from_utf8_lossy(&self.complaint);
         // The third is git's own, where a write came back short.
         const FULL: [&str; 3] =
             ["No space left on device", "Disk quota exceeded", "write error. Out of diskspace"];
+        let text = String::from_utf8_lossy(&self.complaint);
         if FULL.iter().any(|words| text.contains(words)) {
             return GitError::DiskFull { doing };
         }
