@@ -1,10 +1,12 @@
 //! Environments: from a recipe to what a sandbox is made of.
 //!
-//! [`recipe`] reads `.quire/environment.toml`; [`host`] says what of the person's own machine is
-//! shown beside the repository, from the lists in [`toolchains`] and [`build_dirs`]; [`offline`]
-//! what package managers are told of a closed network.
+//! [`recipe`] reads `.quire/environment.toml`, [`detect`] says what lock files call for; [`host`]
+//! says what of the person's own machine is shown beside the repository, from the lists in
+//! [`toolchains`] and [`build_dirs`]; [`offline`] what package managers are told of a closed
+//! network.
 
 pub mod build_dirs;
+pub mod detect;
 pub mod generated;
 pub mod host;
 pub mod offline;

@@ -1,3 +1,5 @@
+//! What a recipe says, and what is refused.
+
 use quire_domain::budget::MicroDollars;
 use quire_domain::environment::{BaseSpec, Environment, Limits, SetupSpec};
 use quire_domain::network::NetworkPolicy;
