@@ -122,7 +122,9 @@ impl StoreError {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Fenced { .. } => "the other worker goes on with it; nothing has to be done",
-            Self::NotFound { what: "environment", .. } => "`quire env list` shows what there is",
+            Self::NotFound { what: "environment", .. } | Self::Edited { newest: 0, .. } => {
+                "`quire env list` shows what there is"
+            }
             Self::NotFound { what: "secret", .. } => "`quire env secret list` shows what there is",
             Self::NotFound { .. } => "`quire task list` shows what there is",
             Self::TurnOpen { .. } => "wait for it, or end it with `quire task cancel`",
@@ -131,7 +133,6 @@ impl StoreError {
             Self::KeyReused { .. } => "send another key with another request",
             Self::AlreadyApplied { .. } => "nothing has to be done",
             Self::OutOfBounds { .. } => "make it shorter",
-            Self::Edited { newest: 0, .. } => "`quire env list` shows what there is",
             Self::Edited { .. } => "look at the newest version, then edit again",
             Self::RepositoryTaken { .. } => "delete that one, or leave `repository` out",
             Self::Sealed(_) => {

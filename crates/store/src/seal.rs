@@ -1,6 +1,6 @@
 //! Encryption at rest: a value is sealed for one place and opened in no other.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use quire_domain::secret::Secret;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -62,7 +62,10 @@ impl SealKey {
         let key = UnboundKey::new(&CHACHA20_POLY1305, bytes).map_err(|_| SealError::BadKey)?;
         // One way: the name of a key says nothing of it.
         let hash = digest(&SHA256, &[b"quire seal key\0".as_slice(), bytes].concat());
-        let id = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let mut id = String::with_capacity(16);
+        for byte in hash.as_ref().iter().take(8) {
+            let _ = write!(id, "{byte:02x}");
+        }
         Ok(Self { key: LessSafeKey::new(key), id })
     }
 
