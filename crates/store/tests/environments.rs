@@ -32,6 +32,7 @@ fn value(text: &str) -> Secret<Vec<u8>> {
     Secret::new(text.as_bytes().to_vec())
 }
 
+#[expect(clippy::unwrap_used, reason = "a test without randomness cannot go on")]
 fn key() -> SealKey {
     SealKey::from_bytes(SealKey::generate().unwrap().reveal()).unwrap()
 }

@@ -42,7 +42,7 @@ async fn many_read_while_one_writes_and_none_sees_half_a_task() {
             reader.await.unwrap();
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(1), all).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
