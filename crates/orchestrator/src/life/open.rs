@@ -53,17 +53,11 @@ impl Life {
         let started = self.worker.clock.now();
         let mut why = Why::NotKept;
         if self.upper().exists() && !self.unfinished().exists() {
-            let create = async {
-                let sandbox = self.worker.sandboxes.create(self.spec(&layout)).await?;
-                // A lock that stays tells the agent itself what to do.
-                let _ = unlock(sandbox.as_ref()).await;
-                Ok(sandbox)
-            };
-            let Some(created) = self.cancel.run_until_cancelled(create).await else {
-                return Ok(Err(cancelled()));
-            };
-            match created {
+            // Also when it was cancelled: what is in it is taken out.
+            match self.worker.sandboxes.create(self.spec(&layout)).await {
                 Ok(sandbox) => {
+                    // A lock that stays tells the agent itself what to do.
+                    let _ = self.cancel.run_until_cancelled(unlock(sandbox.as_ref())).await;
                     self.sandbox_phase(started, Ok(())).await?;
                     return Ok(Ok((layout, Preparing::made(Ok(sandbox)))));
                 }
@@ -136,10 +130,14 @@ impl Life {
             Ok(sandbox)
         };
         // An event is never given up in the midst of being written.
-        let sandbox = match self.cancel.run_until_cancelled(made).await {
-            Some(Ok(sandbox)) => sandbox,
-            Some(Err(not_made)) => return Ok(Some(Err(not_made))),
-            None => return Ok(None),
+        let made = tokio::select! {
+            biased;
+            made = made => made,
+            () = self.cancelled_for(GRACE) => return Ok(None),
+        };
+        let sandbox = match made {
+            Ok(sandbox) => sandbox,
+            Err(not_made) => return Ok(Some(Err(not_made))),
         };
         let restored = EventBody::Restored(event(&source, why, events));
         self.recorder.append(vec![restored]).await?;
@@ -208,6 +206,12 @@ impl Life {
         self.leave(sandbox.as_ref()).await;
     }
 
+    /// Returns this long after it was cancelled.
+    async fn cancelled_for(&self, time: Duration) {
+        self.cancel.cancelled().await;
+        tokio::time::sleep(time).await;
+    }
+
     /// Holds the files of this attempt and of those it goes on from, as far as there are any.
     pub(super) async fn hold(&self) {
         let own = self.worker.place.upper(self.row.id);
@@ -245,6 +249,9 @@ impl Life {
         self.worker.place.upper(self.row.id).join("unfinished")
     }
 }
+
+/// How long a cancelled attempt may still be rebuilt, so that what it did is taken out.
+const GRACE: Duration = Duration::from_millis(1500);
 
 /// How often it is tried to hold files that are being removed: two seconds.
 const HOLD_TRIES: u32 = 200;
