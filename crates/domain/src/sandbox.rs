@@ -193,6 +193,10 @@ pub trait Sandbox: Send + Sync {
     /// sandbox anew over its upper: sandboxes over the layers must have ended by then.
     async fn freeze(&self) -> Result<BTreeMap<String, Layer>, SandboxError>;
 
+    /// The same without the sync, which waits for whatever else is being written to that disk:
+    /// the layers hold until the machine restarts, and are not to be trusted after it.
+    async fn freeze_until_restart(&self) -> Result<BTreeMap<String, Layer>, SandboxError>;
+
     /// Ends all processes within a second and waits for it. A disk upper stays.
     async fn end(&self) -> Result<(), SandboxError>;
 }

@@ -31,7 +31,7 @@ pub fn is_gone(name: &str, host: &str) -> bool {
 }
 
 /// The kernel's name for the time since the machine started; the first part of it.
-fn boot() -> String {
+pub fn boot() -> String {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     text.chars().take_while(char::is_ascii_hexdigit).collect()
 }

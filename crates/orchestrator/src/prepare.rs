@@ -18,9 +18,11 @@ use quire_domain::task::StartPoint;
 use quire_environment::host::{CheckoutFacts, HostView};
 use quire_environment::offline::OFFLINE_VARIABLES;
 use quire_git::{AttemptGit, CheckoutLayer, GitError, LayerTimes, TaskRepository};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::generated;
+use crate::lease;
 use crate::not_filled;
 use crate::recorder::Recorder;
 use crate::seen::{Seen, see};
@@ -294,6 +296,13 @@ impl Preparing {
     }
 }
 
+/// What an attempt left: layers that hold until the machine restarts.
+#[derive(Serialize, Deserialize)]
+struct Frozen {
+    boot: String,
+    layers: BTreeMap<String, Layer>,
+}
+
 /// The layers that earlier attempts left, as they lie on disk, in the order of `continued`; empty
 /// of those that left none. `None` if they are no longer kept: then only commits are left.
 pub fn frozen_layers(
@@ -304,8 +313,9 @@ pub fn frozen_layers(
         .iter()
         .map(|attempt| {
             let text = std::fs::read(worker.place.upper(*attempt).join("frozen.json")).ok()?;
-            let layers: BTreeMap<String, Layer> = serde_json::from_slice(&text).ok()?;
-            layers.get(WORK).is_none_or(|layer| layer.path.exists()).then_some(layers)
+            let Frozen { boot, layers } = serde_json::from_slice(&text).ok()?;
+            let there = layers.get(WORK).is_none_or(|layer| layer.path.exists());
+            (there && boot == lease::boot()).then_some(layers)
         })
         .collect()
 }
@@ -318,7 +328,8 @@ pub fn keep_frozen(
 ) -> std::io::Result<()> {
     let dir = worker.place.upper(attempt);
     let unfinished = dir.join("frozen.tmp");
-    std::fs::write(&unfinished, serde_json::to_vec(frozen)?)?;
+    let frozen = Frozen { boot: lease::boot(), layers: frozen.clone() };
+    std::fs::write(&unfinished, serde_json::to_vec(&frozen)?)?;
     std::fs::rename(unfinished, dir.join("frozen.json"))
 }
 

@@ -130,6 +130,9 @@ async fn an_upper_of_another_boot_is_refused() {
     let refused = stage.backend_create(spec.clone()).await.map(drop);
     assert!(matches!(refused, Err(SandboxError::UpperStale { .. })), "{refused:?}");
     stage.backend.discard(&stage.path("upper-stale")).await.unwrap();
+    let frozen = create(&stage, spec.clone()).await.freeze_until_restart().await.unwrap();
+    assert!(frozen["work"].path.is_dir());
+    assert_ne!(std::fs::read_to_string(&mark).unwrap(), "", "nothing was synced");
     create(&stage, spec.clone()).await.freeze().await.unwrap();
     // Synced: whatever boot comes next may go on.
     assert_eq!(std::fs::read_to_string(&mark).unwrap(), "");

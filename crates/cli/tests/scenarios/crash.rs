@@ -152,9 +152,29 @@ fn two_turns() -> Scene {
 
 #[test]
 fn a_follow_up_whose_sandbox_is_gone_is_rebuilt_from_the_commit_and_the_model_is_told() {
+    follow_up_from_the_commit(|scene| {
+        std::fs::remove_dir_all(scene.stage.data().join("uppers")).unwrap();
+    });
+}
+
+#[test]
+fn a_follow_up_after_a_restart_of_the_machine_is_rebuilt_from_the_commit() {
+    follow_up_from_the_commit(|scene| {
+        another_boot(scene);
+        for dir in uppers(scene) {
+            let frozen = dir.join("frozen.json");
+            let mut kept: Value = serde_json::from_slice(&std::fs::read(&frozen).unwrap()).unwrap();
+            assert_ne!(kept["boot"], "");
+            kept["boot"] = "00000000".into();
+            std::fs::write(&frozen, kept.to_string()).unwrap();
+        }
+    });
+}
+
+fn follow_up_from_the_commit(befalls: impl FnOnce(&Scene)) {
     let scene = two_turns();
     scene.run(&[]).expect_code(0);
-    std::fs::remove_dir_all(scene.stage.data().join("uppers")).unwrap();
+    befalls(&scene);
     let ended = scene.quire(["task", "message", "1", "Add two.", "--json"]).expect_code(0);
     let restored = ended.bodies("restored");
     assert_eq!(restored[0]["from"], 0);

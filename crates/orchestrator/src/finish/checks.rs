@@ -115,7 +115,7 @@ impl AttemptFinish {
             check_out(git, &store, sandbox.as_ref(), self.base(), head, Stand::At).await?;
             return Ok(sandbox);
         }
-        let frozen = self.sandbox.sandbox().await?.freeze().await?;
+        let frozen = self.sandbox.sandbox().await?.freeze_until_restart().await?;
         let spec = self.layout.over(&frozen).spec(name, Upper::Memory, SandboxUser::Agent);
         Ok(self.worker.sandboxes.create(spec).await?)
     }

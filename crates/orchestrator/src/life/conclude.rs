@@ -126,7 +126,8 @@ impl Life {
     }
 
     /// Ends the sandbox for good. Of a turn that keeps changes, what it wrote becomes the layer
-    /// that follow-ups go on from; of the others it is thrown away.
+    /// that follow-ups go on from, until the machine restarts: then there is the commit. Of the
+    /// others it is thrown away.
     async fn leave_sandbox(&self, finish: &AttemptFinish) {
         if let Ok(sandbox) = finish.sandbox.sandbox().await {
             self.leave(sandbox.as_ref()).await;
@@ -136,7 +137,7 @@ impl Life {
     pub(super) async fn leave(&self, sandbox: &dyn Sandbox) {
         let mut frozen = BTreeMap::new();
         if self.request().mode.keeps_changes()
-            && let Ok(layers) = sandbox.freeze().await
+            && let Ok(layers) = sandbox.freeze_until_restart().await
         {
             frozen = layers;
         }

@@ -83,6 +83,23 @@ impl NativeSandbox {
             (_, Upper::Memory) => Err(SandboxError::Gone("its memory is gone with it".to_owned())),
         }
     }
+
+    /// Ends all processes, so that its disk upper changes no more, and gives it.
+    async fn still(&self) -> Result<&PathBuf, SandboxError> {
+        let Upper::Disk(path) = &self.spec.upper else {
+            return Err(SandboxError::Gone("an upper in memory cannot be frozen".to_owned()));
+        };
+        let mut state = self.state.lock().await;
+        match std::mem::replace(&mut *state, State::Folded) {
+            State::Running(made) => end_guest(made, "it was frozen").await?,
+            State::Folded => {}
+            State::Ended => {
+                *state = State::Ended;
+                return Err(SandboxError::Gone("it was ended".to_owned()));
+            }
+        }
+        Ok(path)
+    }
 }
 
 /// Kills everything and waits for it; what the guest held is given back.
@@ -185,26 +202,17 @@ impl Sandbox for NativeSandbox {
     }
 
     async fn freeze(&self) -> Result<BTreeMap<String, Layer>, SandboxError> {
-        let Upper::Disk(path) = &self.spec.upper else {
-            return Err(SandboxError::Gone("an upper in memory cannot be frozen".to_owned()));
-        };
-        {
-            let mut state = self.state.lock().await;
-            match std::mem::replace(&mut *state, State::Folded) {
-                State::Running(made) => end_guest(made, "it was frozen").await?,
-                State::Folded => {}
-                State::Ended => {
-                    *state = State::Ended;
-                    return Err(SandboxError::Gone("it was ended".to_owned()));
-                }
-            }
-        }
-        let place = path.clone();
+        let place = self.still().await?.clone();
         tokio::task::spawn_blocking(move || upper::sync(&place))
             .await
             .map_err(io::Error::other)
             .and_then(|synced| synced)
             .map_err(creating("sync the upper"))?;
+        self.freeze_until_restart().await
+    }
+
+    async fn freeze_until_restart(&self) -> Result<BTreeMap<String, Layer>, SandboxError> {
+        let path = self.still().await?;
         let names = self.spec.overlays.iter().map(|overlay| overlay.name.as_str());
         Ok(names
             .chain(["home", "var"])
