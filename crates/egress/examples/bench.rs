@@ -295,6 +295,8 @@ async fn serve(mut stream: impl Stream) {
             }
             left -= count as u64;
         }
+        // TLS may still hold the end of it.
+        stream.flush().await.unwrap();
     }
 }
 

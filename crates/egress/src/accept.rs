@@ -29,11 +29,14 @@ pub(crate) async fn serve(
             () = ended.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        let Ok((stream, peer)) = accepted else {
-            tokio::select! {
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            // It was shut down: the sandbox behind it has ended.
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => return,
+            Err(_) => tokio::select! {
                 () = ended.cancelled() => return,
                 () = tokio::time::sleep(PAUSE) => continue,
-            }
+            },
         };
         let _ = stream.set_nodelay(true);
         // One connection at a time waits for its turn; those behind it wait in the kernel's queue.
