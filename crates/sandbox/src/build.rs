@@ -2,6 +2,7 @@
 
 mod base;
 mod devices;
+mod door;
 mod landlock;
 mod lock;
 mod overlay;
@@ -10,7 +11,7 @@ pub mod seccomp;
 mod tree;
 
 use std::io;
-use std::os::fd::{AsFd, IntoRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd as _, OwnedFd};
 
 use rustix::net::SendFlags;
 
@@ -84,9 +85,11 @@ impl<T, E: Into<io::Error>> Step<T> for Result<T, E> {
 /// Becomes process 1 of a sandbox; reports what fails and ends.
 pub fn run(seed: Seed<'_>) -> ! {
     match build(&seed) {
-        Ok((degraded, upper)) => {
-            answer(&seed.socket, &Answer::Ready { degraded }, upper.as_ref());
-            drop(upper);
+        Ok(Built { degraded, upper, door }) => {
+            let ready = Answer::Ready { degraded, upper: upper.is_some() };
+            let fds: Vec<_> = upper.iter().chain(&door).map(AsFd::as_fd).collect();
+            answer(&seed.socket, &ready, &fds);
+            drop((upper, door));
             let Seed { plan, opened, socket, life, .. } = seed;
             drop((plan, opened));
             give_memory_back();
@@ -94,7 +97,7 @@ pub fn run(seed: Seed<'_>) -> ! {
         }
         Err(StepError { step, source }) => {
             let errno = source.raw_os_error().unwrap_or(libc::EIO);
-            answer(&seed.socket, &Answer::Failed { step, errno }, None);
+            answer(&seed.socket, &Answer::Failed { step, errno }, &[]);
             sys::exit_now(71)
         }
     }
@@ -109,16 +112,24 @@ fn give_memory_back() {
     };
 }
 
-fn answer(socket: &OwnedFd, answer: &Answer, fd: Option<&OwnedFd>) {
+fn answer(socket: &OwnedFd, answer: &Answer, fds: &[BorrowedFd<'_>]) {
     if let Ok(bytes) = serde_json::to_vec(answer) {
-        let fds: Vec<_> = fd.map(AsFd::as_fd).into_iter().collect();
-        let _ = wire::send(socket, &bytes, &fds, SendFlags::empty());
+        let _ = wire::send(socket, &bytes, fds, SendFlags::empty());
     }
 }
 
-/// All steps in order. Gives what is weaker than it should be, and an upper in memory, which the
-/// host could not open by itself.
-fn build(seed: &Seed<'_>) -> Result<(Vec<String>, Option<OwnedFd>), StepError> {
+/// What a sandbox has that the host could not get by itself.
+struct Built {
+    /// What is weaker than it should be.
+    degraded: Vec<String>,
+    /// An upper in memory.
+    upper: Option<OwnedFd>,
+    /// The listener of its way out.
+    door: Option<OwnedFd>,
+}
+
+/// All steps in order.
+fn build(seed: &Seed<'_>) -> Result<Built, StepError> {
     let mut degraded = Vec::new();
     wait_for_go(&seed.go).step("wait for the id maps")?;
     lock::become_root_inside().step("switch to the mapped ids")?;
@@ -131,8 +142,9 @@ fn build(seed: &Seed<'_>) -> Result<(Vec<String>, Option<OwnedFd>), StepError> {
     base::finish(&seed.plan, &root)?;
     base::close(&seed.plan, &root)?;
     lock::network_and_name().step("raise the loopback device")?;
+    let door = seed.plan.door.map(door::open).transpose().step("open the way out")?;
     lock::lock(&seed.plan, seed.filter, &mut degraded)?;
-    Ok((degraded, upper))
+    Ok(Built { degraded, upper, door })
 }
 
 fn wait_for_go(go: &OwnedFd) -> io::Result<()> {

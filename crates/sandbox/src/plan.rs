@@ -54,6 +54,8 @@ pub struct Plan {
     pub inodes: u64,
     /// Resource limits as (number, value), soft and hard alike.
     pub rlimits: Vec<(u32, u64)>,
+    /// The port on its loopback that the host serves.
+    pub door: Option<u16>,
     /// CPUs that its processes may run on; empty for all.
     pub cpus: Vec<usize>,
     /// Control groups made for it alone, which the zygote removes should the host die.
@@ -130,10 +132,13 @@ pub enum Answer {
         /// Its process id here.
         pid: i32,
     },
-    /// The guest waits for commands.
+    /// The guest waits for commands. With the message travel its upper and the listener of its
+    /// way out, in this order, where there are such.
     Ready {
         /// What works in a weaker way than it should.
         degraded: Vec<String>,
+        /// Whether its upper, which lies in memory, is with it.
+        upper: bool,
     },
     /// It could not be made.
     Failed {

@@ -34,6 +34,8 @@ pub struct Guest {
     shared: Mutex<Shared>,
     /// Told when a command is started.
     pub started: Notify,
+    /// The listener of its way out, shut down when it is gone: whoever serves it then knows.
+    door: Option<OwnedFd>,
 }
 
 /// A guest that became ready.
@@ -44,6 +46,15 @@ pub struct Met {
     pub degraded: Vec<String>,
     /// Its upper, where that lies in memory.
     pub upper: Option<OwnedFd>,
+}
+
+/// What the zygote and a new guest said.
+struct Said {
+    pid: i32,
+    pidfd: OwnedFd,
+    degraded: Vec<String>,
+    upper: Option<OwnedFd>,
+    door: Option<OwnedFd>,
 }
 
 #[derive(Debug, Default)]
@@ -89,7 +100,8 @@ impl Guest {
         let socket = wire::watch(socket, Interest::READABLE | Interest::WRITABLE)
             .map_err(creating("open the guest's socket"))?;
         let met = tokio::time::timeout(PATIENCE, both_answers(&socket)).await;
-        let (pid, pidfd, degraded, upper) = met.map_err(|_| SandboxError::Timeout(PATIENCE))??;
+        let Said { pid, pidfd, degraded, upper, door } =
+            met.map_err(|_| SandboxError::Timeout(PATIENCE))??;
         let pidfd = wire::watch(pidfd, Interest::READABLE).map_err(creating("watch the guest"))?;
         let guest = Arc::new(Self {
             socket,
@@ -98,9 +110,15 @@ impl Guest {
             next_id: AtomicU32::new(1),
             shared: Mutex::default(),
             started: Notify::new(),
+            door,
         });
         tokio::spawn(listen(Arc::clone(&guest)));
         Ok(Met { guest, degraded, upper })
+    }
+
+    /// A handle of its own on the listener of its way out.
+    pub fn listener(&self) -> io::Result<Option<OwnedFd>> {
+        self.door.as_ref().map(OwnedFd::try_clone).transpose()
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -236,6 +254,10 @@ impl Guest {
         let mut shared = self.shared();
         shared.gone = true;
         shared.commands.clear();
+        drop(shared);
+        if let Some(door) = &self.door {
+            let _ = rustix::net::shutdown(door, rustix::net::Shutdown::Both);
+        }
     }
 }
 
@@ -266,22 +288,24 @@ async fn listen(guest: Arc<Guest>) {
 }
 
 /// The zygote's answer and the guest's, in either order.
-async fn both_answers(
-    socket: &AsyncFd<OwnedFd>,
-) -> Result<(i32, OwnedFd, Vec<String>, Option<OwnedFd>), SandboxError> {
+async fn both_answers(socket: &AsyncFd<OwnedFd>) -> Result<Said, SandboxError> {
     let (mut spawned, mut ready) = (None, None);
     loop {
         match next_answer(socket).await? {
-            (Answer::Spawned { pid }, fd) => {
-                spawned = fd.map(|pidfd| (pid, pidfd));
+            (Answer::Spawned { pid }, fds) => {
+                spawned = fds.into_iter().next().map(|pidfd| (pid, pidfd));
             }
-            (Answer::Ready { degraded }, upper) => ready = Some((degraded, upper)),
+            (Answer::Ready { degraded, upper }, fds) => {
+                let mut fds = fds.into_iter();
+                let upper = if upper { fds.next() } else { None };
+                ready = Some((degraded, upper, fds.next()));
+            }
             (Answer::Failed { step, errno }, _) => return Err(not_made(step, errno)),
             _ => return Err(SandboxError::Gone("an answer out of place".to_owned())),
         }
         match (spawned, ready) {
-            (Some((pid, pidfd)), Some((degraded, upper))) => {
-                return Ok((pid, pidfd, degraded, upper));
+            (Some((pid, pidfd)), Some((degraded, upper, door))) => {
+                return Ok(Said { pid, pidfd, degraded, upper, door });
             }
             (one, other) => (spawned, ready) = (one, other),
         }
@@ -303,10 +327,10 @@ fn not_made(step: String, errno: i32) -> SandboxError {
     SandboxError::Create { step, source: io::Error::from_raw_os_error(errno) }
 }
 
-/// One answer and the descriptor that came with it.
+/// One answer and the descriptors that came with it.
 pub async fn next_answer(
     socket: &AsyncFd<OwnedFd>,
-) -> Result<(Answer, Option<OwnedFd>), SandboxError> {
+) -> Result<(Answer, Vec<OwnedFd>), SandboxError> {
     let mut buffer = vec![0; ANSWER_LIMIT];
     let (length, fds) = socket
         .async_io(Interest::READABLE, |socket| {
@@ -319,7 +343,7 @@ pub async fn next_answer(
     }
     let answer = serde_json::from_slice(&buffer[..length])
         .map_err(|error| creating("read the zygote's answer")(error.into()))?;
-    Ok((answer, fds.into_iter().next()))
+    Ok((answer, fds))
 }
 
 /// Names the step that failed.

@@ -73,6 +73,7 @@ pub fn plan(spec: &SandboxSpec, ids: Ids, etc: Option<PathBuf>) -> Result<Plan, 
         tmp_bytes: limits.tmp_bytes,
         inodes: limits.inodes,
         rlimits: rlimits(limits, matches!(spec.upper, Upper::Disk(_))),
+        door: spec.egress.as_ref().map(|door| door.port),
         cpus: cpus(limits.cpu_millis),
         groups: Vec::new(),
     })
@@ -91,6 +92,9 @@ fn check(spec: &SandboxSpec) -> Result<(), SandboxError> {
     };
     if !named(&spec.name, 60) {
         return Err(wrong(&format!("the name `{}` is not of the form [a-z0-9-]", spec.name)));
+    }
+    if spec.egress.as_ref().is_some_and(|door| door.port == 0) {
+        return Err(wrong("the way out has no port"));
     }
     let mut names = vec!["home", "var", "root"];
     for overlay in &spec.overlays {

@@ -39,6 +39,7 @@ enum State {
 impl NativeSandbox {
     /// Takes a guest that was made for the specification.
     pub fn new(maker: Arc<Maker>, spec: SandboxSpec, made: Made) -> Self {
+        hand_over_listener(&spec, &made.guest);
         let state = Mutex::new(State::Running(made));
         Self { maker, spec, state, snapshots: Mutex::default() }
     }
@@ -57,6 +58,7 @@ impl NativeSandbox {
             State::Ended => Err(SandboxError::Gone("it was ended".to_owned())),
             State::Folded => {
                 let made = self.maker.make(&self.spec, Life::Unfolded).await?;
+                hand_over_listener(&self.spec, &made.guest);
                 let guest = (Arc::clone(&made.guest), made.owner);
                 *state = State::Running(made);
                 Ok(guest)
@@ -99,6 +101,19 @@ impl NativeSandbox {
             }
         }
         Ok(path)
+    }
+}
+
+/// Gives the listener of a new guest to whoever serves it, before any command runs. A guest whose
+/// way out is served by nobody is none that was asked for.
+fn hand_over_listener(spec: &SandboxSpec, guest: &Guest) {
+    let Some(door) = &spec.egress else { return };
+    match guest.listener() {
+        Ok(Some(listener)) => door.sink.listener(listener),
+        Ok(None) => guest.kill(Reason::Said("it did not show its way out".to_owned())),
+        Err(error) => {
+            guest.kill(Reason::Said(format!("its way out could not be handed over: {error}")));
+        }
     }
 }
 
