@@ -1,30 +1,78 @@
-//! The package managers that are recognised, by their lock files: one line each.
+//! The package managers that are recognised, by their lock files: one entry each.
 
 /// What a package manager is known by, and what brings its packages.
 #[derive(Debug, Clone, Copy)]
 pub struct Manager {
     /// What people call it.
     pub name: &'static str,
-    /// Its ecosystem: of several managers of one, the first that is found counts.
+    /// Its ecosystem: of several managers of one, the first that can be heeded counts.
     pub ecosystem: &'static str,
     /// Names of its lock files.
     pub lock_files: &'static [&'static str],
+    /// Names of further files whose change means that setup has to run again.
+    pub also: &'static [&'static str],
+    /// What people would write for it.
+    pub says: &'static str,
     /// What brings the packages, run in the lock file's directory.
     pub command: &'static str,
     /// The programs it needs in the base; the first is the manager itself.
     pub programs: &'static [&'static str],
-    /// The directories beside the lock file, one of which holds the packages once they are there.
+    /// A script of the repository that brings the manager along, so that the base needs none.
+    pub wrapper: Option<&'static str>,
+    /// What one can add to `setup` where the base lacks the manager itself.
+    pub install: Option<&'static str>,
+    /// Paths beside the lock file, each of which is there only where the packages are.
     pub beside: &'static [&'static str],
-    /// The directory below the home directory that holds them for every repository.
-    pub cache: Option<&'static str>,
+    /// Where the home directory holds them for every repository.
+    pub cache: Cache,
     /// How a lock file that names no package is told: it has none of these.
     pub names_packages: &'static [&'static str],
 }
 
+/// What a directory of the home holds of a repository's packages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cache {
+    /// There is none, or a directory beside the lock file is needed all the same.
+    None,
+    /// Whatever is in this directory is taken for all of them: what a repository needs cannot be
+    /// read from its files alone.
+    Any(&'static str),
+    /// Cargo's, where each package of a lock file has a file.
+    Cargo,
+    /// Go's, where each module has a file.
+    Go,
+}
+
 /// Python's packages go into an environment of the sandbox's home: the system's own is often
 /// managed by the distribution, and one in the tree would be untracked where it is not ignored.
-const VENV: &str = "python3 -m venv \"$HOME/.venv\" && \
-    { echo \"VIRTUAL_ENV=$HOME/.venv\"; echo \"PATH=$HOME/.venv/bin:$PATH\"; } >> \"$QUIRE_ENV\" && ";
+macro_rules! in_venv {
+    ($command:literal) => {
+        concat!(
+            "python3 -m venv \"$HOME/.venv\" && ",
+            "export VIRTUAL_ENV=\"$HOME/.venv\" PATH=\"$HOME/.venv/bin:$PATH\" && ",
+            "printf 'VIRTUAL_ENV=%s\\nPATH=%s\\n' \"$VIRTUAL_ENV\" \"$PATH\" >> \"$QUIRE_ENV\" && ",
+            $command
+        )
+    };
+}
+
+/// Gradle's own `dependencies` reads what there is and fetches no artifact; this resolves the files
+/// of whatever can be resolved, and leaves what cannot.
+const GRADLE: &str = r#"printf '%s\n' 'allprojects { tasks.register("quireFetch") { doLast {' \
+  '  (buildscript.configurations + configurations).findAll { it.canBeResolved }.each {' \
+  '    it.incoming.artifactView { lenient = true }.files.files } } } }' > "${TMPDIR:-/tmp}/fetch.gradle"
+if [ -x ./gradlew ]; then gradle=./gradlew; else gradle=gradle; fi
+"$gradle" --no-daemon --console=plain --quiet -I "${TMPDIR:-/tmp}/fetch.gradle" quireFetch"#;
+
+/// `dependency:go-offline` leaves out what surefire finds out while it runs, and fails where modules
+/// stand on one another; a test run that selects no test fetches all of it.
+const MAVEN: &str = "if [ -x ./mvnw ]; then maven=./mvnw; else maven=mvn; fi
+\"$maven\" --batch-mode --quiet test -Dtest=NoTestHasThisName -DfailIfNoTests=false \
+-Dsurefire.failIfNoSpecifiedTests=false";
+
+/// The two lines of yarn have different words for the same thing.
+const YARN: &str = "case \"$(yarn --version)\" in \
+    0.*|1.*) yarn install --frozen-lockfile --non-interactive;; *) yarn install --immutable;; esac";
 
 /// In this order: of one ecosystem, the more particular before the more common.
 pub const MANAGERS: &[Manager] = &[
@@ -32,175 +80,242 @@ pub const MANAGERS: &[Manager] = &[
         name: "pnpm",
         ecosystem: "node",
         lock_files: &["pnpm-lock.yaml"],
+        also: &["pnpm-workspace.yaml"],
+        says: "pnpm install --frozen-lockfile",
         command: "pnpm install --frozen-lockfile",
         programs: &["pnpm", "node"],
+        wrapper: None,
+        install: Some("npm i -g pnpm"),
         beside: &["node_modules"],
-        cache: None,
+        cache: Cache::None,
         names_packages: &["\npackages:"],
     },
     Manager {
         name: "yarn",
         ecosystem: "node",
         lock_files: &["yarn.lock"],
-        // The newer line of yarn has another word for the same thing, and says which it is.
-        command: "if [ -e .yarnrc.yml ]; then yarn install --immutable; \
-            else yarn install --frozen-lockfile --non-interactive; fi",
+        also: &[],
+        says: "yarn install",
+        command: YARN,
         programs: &["yarn", "node"],
-        beside: &["node_modules", ".pnp.cjs"],
-        cache: None,
-        names_packages: &["\nversion ", "resolution:", "resolved "],
+        wrapper: None,
+        install: Some("npm i -g yarn"),
+        // With the second, the packages are part of the repository.
+        beside: &["node_modules", ".yarn/cache"],
+        cache: Cache::None,
+        // What a workspace itself is, is `unknown` or `link:soft`.
+        names_packages: &["resolved ", "integrity ", "languageName: node"],
     },
     Manager {
         name: "bun",
         ecosystem: "node",
         lock_files: &["bun.lock", "bun.lockb"],
+        also: &[],
+        says: "bun install --frozen-lockfile",
         command: "bun install --frozen-lockfile",
         programs: &["bun"],
+        wrapper: None,
+        install: Some("npm i -g bun"),
         beside: &["node_modules"],
-        cache: None,
-        names_packages: &[],
+        cache: Cache::None,
+        names_packages: &["\": [\""],
     },
     Manager {
         name: "npm",
         ecosystem: "node",
         lock_files: &["package-lock.json", "npm-shrinkwrap.json"],
+        also: &[],
+        says: "npm ci",
         command: "npm ci --no-audit --no-fund",
         programs: &["npm", "node"],
+        wrapper: None,
+        install: None,
         beside: &["node_modules"],
-        cache: None,
+        cache: Cache::None,
         names_packages: &["\"node_modules/", "\"resolved\"", "\"integrity\""],
     },
     Manager {
         name: "uv",
         ecosystem: "python",
         lock_files: &["uv.lock"],
-        command: "uv sync --frozen",
+        also: &[],
+        says: "uv sync --frozen",
+        command: "export UV_PROJECT_ENVIRONMENT=\"$HOME/.venv\" && uv sync --frozen && \
+            printf 'UV_PROJECT_ENVIRONMENT=%s\\nVIRTUAL_ENV=%s\\nPATH=%s\\n' \"$HOME/.venv\" \
+            \"$HOME/.venv\" \"$HOME/.venv/bin:$PATH\" >> \"$QUIRE_ENV\"",
         programs: &["uv", "python3"],
-        beside: &[".venv", "venv"],
-        cache: None,
-        names_packages: &["sdist = ", "wheels = "],
+        wrapper: None,
+        install: Some("pip install uv"),
+        beside: &[".venv/pyvenv.cfg", "venv/pyvenv.cfg"],
+        cache: Cache::None,
+        names_packages: &["source = { registry", "source = { git", "source = { url"],
     },
     Manager {
         name: "poetry",
         ecosystem: "python",
         lock_files: &["poetry.lock"],
-        command: "poetry install --no-interaction",
+        also: &[],
+        says: "poetry install",
+        command: in_venv!("poetry install --no-interaction"),
         programs: &["poetry", "python3"],
-        beside: &[".venv", "venv"],
-        cache: None,
+        wrapper: None,
+        install: Some("pip install poetry"),
+        beside: &[".venv/pyvenv.cfg", "venv/pyvenv.cfg"],
+        cache: Cache::None,
         names_packages: &["[[package]]"],
     },
     Manager {
         name: "pipenv",
         ecosystem: "python",
         lock_files: &["Pipfile.lock"],
-        command: "pipenv sync --dev",
+        also: &[],
+        says: "pipenv sync --dev",
+        command: in_venv!("pipenv sync --dev"),
         programs: &["pipenv", "python3"],
-        beside: &[".venv", "venv"],
-        cache: None,
-        names_packages: &["\"hashes\"", "\"version\""],
+        wrapper: None,
+        install: Some("pip install pipenv"),
+        beside: &[".venv/pyvenv.cfg", "venv/pyvenv.cfg"],
+        cache: Cache::None,
+        names_packages: &["\"hashes\"", "\"version\"", "\"git\"", "\"path\""],
     },
     Manager {
         name: "pip",
         ecosystem: "python",
         lock_files: &["requirements.txt"],
-        command: "\"$HOME/.venv/bin/pip\" install -r requirements.txt",
+        also: &[],
+        says: "pip install -r requirements.txt",
+        command: in_venv!("pip install --no-input -r requirements.txt"),
         programs: &["python3"],
-        beside: &[".venv", "venv", "env"],
-        cache: None,
+        wrapper: None,
+        install: None,
+        beside: &[".venv/pyvenv.cfg", "venv/pyvenv.cfg", "env/pyvenv.cfg"],
+        cache: Cache::None,
         names_packages: &[],
     },
     Manager {
         name: "cargo",
         ecosystem: "rust",
         lock_files: &["Cargo.lock"],
+        also: &[],
+        says: "cargo fetch --locked",
+        // Where the repository replaces its sources by `vendor`, this fetches nothing.
         command: "cargo fetch --locked",
         programs: &["cargo"],
-        beside: &["vendor"],
-        cache: Some(".cargo/registry"),
+        wrapper: None,
+        install: None,
+        beside: &[],
+        cache: Cache::Cargo,
         names_packages: &["source = \"registry", "source = \"sparse", "source = \"git"],
     },
     Manager {
         name: "go",
         ecosystem: "go",
         lock_files: &["go.sum"],
+        also: &["go.mod"],
+        says: "go mod download",
         command: "go mod download",
         programs: &["go"],
-        beside: &["vendor"],
-        cache: Some("go/pkg/mod"),
+        wrapper: None,
+        install: None,
+        beside: &["vendor/modules.txt"],
+        cache: Cache::Go,
         names_packages: &[" h1:"],
     },
     Manager {
         name: "bundler",
         ecosystem: "ruby",
         lock_files: &["Gemfile.lock"],
+        also: &[],
+        says: "bundle install",
         command: "export BUNDLE_PATH=\"$HOME/.bundle/gems\" && \
-            echo \"BUNDLE_PATH=$BUNDLE_PATH\" >> \"$QUIRE_ENV\" && bundle install",
+            printf 'BUNDLE_PATH=%s\\n' \"$BUNDLE_PATH\" >> \"$QUIRE_ENV\" && bundle install",
         programs: &["bundle", "ruby"],
-        beside: &["vendor/bundle"],
-        cache: None,
+        wrapper: None,
+        install: Some("gem install bundler"),
+        beside: &["vendor/bundle", "vendor/cache"],
+        cache: Cache::None,
         names_packages: &["\n    "],
     },
     Manager {
         name: "composer",
         ecosystem: "php",
         lock_files: &["composer.lock"],
+        also: &[],
+        says: "composer install",
         command: "composer install --no-interaction --no-progress",
         programs: &["composer", "php"],
-        beside: &["vendor"],
-        cache: None,
+        wrapper: None,
+        install: None,
+        beside: &["vendor/composer"],
+        cache: Cache::None,
         names_packages: &["\"dist\"", "\"source\""],
     },
     Manager {
         name: "mix",
         ecosystem: "elixir",
         lock_files: &["mix.lock"],
-        command: "mix local.hex --force --if-missing && mix deps.get",
+        also: &[],
+        says: "mix deps.get",
+        command: "mix local.hex --force --if-missing && mix local.rebar --force --if-missing && \
+            mix deps.get",
         programs: &["mix"],
+        wrapper: None,
+        install: None,
         beside: &["deps"],
-        cache: None,
+        cache: Cache::None,
         names_packages: &["{:hex", "{:git"],
     },
     Manager {
         name: "gradle",
         ecosystem: "java",
-        lock_files: &["gradle.lockfile", "gradlew"],
-        // The wrapper of the repository brings the version it was written for.
-        command: "if [ -x ./gradlew ]; then ./gradlew --no-daemon --console=plain dependencies; \
-            else gradle --no-daemon --console=plain dependencies; fi",
-        programs: &["java"],
+        lock_files: &[
+            "gradle.lockfile",
+            "build.gradle",
+            "build.gradle.kts",
+            "settings.gradle",
+            "settings.gradle.kts",
+        ],
+        also: &["libs.versions.toml", "gradle-wrapper.properties", "gradle.properties"],
+        says: "gradle",
+        command: GRADLE,
+        programs: &["gradle", "java"],
+        wrapper: Some("gradlew"),
+        install: None,
         beside: &[],
-        cache: Some(".gradle/caches"),
+        cache: Cache::Any(".gradle/caches"),
         names_packages: &[],
     },
     Manager {
         name: "maven",
         ecosystem: "java",
         lock_files: &["pom.xml"],
-        command: "mvn --batch-mode --quiet dependency:go-offline",
+        also: &["maven-wrapper.properties"],
+        says: "mvn test -Dtest=none",
+        command: MAVEN,
         programs: &["mvn", "java"],
+        wrapper: Some("mvnw"),
+        install: None,
         beside: &[],
-        cache: Some(".m2/repository"),
-        names_packages: &["<dependency>", "<plugin>", "<parent>"],
+        cache: Cache::Any(".m2/repository"),
+        names_packages: &[],
     },
     Manager {
         name: "dotnet",
         ecosystem: "dotnet",
         lock_files: &["packages.lock.json"],
+        also: &[],
+        says: "dotnet restore --locked-mode",
         command: "dotnet restore --locked-mode",
         programs: &["dotnet"],
+        wrapper: None,
+        install: None,
         beside: &[],
-        cache: Some(".nuget/packages"),
+        cache: Cache::Any(".nuget/packages"),
         names_packages: &["\"resolved\""],
     },
 ];
 
 impl Manager {
-    /// The whole command.
-    pub fn script(&self) -> String {
-        if self.name == "pip" { format!("{VENV}{}", self.command) } else { self.command.to_owned() }
-    }
-
     /// Whether a lock file with this text names a package at all.
     pub fn names_any(&self, text: &str) -> bool {
         if self.name == "pip" {
@@ -209,4 +324,19 @@ impl Manager {
         }
         self.names_packages.is_empty() || self.names_packages.iter().any(|mark| text.contains(mark))
     }
+}
+
+/// Whether a change of the file at `path` means that setup has to run again.
+pub fn is_lock_file(path: &str) -> bool {
+    let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+    // pip's files include others.
+    let is_text = path.strip_suffix(".txt").is_some();
+    let included = is_text
+        && (name.starts_with("requirements")
+            || name.starts_with("constraints")
+            || directory.rsplit('/').next() == Some("requirements"));
+    included
+        || MANAGERS
+            .iter()
+            .any(|manager| manager.lock_files.contains(&name) || manager.also.contains(&name))
 }
