@@ -35,6 +35,7 @@ pub(crate) async fn serve(room: Arc<Room>, stream: TcpStream, client_port: u16) 
         let refusal = Refusal::denied(over.reason(), why);
         return turn_away(&connection, &stream, &refusal).await;
     }
+    let _far_end = FarEnd(&connection);
     let work = outer::run(Arc::clone(&connection), stream);
     let watch = async {
         let over = connection.meter.watch().await;
@@ -44,6 +45,17 @@ pub(crate) async fn serve(room: Arc<Room>, stream: TcpStream, client_port: u16) 
     tokio::select! {
         () = work => {}
         () = watch => {}
+    }
+}
+
+/// Ends the far end with the connection, however that ends: a request's body on its way there holds
+/// the connection, which holds the far end.
+struct FarEnd<'a>(&'a Connection);
+
+impl Drop for FarEnd<'_> {
+    fn drop(&mut self) {
+        drop(self.0.take_upstream());
+        drop(self.0.take_plan());
     }
 }
 

@@ -17,8 +17,8 @@ const MOST_LINE_PATH: usize = 200;
 pub(crate) enum Tunnel {
     /// Bytes pass unseen; this rule allows it.
     Blind(String),
-    /// TLS is ended, as a rule names methods or a path, or a header is to be added.
-    Seen,
+    /// TLS is ended, as this rule names methods or a path, or a header is to be added by it.
+    Seen(String),
 }
 
 /// A request whose method and path are known.
@@ -55,12 +55,12 @@ pub(crate) fn tunnel(
     let mut blind = None;
     for rule in rules(policy).filter(|rule| covers(rule)) {
         if rule.looks_inside() {
-            return Ok(Tunnel::Seen);
+            return Ok(Tunnel::Seen(rule.to_string()));
         }
         blind.get_or_insert_with(|| rule.to_string());
     }
-    if policy.credentials.iter().any(|credential| covers(credential.rule())) {
-        return Ok(Tunnel::Seen);
+    if let Some(credential) = policy.credentials.iter().find(|it| covers(it.rule())) {
+        return Ok(Tunnel::Seen(credential.rule().to_string()));
     }
     match blind.or_else(|| everything(policy, private, target)) {
         Some(rule) => Ok(Tunnel::Blind(rule)),
@@ -230,13 +230,14 @@ mod tests {
         let mut policy = policy(&["a.example", "b.example GET", "*.c.example /v1", "c.c.example"]);
         let blind = |rule: &str| Ok(Tunnel::Blind(rule.to_owned()));
         assert_eq!(tunnel(&policy, None, &target("a.example")), blind("a.example"));
-        assert_eq!(tunnel(&policy, None, &target("b.example")), Ok(Tunnel::Seen));
-        assert_eq!(tunnel(&policy, None, &target("c.c.example")), Ok(Tunnel::Seen));
+        let seen = |rule: &str| Ok(Tunnel::Seen(rule.to_owned()));
+        assert_eq!(tunnel(&policy, None, &target("b.example")), seen("b.example GET"));
+        assert_eq!(tunnel(&policy, None, &target("c.c.example")), seen("*.c.example /v1"));
         let refusal = tunnel(&policy, None, &target("d.example:8443")).unwrap_err();
         assert_eq!(refusal.line.as_deref(), Some("d.example:8443"));
         assert!(refusal.text().contains("\n    d.example:8443\n"));
         policy.credentials.push(with_credential("a.example POST /x"));
-        assert_eq!(tunnel(&policy, None, &target("a.example")), Ok(Tunnel::Seen));
+        assert_eq!(tunnel(&policy, None, &target("a.example")), seen("a.example POST /x"));
     }
 
     #[test]

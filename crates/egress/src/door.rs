@@ -89,7 +89,7 @@ impl Door {
 
     /// Ends every connection and waits until their records are told, five seconds at most.
     pub async fn close(self) {
-        self.frame.ended.cancel();
+        self.frame.end();
         self.frame.tasks.close();
         let _ = tokio::time::timeout(CLOSING, self.frame.tasks.wait()).await;
     }
@@ -97,13 +97,20 @@ impl Door {
 
 impl Drop for Door {
     fn drop(&mut self) {
-        self.frame.ended.cancel();
+        self.frame.end();
     }
 }
 
 impl ListenerSink for Door {
     fn listener(&self, listener: OwnedFd) {
         self.frame.listener(listener);
+    }
+}
+
+impl Frame {
+    fn end(&self) {
+        self.room.close();
+        self.ended.cancel();
     }
 }
 

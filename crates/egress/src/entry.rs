@@ -143,7 +143,8 @@ impl Drop for Entry {
         let connection = &self.connection;
         // A connection that was ended by a bound ends what went over it.
         let over = connection.over().map(crate::meter::Over::reason);
-        let reason = said.reason.or(over);
+        let closed = connection.room.is_closed().then_some("closed");
+        let reason = said.reason.or(over).or(closed);
         let egress = Egress {
             host: std::mem::take(&mut said.host),
             method: said.method.take(),

@@ -8,7 +8,8 @@ use std::time::Duration;
 pub struct EgressLimits {
     /// Connections of one sandbox served at once. Further ones wait [`Self::queue`].
     pub connections: usize,
-    /// Connections of all sandboxes of the worker served at once.
+    /// Connections of all sandboxes of the worker served at once; fewer where the process may not
+    /// open twelve descriptors for each, so raise its soft limit first.
     pub connections_in_all: usize,
     /// How long a connection waits for its turn before it is answered with 503.
     pub queue: Duration,

@@ -171,16 +171,15 @@ async fn open_tunnel(
     let shared = &connection.room.shared;
     let private = connection.room.private(&target);
     let way = decide::tunnel(&connection.room.policy, private, &target)?;
+    let (Tunnel::Blind(rule) | Tunnel::Seen(rule)) = &way;
+    entry.allow(rule);
     let route = dial::route(shared, private, &target).await?;
     let (rule, upstream) = match way {
-        Tunnel::Blind(rule) => {
-            entry.allow(&rule);
-            let upstream = dial::dial(shared, &route, &target).await?;
-            entry.hush();
-            (Some(rule), Some(upstream))
-        }
-        Tunnel::Seen => (None, None),
+        Tunnel::Blind(rule) => (Some(rule), Some(dial::dial(shared, &route, &target).await?)),
+        Tunnel::Seen(_) => (None, None),
     };
+    // What comes through the tunnel, or does not, tells for itself.
+    entry.hush();
     Ok(Plan { target, route, rule, upstream, entry: Arc::clone(entry) })
 }
 

@@ -61,7 +61,7 @@ pub(crate) struct Shared {
 impl EgressProxy {
     /// A proxy with these settings. Opens nothing and reads nothing yet.
     pub fn new(settings: EgressSettings) -> Self {
-        let slots = Arc::new(Semaphore::new(settings.limits.connections_in_all));
+        let slots = Arc::new(Semaphore::new(slots(&settings.limits)));
         let (roots, client) = (OnceLock::new(), OnceLock::new());
         Self { shared: Arc::new(Shared { settings, slots, roots, client }) }
     }
@@ -75,6 +75,17 @@ impl EgressProxy {
     pub fn open(&self, policy: Policy, audit: Arc<dyn Audit>) -> Result<Door, EgressError> {
         Door::open(Arc::clone(&self.shared), policy, audit)
     }
+}
+
+/// Descriptors that a connection may take: both ends, and a pipe for each direction.
+const DESCRIPTORS: u64 = 6;
+
+/// How many connections of all sandboxes are served at once: what the limits say, and no more than
+/// leave the worker half of the descriptors that it may open.
+fn slots(limits: &EgressLimits) -> usize {
+    let open = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let share = open.map_or(u64::MAX, |open| open / 2 / DESCRIPTORS).max(1);
+    limits.connections_in_all.min(usize::try_from(share).unwrap_or(usize::MAX))
 }
 
 impl Shared {

@@ -1,6 +1,6 @@
 //! What the connections of one door share: policy, authority, counters, audit.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::HeaderMap;
@@ -34,6 +34,7 @@ pub(crate) struct Room {
     denied: Mutex<DeniedHosts>,
     allowed_count: AtomicU64,
     denied_count: AtomicU64,
+    closed: AtomicBool,
 }
 
 impl Room {
@@ -53,7 +54,17 @@ impl Room {
             denied: Mutex::default(),
             allowed_count: AtomicU64::new(0),
             denied_count: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
         })
+    }
+
+    /// From now on what ends was cut off by the end of the door.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 
     pub(crate) fn limits(&self) -> &EgressLimits {

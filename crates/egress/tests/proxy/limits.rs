@@ -136,7 +136,11 @@ async fn closing_ends_what_is_open_and_tells_it() {
     let begun = Instant::now();
     door.close().await;
     assert!(begun.elapsed() < Duration::from_secs(2));
-    assert_eq!(records.0.lock().unwrap().len(), 20);
+    {
+        let records = records.0.lock().unwrap();
+        assert_eq!(records.len(), 20);
+        assert!(records.iter().all(|it| it.egress.reason.as_deref() == Some("closed")));
+    }
     for mut stream in streams {
         closes_or_resets(&mut stream).await;
     }
