@@ -3,7 +3,7 @@
 //! [`recipe`] reads `.quire/environment.toml`, [`detect`] says what lock files call for; [`host`]
 //! says what of the person's own machine is shown beside the repository, from the lists in
 //! [`toolchains`] and [`build_dirs`]; [`offline`] what package managers are told of a closed
-//! network.
+//! network; [`snapshot`] makes and keeps what setup wrote.
 
 pub mod build_dirs;
 pub mod detect;
@@ -12,4 +12,5 @@ pub mod host;
 pub mod offline;
 mod places;
 pub mod recipe;
+pub mod snapshot;
 pub mod toolchains;

@@ -1,0 +1,316 @@
+//! Making a snapshot: a script is run in a sandbox of its own, and what it wrote is frozen.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use quire_domain::event::EndedBy;
+use quire_domain::journal::JournalError;
+use quire_domain::sandbox::{
+    Command, CommandEvent, CommandIo, CommandSignal, ExitStatus, Layer, Sandbox, SandboxBackend,
+    SandboxError, SandboxSpec, SandboxUser, StartedCommand, Upper,
+};
+use quire_domain::time::Clock;
+use tokio::time::Instant;
+
+use super::clean::{CleanError, clean, quiet_git};
+use super::kept::{Making, Snapshots};
+use super::key::Key;
+use super::manifest::Manifest;
+use super::output::Tail;
+use super::variables;
+
+/// What is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// Setup, on nothing.
+    Setup,
+    /// Maintenance, on a snapshot.
+    Maintenance,
+}
+
+impl What {
+    /// The word for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Setup => "setup",
+            Self::Maintenance => "maintenance",
+        }
+    }
+}
+
+/// Takes down what a script prints, as it prints it.
+#[async_trait]
+pub trait SetupLog: Send {
+    /// The script is about to start.
+    async fn begun(&mut self, script: &str) -> Result<(), JournalError>;
+
+    /// It printed something.
+    async fn output(&mut self, bytes: &[u8]) -> Result<(), JournalError>;
+
+    /// It ended. Called once after each [`Self::begun`].
+    async fn ended(
+        &mut self,
+        exit: ExitStatus,
+        ms: u64,
+        ended_by: Option<EndedBy>,
+    ) -> Result<(), JournalError>;
+}
+
+/// A snapshot to make.
+pub struct Build<'a> {
+    /// Makes the sandbox.
+    pub sandboxes: &'a dyn SandboxBackend,
+    /// Where it goes.
+    pub snapshots: &'a Snapshots,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// What the sandbox is made from; its upper and user are filled in.
+    pub spec: SandboxSpec,
+    /// The overlay that holds the working tree.
+    pub overlay: &'a str,
+    /// The tracked files of the commit, sorted.
+    pub tracked: &'a [String],
+    /// What is run.
+    pub what: What,
+    /// Variables that it alone sees, secrets among them.
+    pub env: BTreeMap<String, String>,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// What is known of the result before it is made: `key`, `owner`, `environment`, `inputs`,
+    /// `commit`, `script`, `lifetime_ms` and `below` are taken from it.
+    pub manifest: Manifest,
+}
+
+/// Why there is no snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The script ended with an error.
+    #[error("{} ended with {}{}", what.as_str(), words(*exit), last(tail))]
+    Failed {
+        /// What ran.
+        what: What,
+        /// How it ended.
+        exit: ExitStatus,
+        /// Its last lines.
+        tail: Vec<String>,
+    },
+    /// It took too long.
+    #[error("{} did not end within {} s{}", what.as_str(), limit.as_secs(), last(tail))]
+    TimedOut {
+        /// What ran.
+        what: What,
+        /// How long it may take.
+        limit: Duration,
+        /// Its last lines.
+        tail: Vec<String>,
+    },
+    /// It ended well and left something that cannot be used.
+    #[error("{} left nothing that can be kept: {why}{}", what.as_str(), last(tail))]
+    Unusable {
+        /// What ran.
+        what: What,
+        /// Why.
+        why: String,
+        /// Its last lines.
+        tail: Vec<String>,
+    },
+    /// Its sandbox was ended at a limit, could not be made, or failed.
+    #[error("{} in its sandbox: {source}{}", what.as_str(), last(tail))]
+    Sandbox {
+        /// What ran.
+        what: What,
+        /// What happened.
+        source: SandboxError,
+        /// Its last lines.
+        tail: Vec<String>,
+    },
+    /// Another took too long to make the same one.
+    #[error("another task has been making the same snapshot for {} s", .0.as_secs())]
+    Waited(Duration),
+    /// The disk.
+    #[error("cannot keep the snapshot")]
+    Io(#[from] io::Error),
+    /// The record.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl Build<'_> {
+    /// Runs the script and keeps what it wrote; gives the snapshot's name. Whatever happens,
+    /// nothing half made is left under a name that is looked for.
+    pub async fn run(self, log: &mut dyn SetupLog) -> Result<String, SetupError> {
+        let making = self.snapshots.begin(&self.manifest.key)?;
+        let made = self.make(&making, log).await;
+        if made.is_err() {
+            // What cannot be removed now is swept.
+            let _ = self.sandboxes.discard(making.dir()).await;
+        }
+        made
+    }
+
+    async fn make(&self, making: &Making, log: &mut dyn SetupLog) -> Result<String, SetupError> {
+        let started_at = self.clock.now();
+        let mut tail = Tail::default();
+        let mut spec = self.spec.clone();
+        spec.name = sandbox_name(&self.manifest.key);
+        spec.upper = Upper::Disk(making.upper());
+        spec.user = SandboxUser::SetupRoot;
+        let workspace = spec.workdir.clone();
+        let sandbox = self.sandboxes.create(spec).await.map_err(|e| self.broken(e, &tail))?;
+        let sandbox = sandbox.as_ref();
+        self.script(sandbox, &mut tail, log).await?;
+        let (variables, mut notes) = read_variables(sandbox).await;
+        // Ends what it left running: nothing writes from here on.
+        sandbox.freeze_until_restart().await.map_err(|e| self.broken(e, &tail))?;
+        let commit = &self.manifest.commit;
+        let cleaned = clean(sandbox, self.overlay, &workspace, commit, self.tracked).await;
+        let cleaned = cleaned.map_err(|error| match error {
+            CleanError::Sandbox(source) => self.broken(source, &tail),
+            CleanError::NotATree(_) => {
+                let (what, why) = (self.what, error.to_string());
+                SetupError::Unusable { what, why, tail: tail.lines() }
+            }
+        })?;
+        let layers = sandbox.freeze().await.map_err(|e| self.broken(e, &tail))?;
+        sandbox.end().await.map_err(|e| self.broken(e, &tail))?;
+        let now = self.clock.now();
+        notes.extend(cleaned.notes);
+        let manifest = Manifest {
+            made_at: now,
+            ms: now.millis_since(started_at),
+            overlays: layers.iter().filter(|one| has_something(one.1)).map(name_of).collect(),
+            variables,
+            hooks_path: cleaned.hooks_path,
+            notes,
+            used: cleaned.used,
+            ..self.manifest.clone()
+        };
+        Ok(self.snapshots.finish(making, &manifest)?)
+    }
+
+    /// Runs the script to its end.
+    async fn script(
+        &self,
+        sandbox: &dyn Sandbox,
+        tail: &mut Tail,
+        log: &mut dyn SetupLog,
+    ) -> Result<(), SetupError> {
+        let mut env = quiet_git();
+        env.insert("QUIRE_ENV".to_owned(), variables::FILE.to_owned());
+        env.insert("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned());
+        env.insert("CI".to_owned(), "1".to_owned());
+        env.extend(self.env.clone());
+        let script = &self.manifest.script;
+        let command = Command {
+            argv: ["bash", "-euo", "pipefail", "-c", script].map(str::to_owned).to_vec(),
+            env,
+            workdir: None,
+            io: CommandIo::Output,
+        };
+        log.begun(script).await?;
+        let started_at = self.clock.now();
+        let deadline = Instant::now() + self.timeout;
+        let ended = match sandbox.start(command).await {
+            Ok(mut started) => follow(&mut started, deadline, tail, log).await,
+            Err(error) => Err(Broken::Sandbox(error)),
+        };
+        let ms = self.clock.now().millis_since(started_at);
+        let killed = ExitStatus::Signal(KILL);
+        let what = self.what;
+        match ended {
+            Ok(Some(exit)) => {
+                log.ended(exit, ms, None).await?;
+                if exit.success() {
+                    return Ok(());
+                }
+                Err(SetupError::Failed { what, exit, tail: tail.lines() })
+            }
+            Ok(None) => {
+                log.ended(killed, ms, Some(EndedBy::Timeout)).await?;
+                Err(SetupError::TimedOut { what, limit: self.timeout, tail: tail.lines() })
+            }
+            Err(Broken::Sandbox(error)) => {
+                log.ended(killed, ms, Some(EndedBy::SandboxGone)).await?;
+                Err(self.broken(error, tail))
+            }
+            Err(Broken::Journal(error)) => Err(error.into()),
+        }
+    }
+
+    fn broken(&self, source: SandboxError, tail: &Tail) -> SetupError {
+        SetupError::Sandbox { what: self.what, source, tail: tail.lines() }
+    }
+}
+
+/// SIGKILL.
+const KILL: i32 = 9;
+
+enum Broken {
+    Sandbox(SandboxError),
+    Journal(JournalError),
+}
+
+/// Takes down what a command prints until it ends; `None` if it was ended at `deadline`.
+async fn follow(
+    started: &mut StartedCommand,
+    deadline: Instant,
+    tail: &mut Tail,
+    log: &mut dyn SetupLog,
+) -> Result<Option<ExitStatus>, Broken> {
+    loop {
+        let Ok(event) = tokio::time::timeout_at(deadline, started.output.next()).await else {
+            let _ = started.control.signal(CommandSignal::Kill).await;
+            return Ok(None);
+        };
+        match event.map_err(Broken::Sandbox)? {
+            CommandEvent::Output(bytes) | CommandEvent::Error(bytes) => {
+                tail.push(&bytes);
+                log.output(&bytes).await.map_err(Broken::Journal)?;
+            }
+            CommandEvent::Exited(exit) => return Ok(Some(exit)),
+        }
+    }
+}
+
+async fn read_variables(sandbox: &dyn Sandbox) -> (BTreeMap<String, String>, Vec<String>) {
+    match sandbox.read_file(Path::new(variables::FILE), variables::MOST_BYTES).await {
+        Ok(text) => variables::read(&String::from_utf8_lossy(&text)),
+        Err(quire_domain::sandbox::FileError::NotFound(_)) => Default::default(),
+        Err(error) => (BTreeMap::new(), vec![format!("$QUIRE_ENV is not heeded: {error}")]),
+    }
+}
+
+/// Unique among the living, as the lock on its key is held.
+fn sandbox_name(key: &Key) -> String {
+    format!("setup-{}", key.short())
+}
+
+fn name_of((name, _): (&String, &Layer)) -> String {
+    name.clone()
+}
+
+/// Whether anything lies in a layer; one that cannot be read from outside is taken as it is.
+fn has_something(layer: &Layer) -> bool {
+    let path: &PathBuf = &layer.path;
+    match std::fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+    }
+}
+
+fn words(exit: ExitStatus) -> String {
+    match exit {
+        ExitStatus::Code(code) => format!("exit status {code}"),
+        ExitStatus::Signal(signal) => format!("signal {signal}"),
+    }
+}
+
+fn last(tail: &[String]) -> String {
+    if tail.is_empty() {
+        return "; it printed nothing".to_owned();
+    }
+    format!("; its last lines:\n  {}", tail.join("\n  "))
+}
