@@ -11,6 +11,7 @@ use crate::build_layer::{Times, build};
 use crate::capture::SourceTimes;
 use crate::config::{Git, blocking};
 use crate::error::GitError;
+use crate::index::Index;
 use crate::lock::{HELD, Lock};
 use crate::manifest::{LayerManifest, boot_id};
 use crate::task_repository::TaskRepository;
@@ -45,6 +46,28 @@ pub struct CheckoutLayer {
     /// What is in it.
     pub manifest: LayerManifest,
     _held: Arc<Lock>,
+}
+
+impl CheckoutLayer {
+    /// The files of the commit, sorted; without submodules and without names that are not UTF-8.
+    /// Reads the layer's index: some milliseconds for 50,000 files.
+    pub fn tracked(&self) -> Result<Vec<String>, GitError> {
+        let path = self.path.join(".git/index");
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            // Of a commit without files.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(GitError::io("read", &path)(error)),
+        };
+        let index = Index::parse(bytes)?;
+        let files = index.entries().iter().filter(|entry| !entry.is_gitlink());
+        let mut paths: Vec<String> = files
+            .filter_map(|entry| std::str::from_utf8(entry.path.as_bytes()).ok())
+            .map(str::to_owned)
+            .collect();
+        paths.sort();
+        Ok(paths)
+    }
 }
 
 /// What the cache says.
