@@ -5,6 +5,7 @@
 
 mod handle;
 mod idmap;
+mod open;
 mod own;
 mod remove;
 mod serve;
