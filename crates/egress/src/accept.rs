@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use tokio::net::TcpListener;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -16,6 +16,9 @@ use crate::room::Room;
 /// Pause after accepting failed: mostly the process is out of descriptors, and more haste would
 /// not bring any.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often idle connections are asked to make room while one waits.
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// Serves `listener` until `ended`. Connections are `tasks`, and end with `ended` as well.
 pub(crate) async fn serve(
@@ -65,12 +68,27 @@ pub(crate) async fn serve(
     }
 }
 
-/// A place among the connections of the sandbox, and one among those of the worker.
+/// A place among the connections of the sandbox, and one among those of the worker. While there is
+/// none, connections that are only kept for later are asked to make room.
 async fn turn(room: &Room) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
     let wait = async {
-        let own = Arc::clone(&room.slots).acquire_owned().await.ok()?;
-        let all = Arc::clone(&room.shared.slots).acquire_owned().await.ok()?;
+        let own = place(&room.slots, &room.crowded).await?;
+        let all = place(&room.shared.slots, &room.shared.crowded).await?;
         Some((own, all))
     };
     tokio::time::timeout(room.limits().queue, wait).await.ok().flatten()
+}
+
+async fn place(slots: &Arc<Semaphore>, crowded: &Notify) -> Option<OwnedSemaphorePermit> {
+    if let Ok(place) = Arc::clone(slots).try_acquire_owned() {
+        return Some(place);
+    }
+    let acquire = Arc::clone(slots).acquire_owned();
+    tokio::pin!(acquire);
+    loop {
+        crowded.notify_waiters();
+        if let Ok(place) = tokio::time::timeout(AGAIN, &mut acquire).await {
+            return place.ok();
+        }
+    }
 }

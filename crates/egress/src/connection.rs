@@ -1,6 +1,8 @@
 //! One connection out of a sandbox: what its parts share, and what ends it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use quire_domain::ids::ChunkId;
 use tokio::net::TcpStream;
@@ -14,6 +16,10 @@ use crate::room::Room;
 use crate::tunnel::Plan;
 use crate::upstream::Upstream;
 
+/// How long a connection has to be without a request, and silent, before it is ended for another:
+/// the end of an answer may still be on its way.
+const KEPT: Duration = Duration::from_secs(1);
+
 /// One connection.
 pub(crate) struct Connection {
     pub(crate) room: Arc<Room>,
@@ -21,6 +27,8 @@ pub(crate) struct Connection {
     pub(crate) client_port: u16,
     pub(crate) chunk: Option<ChunkId>,
     over: OnceLock<Over>,
+    /// Requests and tunnels that are going on.
+    entries: AtomicUsize,
     /// What becomes of the connection once the answer to CONNECT is out.
     plan: Mutex<Option<Plan>>,
     /// The far end of the request before: the next one often goes there as well.
@@ -45,6 +53,7 @@ pub(crate) async fn serve(room: Arc<Room>, stream: TcpStream, client_port: u16) 
     tokio::select! {
         () = work => {}
         () = watch => {}
+        () = connection.make_room() => {}
     }
 }
 
@@ -75,7 +84,7 @@ async fn turn_away(connection: &Arc<Connection>, stream: &TcpStream, refusal: &R
     let bytes = outer::raw_answer(refusal);
     let write = relay::write_all(stream, &bytes);
     // Nobody has to read it.
-    let _ = tokio::time::timeout(std::time::Duration::from_millis(100), write).await;
+    let _ = tokio::time::timeout(Duration::from_millis(100), write).await;
     let _ = rustix::net::shutdown(stream, rustix::net::Shutdown::Write);
 }
 
@@ -87,10 +96,34 @@ impl Connection {
             meter: Arc::new(meter),
             client_port,
             over: OnceLock::new(),
+            entries: AtomicUsize::new(0),
             plan: Mutex::new(None),
             upstream: Mutex::new(None),
             room,
         }
+    }
+
+    /// Returns when another connection waits for a place, and this one is only kept for later.
+    async fn make_room(&self) {
+        loop {
+            tokio::select! {
+                () = self.room.crowded.notified() => {}
+                () = self.room.shared.crowded.notified() => {}
+            }
+            if self.entries.load(Ordering::Relaxed) == 0 && self.meter.quiet() >= KEPT {
+                return;
+            }
+        }
+    }
+
+    /// A request or tunnel begins.
+    pub(crate) fn begin(&self) {
+        self.entries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It ended.
+    pub(crate) fn end(&self) {
+        self.entries.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// The bound that it passed, if it did.

@@ -42,6 +42,7 @@ enum Verdict {
 impl Entry {
     /// A request to `host` (with its port) that nothing is decided about: silent until it is.
     pub(crate) fn new(connection: &Arc<Connection>, host: &str) -> Arc<Self> {
+        connection.begin();
         Arc::new(Self {
             connection: Arc::clone(connection),
             started: Instant::now(),
@@ -136,6 +137,7 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        self.connection.end();
         let said = self.said.get_mut().unwrap_or_else(PoisonError::into_inner);
         if said.verdict == Verdict::Silent {
             return;

@@ -88,6 +88,11 @@ impl Meter {
         self.started.elapsed()
     }
 
+    /// For how long nothing moved.
+    pub(crate) fn quiet(&self) -> Duration {
+        self.age().saturating_sub(Duration::from_millis(self.moved.load(Ordering::Relaxed)))
+    }
+
     /// Whether a bound of bytes was passed.
     pub(crate) fn over(&self) -> Option<Over> {
         if self.bytes.load(Ordering::Relaxed) > self.limits.bytes_per_connection {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use rustls::ClientConfig;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::audit::Audit;
 use crate::door::Door;
@@ -54,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) settings: EgressSettings,
     /// Turns of all sandboxes together.
     pub(crate) slots: Arc<Semaphore>,
+    /// A connection of any sandbox waits for a place.
+    pub(crate) crowded: Notify,
     roots: OnceLock<Loaded>,
     client: OnceLock<Arc<ClientConfig>>,
 }
@@ -63,7 +65,8 @@ impl EgressProxy {
     pub fn new(settings: EgressSettings) -> Self {
         let slots = Arc::new(Semaphore::new(slots(&settings.limits)));
         let (roots, client) = (OnceLock::new(), OnceLock::new());
-        Self { shared: Arc::new(Shared { settings, slots, roots, client }) }
+        let crowded = Notify::new();
+        Self { shared: Arc::new(Shared { settings, slots, crowded, roots, client }) }
     }
 
     /// A way out for one sandbox. It is served on the runtime that this is called on, until the

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::HeaderMap;
 use hyper::header::HeaderValue;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::audit::{Audit, AuditRecord};
 use crate::authority::Authority;
@@ -30,6 +30,8 @@ pub(crate) struct Room {
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) authority: Authority,
     pub(crate) slots: Arc<Semaphore>,
+    /// A connection of this sandbox waits for a place.
+    pub(crate) crowded: Notify,
     pub(crate) totals: Arc<Totals>,
     denied: Mutex<DeniedHosts>,
     allowed_count: AtomicU64,
@@ -50,6 +52,7 @@ impl Room {
             audit,
             authority: Authority::new()?,
             slots,
+            crowded: Notify::new(),
             totals: Arc::default(),
             denied: Mutex::default(),
             allowed_count: AtomicU64::new(0),

@@ -71,7 +71,7 @@ pub(crate) async fn run(
         }
         Ok(Ok(Opening::Other)) => {
             let stream = Metered::new(stream, Arc::clone(&connection.meter));
-            return requests(connection, &plan, stream.with_front(first.freeze()), false).await;
+            return requests(connection, plan, stream.with_front(first.freeze()), false).await;
         }
         Ok(Ok(Opening::Closed)) => {
             if let Some(rule) = &plan.rule {
@@ -153,7 +153,7 @@ async fn encrypted(connection: &Arc<Connection>, plan: Plan, stream: TcpStream, 
     let accept = TlsAcceptor::from(config).accept(stream);
     let accepted = tokio::time::timeout(connection.room.limits().handshake, accept).await;
     if let Ok(Ok(stream)) = accepted {
-        return requests(connection, &plan, stream, true).await;
+        return requests(connection, plan, stream, true).await;
     }
     let why = "the program did not take the certificate that this sandbox is to trust";
     entry.refuse(&Refusal::bad("client_tls", why));
@@ -162,12 +162,14 @@ async fn encrypted(connection: &Arc<Connection>, plan: Plan, stream: TcpStream, 
 /// Requests inside of the tunnel.
 async fn requests(
     connection: &Arc<Connection>,
-    plan: &Plan,
+    plan: Plan,
     stream: impl AsyncRead + AsyncWrite + Unpin,
     encrypted: bool,
 ) {
-    let target = plan.target.clone();
-    let destination = Destination { target, encrypted, route: Some(plan.route.clone()) };
+    // Its requests tell for themselves, and without one it is only kept.
+    let Plan { target, route, upstream, entry, .. } = plan;
+    drop((upstream, entry));
+    let destination = Destination { target, encrypted, route: Some(route) };
     let service = service_fn(|request| {
         let (connection, destination) = (Arc::clone(connection), &destination);
         async move { Ok::<_, Infallible>(answer(&connection, destination, request).await) }

@@ -119,6 +119,24 @@ async fn too_many_connections_wait_and_are_then_answered() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_only_kept_makes_room_for_one_that_waits() {
+    let stage = with_limits(&["registry.example:PLAIN GET"], |plot| {
+        plot.limits.connections = 1;
+    })
+    .await;
+    let mut kept = TcpStream::connect(stage.address).await.unwrap();
+    let connect = stage.ends.fill("CONNECT registry.example:PLAIN HTTP/1.1\r\n\r\n");
+    kept.write_all(connect.as_bytes()).await.unwrap();
+    assert!(read_some(&mut kept).await.starts_with("HTTP/1.1 200 "));
+    kept.write_all(b"GET /bytes/1 HTTP/1.1\r\nHost: registry.example\r\n\r\n").await.unwrap();
+    assert!(read_some(&mut kept).await.ends_with('x'));
+
+    let (text, exit) = stage.curl(&["http://registry.example:PLAIN/bytes/2"]).await;
+    assert_eq!((text.as_str(), exit), ("xx", 0));
+    closes_or_resets(&mut kept).await;
+}
+
+#[tokio::test]
 async fn closing_ends_what_is_open_and_tells_it() {
     let stage = Stage::with_rules(&["registry.example:PLAIN", "registry.example:PORT"]).await;
     let mut streams = Vec::new();

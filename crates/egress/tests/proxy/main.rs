@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its stage fails")]
 
+mod abuse;
 mod clients;
 mod credentials;
 mod far_end;
