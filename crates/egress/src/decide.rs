@@ -12,6 +12,11 @@ use crate::target::Target;
 /// A longer path is not made a line to copy.
 const MOST_LINE_PATH: usize = 200;
 
+/// Whether there is a host whose requests are looked at, so that its TLS is ended.
+pub(crate) fn looks_inside(policy: &Policy) -> bool {
+    !policy.credentials.is_empty() || rules(policy).any(NetworkRule::looks_inside)
+}
+
 /// How a tunnel to a host is treated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Tunnel {
@@ -153,6 +158,11 @@ fn no_such_request(policy: &Policy, asked: Asked<'_>) -> Refusal {
     let Asked { target, method, path, .. } = asked;
     let known = rules(policy).any(|rule| rule.domain.covers(&target.host, target.port));
     let (true, Some(host)) = (known, host_line(target)) else { return no_rule(target) };
+    // A line would be read back in capitals, and not match.
+    if method.as_str().bytes().any(|byte| byte.is_ascii_lowercase()) {
+        let why = format!("methods are written in capitals, and this one is `{method}`");
+        return Refusal::denied("method", why);
+    }
     let why =
         format!("{method} {} of {target} is not among what this sandbox may ask", short(path));
     let whole = format!("{host} {method} {path}");
@@ -196,7 +206,7 @@ mod tests {
     use quire_domain::network::{NetworkPolicy, NetworkRule};
     use quire_domain::secret::Secret;
 
-    use super::{Asked, Tunnel, request, tunnel};
+    use super::{Asked, Tunnel, looks_inside, request, tunnel};
     use crate::policy::{Credential, Policy};
     use crate::private::PrivateHost;
     use crate::target::Target;
@@ -236,6 +246,7 @@ mod tests {
         let refusal = tunnel(&policy, None, &target("d.example:8443")).unwrap_err();
         assert_eq!(refusal.line.as_deref(), Some("d.example:8443"));
         assert!(refusal.text().contains("\n    d.example:8443\n"));
+        assert!(looks_inside(&policy));
         policy.credentials.push(with_credential("a.example POST /x"));
         assert_eq!(tunnel(&policy, None, &target("a.example")), seen("a.example POST /x"));
     }
@@ -247,7 +258,7 @@ mod tests {
         let line = |line: &str| Err(("no_rule_for_request", Some(line.to_owned())));
         assert_eq!(ask(&policy, "POST https://b.example/v1/x"), line("b.example POST /v1/x"));
         assert_eq!(ask(&policy, "GET https://b.example/v2"), line("b.example GET /v2"));
-        assert_eq!(ask(&policy, "get https://b.example/v1"), line("b.example get /v1"));
+        assert_eq!(ask(&policy, "get https://b.example/v1"), Err(("method", None)));
         assert_eq!(ask(&policy, "GET https://b.example/a%20b"), line("b.example GET"));
         let ambiguous = ask(&policy, "GET https://b.example/v1/%2e%2e/x");
         assert_eq!(ambiguous, Err(("ambiguous_path", None)));

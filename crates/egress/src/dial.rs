@@ -67,6 +67,13 @@ pub(crate) async fn route(
                 ),
             })
         }
+        (Err(_), Some(_)) if private.is_none() && is_inside(&target.host) => {
+            let why = format!(
+                "{} is a name of a network inside; an administrator can list `{target}` as private",
+                target.host
+            );
+            Err(Refusal::denied("private_name", why))
+        }
         // Where a proxy is a must, names of the world often resolve at the proxy alone.
         (Err(_), Some(_)) => Ok(Route::Parent),
         (Err(error), None) if error.kind() == io::ErrorKind::TimedOut => Err(Refusal::late(
@@ -78,6 +85,17 @@ pub(crate) async fn route(
             format!("the name {} does not resolve", target.host),
         )),
     }
+}
+
+/// Whether a name is none of the world's: one label, or below a domain that is kept for networks
+/// inside (RFC 6761, 6762, 8375, and `internal`, where clouds put their metadata services).
+fn is_inside(host: &str) -> bool {
+    let below = |domain: &str| host.strip_suffix(domain).is_some_and(|front| front.ends_with('.'));
+    !host.contains('.')
+        || ["internal", "local", "localhost", "home.arpa", "intranet", "corp", "lan", "home"]
+            .iter()
+            .any(|domain| below(domain))
+        || host == "metadata.goog"
 }
 
 /// One address that nobody outside should reach spoils the name: an answer that mixes public and

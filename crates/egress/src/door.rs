@@ -1,7 +1,7 @@
 //! The way out of one sandbox: takes its listeners, serves them, sums up, ends.
 
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use quire_domain::sandbox::ListenerSink;
@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::accept;
 use crate::audit::Audit;
+use crate::decide;
 use crate::denied::Denied;
 use crate::error::EgressError;
 use crate::policy::Policy;
@@ -26,7 +27,7 @@ pub struct Door {
     frame: Arc<Frame>,
 }
 
-/// What serves: held by the door and, weakly in effect, by its sinks, which find it closed.
+/// What serves.
 struct Frame {
     room: Arc<Room>,
     runtime: Handle,
@@ -68,7 +69,13 @@ impl Door {
     /// What hands the sandbox's listeners to this door. It may outlive the door, and then closes
     /// what it is given.
     pub fn sink(&self) -> Arc<dyn ListenerSink> {
-        Arc::clone(&self.frame) as Arc<dyn ListenerSink>
+        Arc::new(Sink(Arc::downgrade(&self.frame)))
+    }
+
+    /// Whether TLS of some host is ended here, so that programs inside have to be given
+    /// [`Self::trust`]. Where it is not, they see the hosts' own certificates.
+    pub fn looks_inside(&self) -> bool {
+        decide::looks_inside(&self.frame.room.policy)
     }
 
     /// The certificates that the sandbox is to believe. Reads the machine's own from disk the
@@ -107,14 +114,24 @@ impl ListenerSink for Door {
     }
 }
 
+/// Finds the door, as long as there is one. It must not keep the door's audit alive: who reads that
+/// waits for its end.
+struct Sink(Weak<Frame>);
+
+impl ListenerSink for Sink {
+    fn listener(&self, listener: OwnedFd) {
+        if let Some(frame) = self.0.upgrade() {
+            frame.listener(listener);
+        }
+    }
+}
+
 impl Frame {
     fn end(&self) {
         self.room.close();
         self.ended.cancel();
     }
-}
 
-impl ListenerSink for Frame {
     fn listener(&self, listener: OwnedFd) {
         let serving = self.ended.child_token();
         let before = {

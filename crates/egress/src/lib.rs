@@ -6,6 +6,30 @@
 //! [`Audit`] what became of each request. [`environment`] and [`Door::trust`] are what the sandbox
 //! has to be given so that its programs find the proxy and believe its certificates.
 //!
+//! ```no_run
+//! # async fn open() -> Result<(), Box<dyn std::error::Error>> {
+//! # use std::{path::Path, sync::Arc};
+//! # use quire_domain::{network::NetworkPolicy, sandbox::EgressDoor};
+//! # use quire_egress::{AuditQueue, EgressProxy, EgressSettings, Policy, environment};
+//! let proxy = EgressProxy::new(EgressSettings::default());
+//! let rules = vec!["registry.example GET,HEAD".parse()?];
+//! let policy = Policy { network: NetworkPolicy::Rules(rules), ..Policy::default() };
+//! let (queue, mut records) = AuditQueue::new(1024);
+//! let door = proxy.open(policy, Arc::new(queue))?;
+//! let egress = EgressDoor { port: 3128, sink: door.sink() };
+//! let variables = environment(egress.port, Path::new("/run/quire/ca.pem"));
+//! // … a sandbox is made with `egress`, `variables` and the files of `door.trust()` …
+//! tokio::spawn(async move {
+//!     while let Some(merged) = records.next().await {
+//!         // … each of `merged` is an event: `record.into_event()` …
+//!     }
+//! });
+//! let footer = door.denied();
+//! door.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Reasons and figures: `docs/design/egress.md`.
 
 mod accept;

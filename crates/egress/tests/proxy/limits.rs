@@ -1,7 +1,9 @@
 //! Limits, ends, and what happens in the middle of things.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use quire_egress::{AuditQueue, EgressProxy, EgressSettings, Policy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -193,6 +195,23 @@ async fn a_sandbox_that_is_made_anew_gets_its_door_again() {
     let address = listener.local_addr().unwrap();
     sink.listener(listener.into());
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn who_reads_the_audit_learns_that_the_door_is_gone_while_a_sink_still_lives() {
+    let (queue, mut records) = AuditQueue::new(8);
+    let proxy = EgressProxy::new(EgressSettings::default());
+    let door = proxy.open(Policy::default(), Arc::new(queue)).unwrap();
+    let sink = door.sink();
+    let mut stream = TcpStream::connect(listen(&door)).await.unwrap();
+    stream.write_all(b"CONNECT a.example:443 HTTP/1.1\r\n\r\n").await.unwrap();
+    assert!(read_some(&mut stream).await.contains("(no_rule)"));
+    door.close().await;
+    let told = records.next().await.unwrap();
+    assert_eq!(told[0].egress.host, "a.example:443");
+    let end = tokio::time::timeout(PATIENCE, records.next()).await;
+    assert_eq!(end.unwrap(), None);
+    drop(sink);
 }
 
 /// What goes through the tunnel.

@@ -54,10 +54,16 @@ async fn tunnels_requests_and_ended_tls_go_through_the_worker_s_own_proxy() {
 async fn a_name_that_resolves_to_an_address_inside_is_refused_before_the_proxy_is_asked() {
     let ends = Ends::start().await;
     let (_company, records, port) = company_proxy(&ends);
-    let mut plot = Plot::rules(&["inside.example"], &ends);
+    let rules = ["inside.example", "metadata.google.internal", "printer"];
+    let mut plot = Plot::rules(&rules, &ends);
     plot.parent = Some(Parent::parse(&format!("http://127.0.0.1:{port}"), "").unwrap());
     let stage = Stage::new(ends, plot).await;
     stage.names.set("inside.example", &[&["10.0.0.1"]]);
+    for host in ["metadata.google.internal", "printer"] {
+        let ask = format!("GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let answer = stage.raw(ask.as_bytes()).await;
+        assert!(answer.contains("private_name"), "{answer}");
+    }
     let answer = stage.raw(b"CONNECT inside.example:443 HTTP/1.1\r\n\r\n").await;
     assert!(answer.contains("private_address"), "{answer}");
     assert!(records.0.lock().unwrap().is_empty());
