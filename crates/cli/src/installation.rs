@@ -18,6 +18,7 @@ use quire_evidence::keys::InstallationKey;
 use quire_git::{Checkout, Git, GitConfig, GitError, PersonSettings};
 use quire_models::{Catalogue, Client};
 use quire_orchestrator::recorder::Record;
+use quire_orchestrator::secrets_key::SecretsKey;
 use quire_orchestrator::worker::{Models, Place, Worker};
 use quire_sandbox::{NativeBackend, NativeConfig};
 use quire_store::Store;
@@ -144,6 +145,11 @@ impl Installation {
             purses: quire_orchestrator::purse::Purses::default(),
             clock: Arc::new(WallClock),
             key: Arc::new(installation_key(&data_dir)?),
+            secrets: Arc::new(match &settings.secrets_key_file {
+                Some(file) => SecretsKey::named(file.value.clone()),
+                None => SecretsKey::beside(&data_dir),
+            }),
+            way_out: settings.egress.way_out(),
             host,
             place: Place {
                 global_instructions: surroundings.config_dir().map(|dir| dir.join("AGENTS.md")),
@@ -286,9 +292,11 @@ fn host_directories(
         .collect()
 }
 
-/// Limits for this host: three quarters of its memory, at most 8 GiB, and all its CPUs.
+/// Limits for this host: three quarters of its memory, at most 8 GiB, all its CPUs, and the time
+/// that the settings give.
 pub fn limits_of(settings: &Settings) -> Limits {
-    let mut limits = Limits::default();
+    let wall_clock_s = settings.minutes.value.saturating_mul(60);
+    let mut limits = Limits { wall_clock_s, ..Limits::default() };
     let cpus = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     limits.cpu_millis = u32::try_from(cpus.saturating_mul(1000)).unwrap_or(u32::MAX);
     if settings.memory_mib.value > 0 {

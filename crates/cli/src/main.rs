@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod defaults;
 mod exit;
 mod installation;
 mod no_room;

@@ -1,11 +1,14 @@
 //! Configuration: defaults, then `/etc/quire/config.toml`, the person's own, the repository's,
 //! the environment, flags. Each value remembers where it came from.
 
+mod egress;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use self::egress::{Egress, EgressWords};
 use crate::exit::usage;
 use crate::surroundings::Surroundings;
 
@@ -16,6 +19,11 @@ pub struct Setting<T> {
     pub value: T,
     /// `default`, a file's path, a variable's name, or `command line`.
     pub origin: String,
+}
+
+impl<T> Setting<T> {
+    /// The origin of what nobody set.
+    pub const DEFAULT: &str = "default";
 }
 
 /// All settings, resolved.
@@ -43,6 +51,10 @@ pub struct Settings {
     pub layers_gib: Setting<u64>,
     /// Seconds after a change that the working tree of an attempt is put away; 0 is never.
     pub checkpoint_seconds: Setting<u64>,
+    /// The file of the key that secrets are sealed with, where it is not the data directory's.
+    pub secrets_key_file: Option<Setting<PathBuf>>,
+    /// How sandboxes reach the world.
+    pub egress: Egress,
     /// Providers by name.
     pub providers: BTreeMap<String, Setting<Provider>>,
 }
@@ -73,6 +85,7 @@ struct File {
     sandboxes_gib: Option<u64>,
     layers_gib: Option<u64>,
     checkpoint_seconds: Option<u64>,
+    egress: Option<EgressWords>,
     #[serde(default)]
     providers: BTreeMap<String, Provider>,
 }
@@ -100,7 +113,7 @@ impl Settings {
 
     fn defaults(surroundings: &Surroundings) -> Self {
         fn default<T>(value: T) -> Setting<T> {
-            Setting { value, origin: "default".to_owned() }
+            Setting { value, origin: Setting::<T>::DEFAULT.to_owned() }
         }
         Self {
             data_dir: surroundings.default_data_dir().map(default),
@@ -114,6 +127,8 @@ impl Settings {
             sandboxes_gib: default(20),
             layers_gib: default(20),
             checkpoint_seconds: default(5),
+            secrets_key_file: None,
+            egress: Egress::default(),
             providers: BTreeMap::new(),
         }
     }
@@ -126,6 +141,7 @@ impl Settings {
             || file.sandboxes_gib.is_some()
             || file.layers_gib.is_some()
             || file.checkpoint_seconds.is_some()
+            || file.egress.is_some()
             || !file.providers.is_empty();
         if trust == Trust::Repository && personal {
             return Err(usage(format!(
@@ -154,6 +170,9 @@ impl Settings {
         set(&mut self.sandboxes_gib, file.sandboxes_gib, origin);
         set(&mut self.layers_gib, file.layers_gib, origin);
         set(&mut self.checkpoint_seconds, file.checkpoint_seconds, origin);
+        if let Some(words) = file.egress {
+            self.egress.layer(words, origin)?;
+        }
         for (name, value) in file.providers {
             self.providers.insert(name, Setting { value, origin: at(origin) });
         }
@@ -183,6 +202,15 @@ impl Settings {
             })?;
             self.minutes = Setting { value: minutes, origin: "QUIRE_MINUTES".to_owned() };
         }
+        if let Some(value) = surroundings.variable("QUIRE_SECRETS_KEY_FILE") {
+            let value = PathBuf::from(value);
+            if !value.is_absolute() {
+                return Err(usage("QUIRE_SECRETS_KEY_FILE must be an absolute path"));
+            }
+            let origin = "QUIRE_SECRETS_KEY_FILE".to_owned();
+            self.secrets_key_file = Some(Setting { value, origin });
+        }
+        self.egress.layer_variables(surroundings);
         Ok(())
     }
 
@@ -214,6 +242,11 @@ impl Settings {
             row("layers_gib", Some(&self.layers_gib), u64::to_string),
             row("checkpoint_seconds", Some(&self.checkpoint_seconds), u64::to_string),
         ];
+        // Only who set it asks for it.
+        if let Some(file) = &self.secrets_key_file {
+            rows.push(row("secrets_key_file", Some(file), path));
+        }
+        rows.extend(self.egress.rows());
         for (name, provider) in &self.providers {
             let name = format!("providers.{name}.base_url");
             rows.push(row(&name, Some(provider), |p| p.base_url.clone().unwrap_or_default()));
@@ -292,6 +325,19 @@ mod tests {
         let around = surroundings(dir.path(), &[]);
         let error = Settings::read(&around, Some(&dir.path().join("repo"))).unwrap_err();
         assert!(error.to_string().contains("a repository may set"), "{error}");
+    }
+
+    #[test]
+    fn a_repository_cannot_open_the_way_out() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("repo/.quire")).unwrap();
+        let file = dir.path().join("repo/.quire/config.toml");
+        for text in ["[egress]\n", "egress.private = ['a.example:80']", "egress.packages = []"] {
+            std::fs::write(&file, text).unwrap();
+            let around = surroundings(dir.path(), &[]);
+            let error = Settings::read(&around, Some(&dir.path().join("repo"))).unwrap_err();
+            assert!(error.to_string().contains("a repository may set"), "{text}: {error}");
+        }
     }
 
     #[test]

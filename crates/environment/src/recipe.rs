@@ -69,22 +69,25 @@ const NOT_HEEDED: &[&str] = &[
     "credentials",
     "services",
     "snapshot",
-    "model",
-    "budget",
-    "limits.minutes",
     "limits.idle_minutes",
 ];
 
 /// Reads the recipe of a repository for a run; what it does not say is as in `defaults`.
 pub fn parse(text: &str, defaults: Environment) -> Result<Environment, RecipeError> {
     let recipe = read(text, RECIPE_PATH, defaults)?;
+    heeded(&recipe, RECIPE_PATH)?;
+    Ok(recipe.environment)
+}
+
+/// Refuses keys that no run heeds yet; `name` is what the error calls the recipe.
+pub fn heeded(recipe: &Recipe, name: &str) -> Result<(), RecipeError> {
     for key in NOT_HEEDED {
         if let Some(position) = recipe.written.get(*key) {
             let what = format!("`{key}` is not built yet: take it out for now");
-            return Err(RecipeError::at(Some(*position), what).of(RECIPE_PATH));
+            return Err(RecipeError::at(Some(*position), what).of(name));
         }
     }
-    Ok(recipe.environment)
+    Ok(())
 }
 
 /// Reads a recipe; `name` is what errors call it.

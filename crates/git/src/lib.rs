@@ -71,7 +71,7 @@ pub use mirror::Mirror;
 pub use path::RepoPath;
 pub use readings::{ChangeStatus, ChangedPath, UnifiedDiff};
 pub use receive::{ReceiveLimits, Received};
-pub use remote::RemoteHead;
+pub use remote::{RemoteHead, public_address};
 pub use repository::{ObjectFormat, Repository};
 pub use results::ResultStore;
 pub use status::{ChangedEntry, Status, parse_status};

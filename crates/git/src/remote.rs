@@ -199,6 +199,16 @@ struct Address {
     private: Option<String>,
 }
 
+/// An address as it may be shown and kept: without credentials. It is what tasks name their
+/// repository by.
+///
+/// # Errors
+///
+/// [`GitError::BadUrl`].
+pub fn public_address(url: &str) -> Result<String, GitError> {
+    Address::parse(url).map(|address| address.public)
+}
+
 impl Address {
     fn parse(url: &str) -> Result<Self, GitError> {
         let public = |text: &str| text.chars().filter(|c| !c.is_control()).take(300).collect();

@@ -29,7 +29,6 @@ pub struct Found {
     pub(crate) origin: Origin,
     pub(crate) start: StartPoint,
     pub(crate) recipe: Option<String>,
-    pub(crate) bare: bool,
     pub(crate) seen: Option<Arc<Seen>>,
 }
 
@@ -64,7 +63,7 @@ pub async fn find(
             };
             look_at_checkout(worker, checkout, path, from, bare).await
         }
-        Source::Url(url) => from_url(worker, url, from, bare).await,
+        Source::Url(url) => from_url(worker, url, from).await,
     }
 }
 
@@ -102,21 +101,17 @@ pub(crate) async fn look_at_checkout(
         start_dir: below(&root, path),
         ignored,
         author: checkout.author(),
+        secrets: None,
         checkout: Some(root.clone()),
     };
     // The recipe of a checkout that the person runs this in is trusted; another ref's is not.
-    let recipe = read_small(&root.join(recipe::RECIPE_PATH));
+    let recipe = recipe_of(&root);
     let repository = root.display().to_string();
     let seen = Some(Arc::new(Seen::new(checkout, captured)));
-    Ok(Found { repository, origin, start, recipe, bare, seen })
+    Ok(Found { repository, origin, start, recipe, seen })
 }
 
-async fn from_url(
-    worker: &Worker,
-    url: &str,
-    from: Option<&str>,
-    bare: bool,
-) -> Result<Found, SubmitError> {
+async fn from_url(worker: &Worker, url: &str, from: Option<&str>) -> Result<Found, SubmitError> {
     let remote = worker.git.mirror_url(url, from).await?;
     let start = StartPoint {
         base: remote.commit.clone(),
@@ -132,8 +127,9 @@ async fn from_url(
         ignored: Vec::new(),
         start_dir: None,
         author: None,
+        secrets: None,
     };
-    Ok(Found { repository: remote.url, origin, start, recipe: None, bare, seen: None })
+    Ok(Found { repository: remote.url, origin, start, recipe: None, seen: None })
 }
 
 /// Refuses a checkout that holds the data directory, unless git ignores it: keys and other tasks
@@ -165,6 +161,11 @@ async fn ignored_dirs(worker: &Worker, checkout: &Checkout) -> Result<Vec<String
 fn below(root: &Path, path: &Path) -> Option<WorkspacePath> {
     let path = std::fs::canonicalize(path).ok()?;
     WorkspacePath::parse(path.strip_prefix(root).ok()?.to_str()?).ok()
+}
+
+/// The recipe that lies in a checkout now.
+pub fn recipe_of(top_level: &Path) -> Option<String> {
+    read_small(&top_level.join(recipe::RECIPE_PATH))
 }
 
 fn read_small(path: &Path) -> Option<String> {

@@ -8,10 +8,11 @@ use quire_domain::path::WorkspacePath;
 use quire_domain::task::{Request, ReviewTarget, StartPoint};
 use quire_environment::recipe::{self, RecipeError};
 use quire_git::GitError;
-use quire_store::{FollowUp, NewTask, StoreError, Submission};
+use quire_store::{FollowUp, NewTask, SecretScope, StoreError, Submission};
 use serde::{Deserialize, Serialize};
 
 use crate::found::Found;
+use crate::resolution::Resolved;
 use crate::seen::Seen;
 use crate::worker::Worker;
 
@@ -36,6 +37,9 @@ pub struct Origin {
     /// The person's name and address, for commits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<(String, String)>,
+    /// Whose secrets are those of the environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<SecretScope>,
 }
 
 impl Origin {
@@ -67,30 +71,27 @@ pub enum SubmitError {
     NotPossible(String),
 }
 
-/// Writes a task down that starts where `found` says. `limits` hold where no recipe says
-/// otherwise; start and environment of the request are filled in here.
+/// Writes a task down that starts where `found` says, in this environment. Start and environment
+/// of the request are filled in here.
 pub async fn write_down(
     worker: &Worker,
     found: &Found,
-    limits: Limits,
+    resolved: &Resolved,
     mut request: Request,
 ) -> Result<Submission, SubmitError> {
     if let Some(target) = &request.review {
         check_target(worker, target, &found.start, found.seen.as_deref()).await?;
     }
-    let defaults = recipe::default_environment(found.bare, limits);
-    let environment = match &found.recipe {
-        Some(text) => recipe::parse(text, defaults)?,
-        None => defaults,
-    };
+    resolved.heeded()?;
     request.start = Some(found.start.clone());
-    request.environment = Some(environment);
+    request.environment = Some(resolved.environment.clone());
+    let origin = Origin { secrets: Some(resolved.scope.clone()), ..found.origin.clone() };
     let title = request.prompt.lines().next().unwrap_or_default().to_owned();
     let new = NewTask {
         repository: found.repository.clone(),
         title: if title.is_empty() { request.mode.to_string() } else { title },
         request,
-        origin: Some(found.origin.to_text()),
+        origin: Some(origin.to_text()),
         idempotency_key: None,
         now: worker.clock.now(),
     };

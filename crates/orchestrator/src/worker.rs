@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use quire_domain::model::Model;
+use quire_domain::network::DomainPattern;
 use quire_domain::sandbox::SandboxBackend;
 use quire_domain::time::Clock;
+use quire_egress::EgressProxy;
 use quire_environment::host::HostFacts;
 use quire_evidence::keys::InstallationKey;
 use quire_git::Git;
@@ -15,6 +17,7 @@ use quire_store::Store;
 
 use crate::purse::Purses;
 use crate::recorder::Record;
+use crate::secrets_key::SecretsKey;
 
 /// The parts of one worker.
 #[derive(Clone)]
@@ -35,10 +38,23 @@ pub struct Worker {
     pub clock: Arc<dyn Clock>,
     /// Signs evidence.
     pub key: Arc<InstallationKey>,
+    /// What secrets are sealed with.
+    pub secrets: Arc<SecretsKey>,
+    /// How sandboxes reach the world, where their environment lets them.
+    pub way_out: WayOut,
     /// What of this machine is shown in sandboxes.
     pub host: HostFacts,
     /// Where things lie and how the worker calls itself.
     pub place: Place,
+}
+
+/// How sandboxes reach the world, as an administrator has set it up.
+#[derive(Clone)]
+pub struct WayOut {
+    /// Makes the doors; or what is wrong with its settings, told to whoever needs a door.
+    pub proxy: Result<EgressProxy, String>,
+    /// Hosts that the policy `packages` means beside those that are found.
+    pub packages: Vec<DomainPattern>,
 }
 
 /// Where a worker keeps its things, and its name.

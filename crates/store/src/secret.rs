@@ -2,6 +2,7 @@
 
 use quire_domain::secret::Secret;
 use quire_domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::connection::Promise;
 use crate::error::StoreError;
@@ -19,11 +20,12 @@ const MAX_VALUE_BYTES: usize = 64 * 1024;
 ///
 /// A recipe in a repository only names itself, so its secrets belong to the repository as well:
 /// another repository cannot take the name and read them.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SecretScope {
     /// Whose environment.
     pub owner: String,
     /// The repository whose recipe it is, as tasks name it; `None` for one that is kept here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
     /// The environment.
     pub environment: String,

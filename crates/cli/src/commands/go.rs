@@ -4,6 +4,7 @@
 mod attempts;
 mod batch;
 mod interrupts;
+mod place;
 mod request;
 mod work;
 
@@ -16,12 +17,14 @@ use quire_orchestrator::found::{Source, find};
 use quire_orchestrator::submit::{SubmitError, write_down};
 
 use crate::commands::Context;
+use crate::defaults::defaults_of;
 use crate::exit::{Exit, usage};
 use crate::installation::Installation;
 use crate::show;
 
 pub use self::attempts::{Shown, What};
 pub use self::batch::{Many, go_many};
+pub use self::place::Place;
 pub use self::request::{budget_of, parse_budget};
 use self::request::{check, read_images, read_prompt, source_of};
 pub use self::work::work;
@@ -47,6 +50,10 @@ pub struct Common {
     /// A picture that belongs to the prompt; may be given several times.
     #[arg(long, value_name = "FILE")]
     pub image_file: Vec<PathBuf>,
+    /// The environment, by its name (`quire env list`); if not given, the checkout's recipe, else
+    /// the repository's default.
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
     /// What it may cost: dollars (`2.50`), tokens (`500000t`) or model calls (`40c`).
     #[arg(long, value_name = "AMOUNT")]
     pub budget: Option<String>,
@@ -95,8 +102,14 @@ pub async fn go(common: Common, asked: Asked, context: Context) -> anyhow::Resul
     installation.needs_sandbox()?;
     let inspected = installation.inspected.take().transpose();
     let inspected = inspected.map_err(|error| refused(error.into()))?;
-    let resolved = installation.models.resolve(common.model.as_deref()).await?;
-    let budget = budget_of(budget_flag, &installation)?;
+    let top_level = inspected.as_ref().map(|checkout| checkout.top_level.as_path());
+    let place = Place::of(&source, top_level);
+    let defaults = defaults_of(&installation.settings)?;
+    let environment =
+        place.environment(&installation, defaults, common.env.as_deref(), common.bare).await?;
+    let named = common.model.as_deref().or(environment.environment.model.as_deref());
+    let resolved = installation.models.resolve(named).await?;
+    let budget = budget_of(budget_flag, &environment.environment);
     if !common.image_file.is_empty() && !resolved.info.images {
         return Err(usage(format!(
             "{} sees no pictures: leave --image-file out, or name another model (`quire model list`)",
@@ -120,7 +133,7 @@ pub async fn go(common: Common, asked: Asked, context: Context) -> anyhow::Resul
     let (worker, from) = (&installation.worker, common.from.as_deref());
     let found = find(worker, &source, inspected, from, common.bare);
     let found = said_if_slow(Box::pin(found)).await.map_err(refused)?;
-    let submission = write_down(worker, &found, installation.limits, request).await;
+    let submission = write_down(worker, &found, &environment, request).await;
     let submission = submission.map_err(refused)?;
     if let Some(because) = &resolved.chosen_because
         && !common.json

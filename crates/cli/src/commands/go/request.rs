@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use quire_domain::budget::{Budget, MicroDollars};
-use quire_domain::environment::CheckSpec;
+use quire_domain::environment::{CheckSpec, Environment};
 use quire_domain::task::{Image, ReviewTarget};
 use quire_orchestrator::found::Source;
 
@@ -104,16 +104,11 @@ pub fn parse_budget(text: &str, origin: &str) -> anyhow::Result<Budget> {
     Ok(Budget { cost: Some(MicroDollars(micros)), ..Budget::default() })
 }
 
-/// The budget of a turn: the flag's, else the configuration's; with the time limit.
-pub fn budget_of(flag: Option<Budget>, installation: &Installation) -> anyhow::Result<Budget> {
-    let settings = &installation.settings;
-    let mut budget = match (flag, &settings.budget) {
-        (Some(budget), _) => budget,
-        (None, Some(setting)) => parse_budget(&setting.value, &setting.origin)?,
-        (None, None) => Budget::default(),
-    };
-    budget.wall_ms = Some(settings.minutes.value.saturating_mul(60_000));
-    Ok(budget)
+/// The budget of a turn: the flag's, else its environment's; with the time limit.
+pub fn budget_of(flag: Option<Budget>, environment: &Environment) -> Budget {
+    let wall_ms = environment.limits.wall_clock_s.saturating_mul(1_000);
+    let budget = flag.or(environment.budget).unwrap_or_default();
+    Budget { wall_ms: Some(wall_ms), ..budget }
 }
 
 /// Keeps the pictures of a prompt.

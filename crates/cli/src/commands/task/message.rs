@@ -9,6 +9,7 @@ use quire_store::{InputKind, NewInput};
 
 use crate::commands::go::{budget_of, parse_budget, work};
 use crate::commands::task::told;
+use crate::defaults::defaults_of;
 use crate::exit::{Exit, usage};
 use crate::installation::Installation;
 use crate::show;
@@ -71,7 +72,11 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
     let name = args.model.as_deref().unwrap_or(&turn.request.model);
     let resolved = installation.models.resolve(Some(name)).await?;
     let budget = args.budget.as_deref().map(|text| parse_budget(text, "--budget")).transpose()?;
-    let budget = budget_of(budget, installation)?;
+    // What the task's environment was said to have; a budget that was set since counts as well.
+    let budget = match &turn.request.environment {
+        Some(environment) if environment.budget.is_some() => budget_of(budget, environment),
+        _ => budget_of(budget, &defaults_of(&installation.settings)?.environment),
+    };
     let request = Request {
         mode: if args.ask { Mode::Ask } else { turn.request.mode },
         prompt: args.prompt,

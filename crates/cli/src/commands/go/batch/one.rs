@@ -37,7 +37,7 @@ pub async fn one(
         Ok(found) => found,
         Err(why) => return Row::not_started(task.what(), "repository", &why, Exit::Usage),
     };
-    let written = write_down(&installation.worker, &found, task.limits, task.request.clone());
+    let written = write_down(&installation.worker, &found, &task.environment, task.request.clone());
     let submission = match written.await {
         Ok(submission) => submission,
         Err(error) => {

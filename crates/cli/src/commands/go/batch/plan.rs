@@ -2,18 +2,21 @@
 //! anything starts.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use quire_domain::budget::Budget;
-use quire_domain::environment::Limits;
 use quire_domain::task::Request;
+use quire_orchestrator::found::Source;
+use quire_orchestrator::resolution::Resolved;
 
-use super::super::request::{check, parse_budget, read_images, source_of};
+use super::super::place::Place;
+use super::super::request::{budget_of, check, parse_budget, read_images, source_of};
 use super::super::{Asked, Common};
 use super::refuse;
 use super::starts::{Start, Starts};
+use crate::defaults::defaults_of;
 use crate::exit::{Stop, stop, usage};
-use crate::installation::{Installation, limits_of};
+use crate::installation::Installation;
 use crate::settings::Settings;
 use crate::show::style::fit;
 use crate::task_file::TaskLine;
@@ -36,8 +39,8 @@ pub struct Planned {
     pub start: usize,
     /// What is asked for, without start and environment.
     pub request: Request,
-    /// What its sandbox may use where no recipe says otherwise.
-    pub limits: Limits,
+    /// Its environment.
+    pub environment: Arc<Resolved>,
     /// Whether a script plays its model.
     pub scripted: bool,
 }
@@ -52,13 +55,9 @@ impl Planned {
     }
 }
 
-/// What a checkout's own configuration adds, read once for each.
-struct Defaults {
-    model: Option<String>,
-    budget: Budget,
-    wall_ms: u64,
-    limits: Limits,
-}
+/// What a repository's own configuration and environment add, read once for each: by its address
+/// or top level, and whether nothing of this machine is shown.
+type Environments = HashMap<(Option<String>, bool), Arc<Resolved>>;
 
 /// A model that was asked for.
 #[derive(Clone)]
@@ -88,7 +87,7 @@ pub async fn plan(
         common,
         asked,
         flag: common.budget.as_deref().map(|text| parse_budget(text, "--budget")).transpose()?,
-        defaults: HashMap::new(),
+        environments: HashMap::new(),
         models: HashMap::new(),
         starts: Starts::default(),
     };
@@ -138,7 +137,7 @@ struct Planner<'a> {
     common: &'a Common,
     asked: &'a Asked,
     flag: Option<Budget>,
-    defaults: HashMap<Option<PathBuf>, Defaults>,
+    environments: Environments,
     models: HashMap<Option<String>, Known>,
     starts: Starts,
 }
@@ -153,13 +152,10 @@ impl Planner<'_> {
             from: line.from.or_else(|| common.from.clone()),
             bare: line.bare.unwrap_or(common.bare),
         };
-        let root = start.root().map(Path::to_owned);
-        let defaults = self.defaults(root)?;
-        let (own_model, own_budget) = (defaults.model.clone(), defaults.budget);
-        let (wall_ms, limits) = (defaults.wall_ms, defaults.limits);
-        let mut budget = line.budget.or(self.flag).unwrap_or(own_budget);
-        budget.wall_ms = Some(wall_ms);
-        let named = line.model.or_else(|| common.model.clone()).or(own_model);
+        let environment = self.environment(&start).await?;
+        let own = &environment.environment;
+        let budget = budget_of(line.budget.or(self.flag), own);
+        let named = line.model.or_else(|| common.model.clone()).or_else(|| own.model.clone());
         let Known { name: model, scripted, images: sees } = self.model(named).await?;
         let checks = line.checks.as_deref().unwrap_or(&asked.checks);
         let images = line.images.as_deref().unwrap_or(&common.image_file);
@@ -184,28 +180,28 @@ impl Planner<'_> {
             environment: None,
         };
         let start = self.starts.add(start, line.line);
-        Ok(Planned { line: line.line, id: line.id, start, request, limits, scripted })
+        Ok(Planned { line: line.line, id: line.id, start, request, environment, scripted })
     }
 
-    fn defaults(&mut self, root: Option<PathBuf>) -> anyhow::Result<&Defaults> {
-        use std::collections::hash_map::Entry;
-        match self.defaults.entry(root) {
-            Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(place) => {
-                let surroundings = &self.installation.surroundings;
-                let settings = Settings::read(surroundings, place.key().as_deref())?;
-                let budget = match &settings.budget {
-                    Some(setting) => parse_budget(&setting.value, &setting.origin)?,
-                    None => Budget::default(),
-                };
-                Ok(place.insert(Defaults {
-                    limits: limits_of(&settings),
-                    budget,
-                    wall_ms: settings.minutes.value.saturating_mul(60_000),
-                    model: settings.model.map(|setting| setting.value),
-                }))
-            }
+    async fn environment(&mut self, start: &Start) -> anyhow::Result<Arc<Resolved>> {
+        let root = start.root();
+        let key = match &start.source {
+            Source::Url(url) => Some(url.clone()),
+            Source::Checkout(_) => root.map(|root| root.display().to_string()),
+        };
+        let key = (key, start.bare);
+        if let Some(known) = self.environments.get(&key) {
+            return Ok(Arc::clone(known));
         }
+        let installation = self.installation;
+        let defaults = defaults_of(&Settings::read(&installation.surroundings, root)?)?;
+        let named = self.common.env.as_deref();
+        let place = Place::of(&start.source, root);
+        let resolved = place.environment(installation, defaults, named, start.bare).await?;
+        resolved.heeded().map_err(|error| usage(error.to_string()))?;
+        let resolved = Arc::new(resolved);
+        self.environments.insert(key, Arc::clone(&resolved));
+        Ok(resolved)
     }
 
     async fn model(&mut self, name: Option<String>) -> anyhow::Result<Known> {
