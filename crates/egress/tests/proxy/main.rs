@@ -9,6 +9,7 @@ mod far_end;
 mod http;
 mod limits;
 mod names;
+mod namespace;
 mod parent;
 mod probes;
 mod rules;
