@@ -2,10 +2,12 @@
 //!
 //! [`managers`] is the table; here is what of it a repository calls for, and why not where nothing
 //! is to be done. Each decision is a line for the person, with the way to change it. [`shown`] and
-//! `caches` say what of a person's machine makes a step unnecessary.
+//! `caches` say what of a person's machine makes a step unnecessary, [`registries`] which hosts the
+//! managers fetch from.
 
 mod caches;
 pub mod managers;
+pub mod registries;
 pub mod shown;
 
 use std::collections::BTreeSet;
