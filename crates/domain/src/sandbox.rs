@@ -21,6 +21,10 @@ pub trait SandboxBackend: Send + Sync {
     /// What isolation and which limits this host gives, tried and not guessed.
     async fn report(&self) -> IsolationReport;
 
+    /// How far package managers of the system can go in setup over `base`, why no further, and
+    /// what to do: to be said before a setup, and when one fails. Costs no trial.
+    fn packages_in_setup(&self, base: &SandboxBase) -> Finding;
+
     /// Removes an upper or a frozen layer: its name is free when this returns. What sandboxes wrote
     /// carries other users' ids, so that only the backend can remove all of it.
     async fn discard(&self, path: &Path) -> Result<(), SandboxError>;
@@ -189,8 +193,10 @@ pub trait Sandbox: Send + Sync {
     async fn fold(&self) -> Result<(), SandboxError>;
 
     /// Ends all processes and syncs the disk upper, so that its overlays can become layers of
-    /// other sandboxes. Gives the layer for each overlay by name. The next command makes the
-    /// sandbox anew over its upper: sandboxes over the layers must have ended by then.
+    /// other sandboxes. Gives the layer for each overlay by name: those of the specification and
+    /// `home`; over a host's base `var`, and after setup those of `usr`, `etc`, `opt` and `srv` in
+    /// which something was written; over layers `root`. The next command makes the sandbox anew
+    /// over its upper: sandboxes over the layers must have ended by then.
     async fn freeze(&self) -> Result<BTreeMap<String, Layer>, SandboxError>;
 
     /// The same without the sync, which waits for whatever else is being written to that disk:

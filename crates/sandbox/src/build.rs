@@ -8,6 +8,7 @@ mod lock;
 mod overlay;
 mod proc;
 pub mod seccomp;
+mod state;
 mod tree;
 
 use std::io;

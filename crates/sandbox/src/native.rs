@@ -15,6 +15,7 @@ mod sandbox;
 mod slots;
 mod stems;
 mod sweep;
+mod system;
 mod upper;
 mod watch;
 

@@ -95,6 +95,26 @@ pub enum MountPlan {
         /// Its directory in the upper.
         name: String,
     },
+    /// A system directory of the host with layers over it: written to in setup, in the upper's
+    /// directory `name`; read-only else. What cannot be laid over is shown as it is, in setup.
+    System {
+        /// Where it is on the host and where it shows.
+        target: PathBuf,
+        /// Its directory in the upper.
+        name: String,
+        /// Topmost first.
+        lowers: Vec<LayerPlan>,
+        /// Whether it is written to.
+        writable: bool,
+    },
+    /// What package managers know, below `/var`: the host's, with what layers of `/var` hold of
+    /// it. What is written goes to its place in the upper of `var`, so that it is part of that.
+    State {
+        /// Where it is on the host and where it shows.
+        target: PathBuf,
+        /// Layers of `/var`, topmost first.
+        lowers: Vec<LayerPlan>,
+    },
     /// Something of the host, read-only.
     Bind {
         /// On the host.
@@ -110,7 +130,10 @@ impl MountPlan {
     /// Where it shows inside.
     pub fn target(&self) -> &std::path::Path {
         match self {
-            Self::Overlay { target, .. } | Self::Bind { target, .. } => target,
+            Self::Overlay { target, .. }
+            | Self::System { target, .. }
+            | Self::State { target, .. }
+            | Self::Bind { target, .. } => target,
         }
     }
 }

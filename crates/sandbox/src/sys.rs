@@ -51,7 +51,8 @@ pub fn mount_setattr(
     check(result).map(drop)
 }
 
-/// A private copy of the mount at `path` (below `from`, if relative), attached nowhere.
+/// A private copy of the mount at `path` (below `from`, if relative; `from` itself, if empty),
+/// attached nowhere.
 pub fn detached(
     from: impl AsFd,
     path: &Path,
@@ -63,9 +64,21 @@ pub fn detached(
     if recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
+    if path.as_os_str().is_empty() {
+        flags |= OpenTreeFlags::AT_EMPTY_PATH;
+    }
     let mount = rustix::mount::open_tree(from, path, flags)?;
     mount_setattr(&mount, recursive, attr_set, userns)?;
     Ok(mount)
+}
+
+/// Whether something is mounted below a directory of ours.
+pub fn mounts_below(directory: &Path) -> bool {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    mounts.lines().filter_map(|line| line.split(' ').nth(4)).any(|place| {
+        let place = Path::new(place);
+        place != directory && place.starts_with(directory)
+    })
 }
 
 /// Attaches a detached mount on an open directory or file.

@@ -14,6 +14,18 @@ use crate::sys;
 /// Where mounts wait for their place, below the new root.
 pub const STAGE: &str = ".stage";
 
+/// What package managers expect below `/var`, besides what they know.
+const SETUP_PLACES: [&str; 8] = [
+    "var/backups",
+    "var/cache/apt/archives/partial",
+    "var/cache/man",
+    "var/lib/misc",
+    "var/local",
+    "var/log/apt",
+    "var/mail",
+    "var/spool",
+];
+
 /// Makes the root with the system directories, `/dev`, `/tmp` and the staged upper, and makes it
 /// the current directory.
 pub fn make_root(plan: &Plan, opened: &Opened) -> Result<OwnedFd, StepError> {
@@ -53,6 +65,14 @@ pub fn make_root(plan: &Plan, opened: &Opened) -> Result<OwnedFd, StepError> {
         tmpfs(&[("size", &size), ("nr_inodes", &inodes), ("mode", "1777")]).step("make /tmp")?;
     let place = tree::place(&root, Path::new("tmp"), Kind::Directory).step("make /tmp")?;
     sys::attach(&tmp, place).step("mount /tmp")?;
+    if plan.setup && matches!(plan.root, RootPlan::Host { .. }) {
+        // What packages start or note while they are set up; nothing of it is kept.
+        let run =
+            tmpfs(&[("size", "16m"), ("nr_inodes", "4096"), ("mode", "755")]).step("make /run")?;
+        let place = tree::place(&root, Path::new("run"), Kind::Directory).step("make /run")?;
+        sys::attach(&run, place).step("mount /run")?;
+        directory(&root, "run/lock", 0o1777)?;
+    }
     Ok(root)
 }
 
@@ -98,6 +118,10 @@ pub fn finish(plan: &Plan, root: &OwnedFd) -> Result<(), StepError> {
             ("var/lib", 0o755),
         ] {
             directory(root, path, mode)?;
+        }
+        for path in SETUP_PLACES.iter().filter(|_| plan.setup) {
+            tree::place(root, Path::new(path), Kind::Directory)
+                .step(&format!("make the directory {path}"))?;
         }
         for (target, link) in [("/run", "var/run"), ("/run/lock", "var/lock")] {
             match rustix::fs::symlinkat(target, root, link) {

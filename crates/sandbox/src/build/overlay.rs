@@ -9,12 +9,12 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, UnmountFlags};
 
 use super::base::{STAGE, directory, tmpfs};
 use super::tree::{self, Kind};
-use super::{Opened, OpenedMount, Step, StepError};
+use super::{Opened, OpenedMount, Step, StepError, state};
 use crate::plan::{MountPlan, Plan, UpperPlan};
 use crate::sys;
 
 /// Where the upper waits, relative to the stage's root, which is the current directory.
-const UPPER: &str = ".stage/upper";
+pub(super) const UPPER: &str = ".stage/upper";
 
 /// The name of the root's own overlay in the upper.
 const ROOT_NAME: &str = "root";
@@ -59,21 +59,32 @@ pub fn mount_root(plan: &Plan, opened: &Opened, small: &OwnedFd) -> Result<Owned
 /// Makes and attaches everything the plan names, then takes the stage down.
 pub fn mount_all(plan: &Plan, opened: &Opened, root: &OwnedFd) -> Result<(), StepError> {
     for (mount, opened) in plan.mounts.iter().zip(&opened.mounts) {
-        let step = format!("mount {}", mount.target().display());
+        let target = mount.target();
+        let step = format!("mount {}", target.display());
         match (mount, opened) {
-            (MountPlan::Overlay { target, name, .. }, OpenedMount::Overlay(layers)) => {
+            (
+                MountPlan::Overlay { name, .. } | MountPlan::System { name, writable: true, .. },
+                OpenedMount::Overlay(layers),
+            ) => {
                 let overlay = writable(plan, name, layers).step(&step)?;
                 let on = tree::place(root, target, Kind::Directory).step(&step)?;
                 sys::attach(&overlay, on).step(&step)?;
             }
-            (
-                MountPlan::Bind { target, optional, .. },
-                OpenedMount::Bind(Some((bound, is_dir))),
-            ) => {
+            (MountPlan::System { writable: false, .. }, OpenedMount::Overlay(layers)) => {
+                let on = tree::place(root, target, Kind::Directory).step(&step)?;
+                show(layers, on).step(&step)?;
+            }
+            (MountPlan::State { .. }, OpenedMount::Overlay(layers)) => {
+                let overlay = state::overlay(plan, target, layers).step(&step)?;
+                let on = tree::place(root, target, Kind::Directory).step(&step)?;
+                sys::attach(&overlay, on).step(&step)?;
+            }
+            (_, OpenedMount::Bind(Some((bound, is_dir)))) => {
                 let kind = if *is_dir { Kind::Directory } else { Kind::File };
                 let placed = tree::place(root, target, kind).and_then(|on| sys::attach(bound, on));
+                let optional = matches!(mount, MountPlan::Bind { optional: true, .. });
                 match placed {
-                    Err(error) if !*optional => return Err(error).step(&step),
+                    Err(error) if !optional => return Err(error).step(&step),
                     _ => {}
                 }
             }
@@ -101,13 +112,41 @@ fn writable(plan: &Plan, name: &str, layers: &[OwnedFd]) -> io::Result<OwnedFd> 
         let flags = sys::ATTR_NOSUID | sys::ATTR_NODEV;
         return sys::detached(rustix::fs::CWD, Path::new(&upper), false, flags, None);
     }
+    over(layers, plan, &upper, &work)
+}
+
+/// An overlay of `layers` that is written to at `upper`; `work` is made anew.
+pub(super) fn over(
+    layers: &[OwnedFd],
+    plan: &Plan,
+    upper: &str,
+    work: &str,
+) -> io::Result<OwnedFd> {
     // What a volatile mount left there forbids another.
-    remove_work(Path::new(&work))?;
-    rustix::fs::mkdir(work.as_str(), Mode::from_raw_mode(0o700))?;
+    remove_work(Path::new(work))?;
+    rustix::fs::mkdir(work, Mode::from_raw_mode(0o700))?;
     let volatile = !super::base::in_memory(plan);
-    // By path: told of a layer by its descriptor, the kernel refuses one from outside.
+    with_staged(layers, |staged| mount_over(staged, Some(Written { upper, work, volatile })))
+}
+
+/// Shows layers that are not written to.
+fn show(layers: &[OwnedFd], on: OwnedFd) -> io::Result<()> {
+    match layers {
+        [] => Ok(()),
+        // Of one alone no overlay can be made, and none is needed.
+        [only] => sys::attach(only, on),
+        _ => sys::attach(&with_staged(layers, |staged| mount_over(staged, None))?, on),
+    }
+}
+
+/// Has the layers attached while `make` runs. By path: told of a layer by its descriptor, the
+/// kernel refuses one from outside.
+fn with_staged(
+    layers: &[OwnedFd],
+    make: impl FnOnce(&[String]) -> io::Result<OwnedFd>,
+) -> io::Result<OwnedFd> {
     let staged = stage_layers(layers)?;
-    let made = mount_over(&staged, &upper, &work, volatile);
+    let made = make(&staged);
     for path in &staged {
         let _ = rustix::mount::unmount(path.as_str(), UnmountFlags::DETACH);
         let _ = rustix::fs::unlinkat(rustix::fs::CWD, path.as_str(), AtFlags::REMOVEDIR);
@@ -115,23 +154,31 @@ fn writable(plan: &Plan, name: &str, layers: &[OwnedFd]) -> io::Result<OwnedFd> 
     made
 }
 
-fn mount_over(lowers: &[String], upper: &str, work: &str, volatile: bool) -> io::Result<OwnedFd> {
+/// Where an overlay is written to.
+struct Written<'a> {
+    upper: &'a str,
+    work: &'a str,
+    volatile: bool,
+}
+
+fn mount_over(lowers: &[String], written: Option<Written<'_>>) -> io::Result<OwnedFd> {
     let context = rustix::mount::fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let context = context.as_fd();
     rustix::mount::fsconfig_set_string(context, c"source", c"quire")?;
     set_lowers(context, lowers)?;
-    rustix::mount::fsconfig_set_string(context, c"upperdir", upper)?;
-    rustix::mount::fsconfig_set_string(context, c"workdir", work)?;
     rustix::mount::fsconfig_set_flag(context, c"userxattr")?;
-    if volatile {
-        rustix::mount::fsconfig_set_flag(context, c"volatile")?;
+    let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    if let Some(written) = written {
+        rustix::mount::fsconfig_set_string(context, c"upperdir", written.upper)?;
+        rustix::mount::fsconfig_set_string(context, c"workdir", written.work)?;
+        if written.volatile {
+            rustix::mount::fsconfig_set_flag(context, c"volatile")?;
+        }
+    } else {
+        attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY;
     }
     rustix::mount::fsconfig_create(context)?;
-    Ok(rustix::mount::fsmount(
-        context,
-        FsMountFlags::FSMOUNT_CLOEXEC,
-        MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV,
-    )?)
+    Ok(rustix::mount::fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
 }
 
 /// One by one where the kernel knows `lowerdir+` (6.5), else all in one option.

@@ -103,8 +103,32 @@ const DENIED: &[libc::c_long] = &[
 const FAMILIES: [u32; 3] = [1, 2, 10];
 const NETLINK: u32 = 16;
 
-/// The filter. `setup` allows `chroot`, which package managers use.
-pub fn filter(setup: bool) -> Vec<sock_filter> {
+/// Whose filter it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Filtered {
+    /// The agent's commands.
+    Agent,
+    /// Setup: `chroot` is allowed, which package managers use.
+    Setup,
+    /// Setup where one id is mapped alone: giving a file to another, or dropping groups, is said
+    /// to be done and is not. Package managers stop at the refusal, and the agent, who is that one
+    /// id, owns every file in any case.
+    SetupOfOneId,
+}
+
+/// Calls that give files to others or take groups away.
+const OWNERS: &[libc::c_long] = &[
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chown,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_lchown,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_setgroups,
+];
+
+/// The filter.
+pub fn filter(filtered: Filtered) -> Vec<sock_filter> {
     let mut program = Program(Vec::new());
     program.load(ARCHITECTURE);
     program.unless_equal_return(OWN_ARCHITECTURE, KILL);
@@ -117,8 +141,13 @@ pub fn filter(setup: bool) -> Vec<sock_filter> {
     for call in DENIED {
         program.if_call(*call, &[Program::ret(errno(libc::EPERM))]);
     }
-    if !setup {
+    if filtered == Filtered::Agent {
         program.if_call(libc::SYS_chroot, &[Program::ret(errno(libc::EPERM))]);
+    }
+    if filtered == Filtered::SetupOfOneId {
+        for call in OWNERS {
+            program.if_call(*call, &[Program::ret(errno(0))]);
+        }
     }
     // libc falls back to `clone`, whose flags can be read.
     program.if_call(libc::SYS_clone3, &[Program::ret(errno(libc::ENOSYS))]);

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use quire_domain::sandbox::{
-    IsolationReport, Sandbox, SandboxBackend, SandboxBase, SandboxError, SandboxSpec, SandboxUser,
-    Upper,
+    Finding, IsolationReport, Layer, Sandbox, SandboxBackend, SandboxBase, SandboxError,
+    SandboxSpec, SandboxUser, Upper,
 };
 use rustix::fs::{Mode, OFlags};
 use tokio::io::Interest;
@@ -23,7 +23,7 @@ use super::sandbox::NativeSandbox;
 use super::slots::{Slot, Slots};
 use super::stems::{self, Stems};
 use super::watch::{Watched, watch};
-use super::{etc, owner, report, sweep, upper};
+use super::{etc, owner, report, sweep, system, upper};
 use crate::plan::{Abilities, Answer, MountPlan, Plan, Request};
 use crate::zygote::FIRST_ID;
 use crate::{Zygote, wire};
@@ -154,6 +154,10 @@ impl SandboxBackend for NativeBackend {
         report::report(&self.maker).await
     }
 
+    fn packages_in_setup(&self, base: &SandboxBase) -> Finding {
+        system::packages_in_setup(&self.maker.abilities, base)
+    }
+
     async fn sweep(&self) -> Result<(), SandboxError> {
         self.maker.groups.sweep();
         for left in sweep::left_over(&self.maker.state_dir) {
@@ -198,9 +202,8 @@ impl Maker {
         }
         let mut plan = planning::plan(spec, Ids { range, idmapped: slot.is_some() }, etc)?;
         plan.unfolding = life == Life::Unfolded;
-        if let (SandboxBase::Layers(layers), SandboxUser::Agent) = (&spec.base, spec.user) {
-            let files = etc::accounts(&self.state_dir.join("accounts"), layers, &spec.home)
-                .map_err(creating("write the account files"))?;
+        if let SandboxBase::Layers(layers) = &spec.base {
+            let files = self.own_files(spec, layers)?;
             plan.mounts.extend(files.into_iter().map(|(source, target)| MountPlan::Bind {
                 source,
                 target,
@@ -238,6 +241,23 @@ impl Maker {
             tokio::spawn(watch(Arc::clone(&guest), watched));
         }
         Ok(Made { guest, _slot: slot, owner: range, degraded, upper, group })
+    }
+
+    /// Files of ours that are shown over those of an image: what is written and where it shows.
+    fn own_files(
+        &self,
+        spec: &SandboxSpec,
+        layers: &[Layer],
+    ) -> Result<Vec<(PathBuf, PathBuf)>, SandboxError> {
+        let holder = self.state_dir.join("accounts");
+        let files = match spec.user {
+            SandboxUser::Agent => etc::accounts(&holder, layers, &spec.home),
+            SandboxUser::SetupRoot if self.abilities.ids == 1 => {
+                etc::apt_as_root(&holder, layers).map(|file| file.into_iter().collect())
+            }
+            SandboxUser::SetupRoot => Ok(Vec::new()),
+        };
+        files.map_err(creating("write the account files"))
     }
 
     /// Takes a range of ids, where each sandbox has its own.

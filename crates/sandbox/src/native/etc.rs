@@ -99,6 +99,31 @@ pub fn accounts(
     Ok(shown)
 }
 
+/// A setting that has apt fetch as root, for setup over `layers` where no other id is mapped; none
+/// where they have no apt. A file and where it is shown.
+pub fn apt_as_root(holder: &Path, layers: &[Layer]) -> io::Result<Option<(PathBuf, PathBuf)>> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let has_apt = layers.iter().any(|layer| {
+        let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        fs::File::open(&layer.path).is_ok_and(|layer| {
+            let path = "etc/apt/apt.conf.d";
+            rustix::fs::openat2(layer, path, flags, Mode::empty(), beneath).is_ok()
+        })
+    });
+    if !has_apt {
+        return Ok(None);
+    }
+    let ready = holder.join("apt-as-root");
+    if !ready.exists() {
+        fs::create_dir_all(holder)?;
+        let fresh = holder.join(format!(".new-{}-apt", std::process::id()));
+        fs::write(&fresh, "APT::Sandbox::User \"root\";\n")?;
+        fs::set_permissions(&fresh, fs::Permissions::from_mode(0o644))?;
+        fs::rename(&fresh, &ready)?;
+    }
+    Ok(Some((ready, PathBuf::from("/etc/apt/apt.conf.d/99quire"))))
+}
+
 /// A small file of a layer's `etc`, reached by no link: a layer may be of a sandbox's making.
 fn account_file(layer: &Path, name: &str) -> Option<String> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;

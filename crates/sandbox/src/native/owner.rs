@@ -17,6 +17,7 @@ pub fn own_layers(spec: &SandboxSpec) -> Vec<PathBuf> {
     let overlays = spec.overlays.iter().flat_map(|overlay| &overlay.lowers);
     base.iter()
         .chain(overlays)
+        .chain(super::system::layers(spec))
         .filter(|layer| layer.owner == LayerOwner::Host)
         .map(|layer| layer.path.clone())
         .collect()

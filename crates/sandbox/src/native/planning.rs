@@ -8,6 +8,7 @@ use quire_domain::sandbox::{
     Layer, LayerOwner, SandboxBase, SandboxError, SandboxSpec, SandboxUser, Upper,
 };
 
+use super::system;
 use crate::plan::{LayerPlan, MountPlan, Plan, RootPlan, UpperPlan};
 
 /// The most layers beneath one overlay.
@@ -39,15 +40,13 @@ pub fn plan(spec: &SandboxSpec, ids: Ids, etc: Option<PathBuf>) -> Result<Plan, 
             name: overlay.name.clone(),
         })
         .collect();
-    // The home and /var are written to as well, and lie in the upper by these names.
-    let mut own = vec![(spec.home.clone(), "home")];
-    if spec.base == SandboxBase::Host {
-        own.push((PathBuf::from("/var"), "var"));
+    // The home is written to as well, and lies in the upper by this name.
+    if !mounts.iter().any(|mount| mount.target() == spec.home) {
+        let (target, name) = (spec.home.clone(), "home".to_owned());
+        mounts.push(MountPlan::Overlay { target, lowers: Vec::new(), name });
     }
-    for (target, name) in own {
-        if !mounts.iter().any(|mount| mount.target() == target) {
-            mounts.push(MountPlan::Overlay { target, lowers: Vec::new(), name: name.to_owned() });
-        }
+    if spec.base == SandboxBase::Host {
+        system::lay(spec, ids, &mut mounts);
     }
     mounts.extend(spec.binds.iter().map(|bind| MountPlan::Bind {
         source: bind.source.clone(),
@@ -79,7 +78,7 @@ pub fn plan(spec: &SandboxSpec, ids: Ids, etc: Option<PathBuf>) -> Result<Plan, 
     })
 }
 
-fn layer(layer: &Layer) -> LayerPlan {
+pub fn layer(layer: &Layer) -> LayerPlan {
     LayerPlan { path: layer.path.clone(), sandbox_owned: layer.owner == LayerOwner::Sandbox }
 }
 
@@ -96,17 +95,33 @@ fn check(spec: &SandboxSpec) -> Result<(), SandboxError> {
     if spec.egress.as_ref().is_some_and(|door| door.port == 0) {
         return Err(wrong("the way out has no port"));
     }
-    let mut names = vec!["home", "var", "root"];
+    if let Some(name) = spec.system.keys().find(|name| !system::NAMES.contains(&name.as_str())) {
+        return Err(wrong(&format!("`{name}` is no system directory that layers are laid over")));
+    }
+    let host = spec.base == SandboxBase::Host;
+    if (!host && !spec.system.is_empty())
+        || spec.system.values().any(|lowers| lowers.len() > MAX_LAYERS)
+    {
+        return Err(wrong("the layers of its system directories cannot be laid"));
+    }
+    let mut names = vec!["home", "root"];
+    if host {
+        names.extend(system::NAMES);
+    }
     for overlay in &spec.overlays {
         if !named(&overlay.name, 60) {
             return Err(wrong(&format!("the overlay's name `{}` is malformed", overlay.name)));
         }
         let builtin = match overlay.name.as_str() {
             "home" => overlay.target == spec.home,
-            "var" => overlay.target == Path::new("/var"),
+            name if host && system::NAMES.contains(&name) => {
+                overlay.target == Path::new("/").join(name)
+            }
             name => !names.contains(&name),
         };
-        if !builtin || overlay.lowers.len() > MAX_LAYERS {
+        // Where what package managers know is worked on.
+        let reserved = overlay.name.starts_with("state-");
+        if !builtin || reserved || overlay.lowers.len() > MAX_LAYERS {
             return Err(wrong(&format!("the overlay `{}` cannot be made", overlay.name)));
         }
         names.push(&overlay.name);

@@ -14,6 +14,7 @@ use quire_domain::sandbox::{
 
 use super::backend::{Life, Made, Maker};
 use super::sandbox::NativeSandbox;
+use super::system;
 use crate::zygote::RANGE;
 
 /// Tries everything once; about 20 ms.
@@ -40,6 +41,7 @@ pub async fn report(maker: &Arc<Maker>) -> IsolationReport {
     }
     findings.push(ids(maker));
     findings.push(layers(maker));
+    findings.push(system::packages_in_setup(&maker.abilities, &SandboxBase::Host));
     findings.push(landlock(maker));
     findings.extend(limits(maker));
     findings.push(finding(

@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 use super::backend::{Life, Made, Maker, open_upper};
 use super::changes::Snapshot;
 use super::guest::{Guest, Reason, creating};
-use super::{changes, command, files, upper, watch};
+use super::{changes, command, files, system, upper, watch};
 
 /// A native sandbox.
 pub struct NativeSandbox {
@@ -228,13 +228,11 @@ impl Sandbox for NativeSandbox {
 
     async fn freeze_until_restart(&self) -> Result<BTreeMap<String, Layer>, SandboxError> {
         let path = self.still().await?;
-        let names = self.spec.overlays.iter().map(|overlay| overlay.name.as_str());
-        Ok(names
-            .chain(["home", "var"])
-            .map(|name| {
-                let path = path.join(name).join("upper");
-                (name.to_owned(), Layer { path, owner: LayerOwner::Sandbox })
-            })
+        Ok(system::overlay_names(&self.spec)
+            .into_iter()
+            .map(|name| (name, path.join(name).join("upper")))
+            .filter(|(name, upper)| system::is_worth_a_layer(&self.spec, name, upper))
+            .map(|(name, path)| (name.to_owned(), Layer { path, owner: LayerOwner::Sandbox }))
             .collect())
     }
 

@@ -4,7 +4,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::CWD;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 
 use super::idmap::Shift;
 use super::spawn::{FIRST_ID, Nursery};
@@ -56,6 +57,13 @@ impl Nursery {
                     }
                     layers.extend(self.beneath(plan, target).map_err(failed(target))?);
                     OpenedMount::Overlay(layers)
+                }
+                MountPlan::System { target, lowers, .. } => {
+                    self.over_system(plan, target, lowers).map_err(failed(target))?
+                }
+                MountPlan::State { target, lowers } => {
+                    let layers = self.state(plan, target, lowers).map_err(failed(target))?;
+                    layers.map_or(OpenedMount::Bind(None), OpenedMount::Overlay)
                 }
                 MountPlan::Bind { source, optional, .. } => {
                     let bound = sys::detached(CWD, source, true, READ_ONLY, None);
@@ -115,11 +123,77 @@ impl Nursery {
         let RootPlan::Host { etc } = &plan.root else { return Ok(None) };
         match target.to_str() {
             Some("/etc") => self.shifted(plan, etc, false, READ_ONLY).map(Some),
+            // Shifted, its files belong to the sandbox's root, as package managers need it. What
+            // root alone may read on the host can then be read inside: so never for the agent, and
+            // never where other things than packages lie.
+            Some("/usr") if plan.setup => self.shifted(plan, target, false, READ_ONLY).map(Some),
             Some("/usr" | "/opt" | "/srv") if target.is_dir() => {
-                self.shifted(plan, target, false, READ_ONLY).map(Some)
+                sys::detached(CWD, target, false, READ_ONLY, None).map(Some)
             }
             _ => Ok(None),
         }
+    }
+
+    /// The layers over a system directory, and the directory. Where nothing can be laid over it
+    /// and nothing has to be, it is opened as it is.
+    fn over_system(
+        &mut self,
+        plan: &Plan,
+        target: &Path,
+        lowers: &[LayerPlan],
+    ) -> io::Result<OpenedMount> {
+        let mut layers = Vec::with_capacity(lowers.len() + 1);
+        for layer in lowers {
+            layers.push(self.layer(plan, layer)?);
+        }
+        // A copy without them would hide what is mounted there.
+        let beneath = if sys::mounts_below(target) {
+            Err(io::Error::from_raw_os_error(libc::EBUSY))
+        } else {
+            self.beneath(plan, target)
+        };
+        match beneath {
+            Ok(beneath) => layers.extend(beneath),
+            Err(_) if layers.is_empty() => {
+                let mount = sys::detached(CWD, target, true, READ_ONLY, None)?;
+                return Ok(OpenedMount::Bind(Some((mount, true))));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(OpenedMount::Overlay(layers))
+    }
+
+    /// What layers of `/var` hold at `target`, and the host's own; `None` where it has none.
+    fn state(
+        &mut self,
+        plan: &Plan,
+        target: &Path,
+        lowers: &[LayerPlan],
+    ) -> io::Result<Option<Vec<OwnedFd>>> {
+        let below_var = target.strip_prefix("/var").map_err(io::Error::other)?;
+        if !std::fs::symlink_metadata(target).is_ok_and(|found| found.is_dir()) {
+            return Ok(None);
+        }
+        let mut layers = Vec::with_capacity(lowers.len() + 1);
+        for layer in lowers {
+            layers.extend(self.part(plan, layer, below_var)?);
+        }
+        layers.push(self.shifted(plan, target, false, READ_ONLY)?);
+        Ok(Some(layers))
+    }
+
+    /// A directory in a layer that a sandbox wrote, reached by no link.
+    fn part(&mut self, plan: &Plan, layer: &LayerPlan, path: &Path) -> io::Result<Option<OwnedFd>> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let top = rustix::fs::open(&layer.path, flags, Mode::empty())?;
+        let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+        let part = match rustix::fs::openat2(top, path, flags, Mode::empty(), beneath) {
+            Ok(part) => part,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let map = self.map(plan, layer.sandbox_owned)?;
+        sys::detached(part, Path::new(""), false, READ_ONLY, map).map(Some)
     }
 
     fn layer(&mut self, plan: &Plan, layer: &LayerPlan) -> io::Result<OwnedFd> {
@@ -134,11 +208,16 @@ impl Nursery {
         sandbox_owned: bool,
         attr: u64,
     ) -> io::Result<OwnedFd> {
-        let from = if sandbox_owned { FIRST_ID } else { 0 };
-        let map = match plan.range {
-            Some(to) if plan.idmapped && to != from => Some(self.maps.get(Shift { from, to })?),
-            _ => None,
-        };
+        let map = self.map(plan, sandbox_owned)?;
         sys::detached(CWD, path, false, attr, map)
+    }
+
+    /// The table that brings ids on disk to the plan's range, where that works.
+    fn map(&mut self, plan: &Plan, sandbox_owned: bool) -> io::Result<Option<&OwnedFd>> {
+        let from = if sandbox_owned { FIRST_ID } else { 0 };
+        match plan.range {
+            Some(to) if plan.idmapped && to != from => self.maps.get(Shift { from, to }).map(Some),
+            _ => Ok(None),
+        }
     }
 }

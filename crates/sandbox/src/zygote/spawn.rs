@@ -10,7 +10,8 @@ use rustix::net::RecvFlags;
 use super::idmap::{self, IdMaps, RANGE, Shift};
 use super::own;
 use super::serve::{PLAN_LIMIT, send_answer};
-use crate::build::{self, Seed, seccomp};
+use crate::build::seccomp::{self, Filtered};
+use crate::build::{self, Seed};
 use crate::plan::{Abilities, Answer, Plan, Request};
 use crate::sys::{self, ATTR_RDONLY};
 use crate::wire;
@@ -61,12 +62,13 @@ impl Nursery {
     /// Finds out what this process may do, and takes the namespaces that it works from.
     pub fn prepare() -> io::Result<Self> {
         let abilities = own::settle();
+        let setup = if abilities.ids == 1 { Filtered::SetupOfOneId } else { Filtered::Setup };
         let (life_reader, life) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         Ok(Self {
             abilities,
             maps: IdMaps::default(),
-            agent_filter: seccomp::filter(false),
-            setup_filter: seccomp::filter(true),
+            agent_filter: seccomp::filter(Filtered::Agent),
+            setup_filter: seccomp::filter(setup),
             life: Some(life),
             life_reader,
             groups: Vec::new(),

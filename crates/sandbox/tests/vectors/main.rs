@@ -16,13 +16,15 @@ use again::Who;
 use quire_domain::sandbox::SandboxUser;
 use stand::Stand;
 
-/// Tries every row in both kinds of sandbox.
+/// Tries every row in all kinds of sandbox.
 async fn try_all_rows() {
-    let stand = Stand::new().await;
+    let mut stand = Stand::new().await;
     let mut failed = Vec::new();
     for (kind, user) in [("agent", SandboxUser::Agent), ("setup", SandboxUser::SetupRoot)] {
         failed.extend(row::try_all(&stand, kind, user, &rows::all()).await);
     }
+    stand.set_up().await;
+    failed.extend(row::try_all(&stand, "over-setup", SandboxUser::Agent, &rows::all()).await);
     assert!(failed.is_empty(), "\n{}", failed.join("\n"));
 }
 

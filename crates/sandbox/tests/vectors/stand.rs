@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use quire_domain::environment::Limits;
 use quire_domain::sandbox::{
-    BindMount, Command, CommandEvent, CommandIo, ExitStatus, OverlayMount, Sandbox,
+    BindMount, Command, CommandEvent, CommandIo, ExitStatus, Layer, OverlayMount, Sandbox,
     SandboxBackend as _, SandboxBase, SandboxError, SandboxSpec, SandboxUser, StartedCommand,
     Upper,
 };
@@ -25,6 +25,8 @@ pub const TREE: &str = "/workspace/tree";
 pub struct Stand {
     pub backend: NativeBackend,
     pub place: PathBuf,
+    /// What a setup wrote to system directories, for the agents after it.
+    pub system: BTreeMap<String, Vec<Layer>>,
     tcp: TcpListener,
     _abstract_name: UnixListener,
     _socket: UnixListener,
@@ -52,6 +54,7 @@ impl Stand {
             tcp: TcpListener::bind("127.0.0.1:0").unwrap(),
             _abstract_name: UnixListener::bind_addr(&name).unwrap(),
             _socket: UnixListener::bind(place.join("socket")).unwrap(),
+            system: BTreeMap::new(),
             place,
         }
     }
@@ -61,7 +64,10 @@ impl Stand {
         SandboxSpec {
             name: name.to_owned(),
             base: SandboxBase::Host,
-            system: BTreeMap::new(),
+            system: match user {
+                SandboxUser::Agent => self.system.clone(),
+                SandboxUser::SetupRoot => BTreeMap::new(),
+            },
             overlays: vec![OverlayMount {
                 target: PathBuf::from(TREE),
                 lowers: Vec::new(),
@@ -91,6 +97,19 @@ impl Stand {
             },
             egress: None,
         }
+    }
+
+    /// Has a setup write to every system directory that it can; the agents from now on stand on
+    /// its layers.
+    pub async fn set_up(&mut self) {
+        let sandbox = self.create(self.spec("writes", SandboxUser::SetupRoot)).await;
+        let script = "for d in /usr/local/lib /etc /var/lib /opt /srv; do mkdir -p $d/quire; \
+                      echo > $d/quire/f; done; true";
+        assert_eq!(run(&sandbox, sh(script)).await.end, Ok(ExitStatus::Code(0)));
+        let frozen = sandbox.freeze().await.unwrap();
+        let system = frozen.into_iter().filter(|(name, _)| name != "work" && name != "home");
+        self.system = system.map(|(name, layer)| (name, vec![layer])).collect();
+        assert!(self.system.len() >= 4, "{:?}", self.system.keys());
     }
 
     pub async fn create(&self, spec: SandboxSpec) -> Arc<dyn Sandbox> {

@@ -81,7 +81,10 @@ pub fn rows() -> Vec<Row> {
             "no_host_mounts",
             "awk '$5 ~ /^\\/(sys|run|boot|mnt|media|root)(\\/|$)/ {print $5}' /proc/self/mountinfo; \
              grep -F {place} /proc/self/mounts",
-        ).bare(Bare::Harmless),
+        )
+        // In memory, and its own.
+        .in_setup(Expected::Prints("/run"))
+        .bare(Bare::Harmless),
         nothing("mounts_tell_no_layer", "grep -F lowerdir=/ /proc/self/mountinfo"),
         nothing("resolver_empty", "cat /etc/resolv.conf"),
         nothing(
