@@ -82,7 +82,7 @@ struct Plain {
 impl Plain {
     fn write(&self, hooks: &Hooks, excludes: &[u8]) -> Result<(), GitError> {
         let git = self.dir.join(".git");
-        for name in ["objects/info", "objects/pack", "refs/heads", "refs/tags", "info"] {
+        for name in ["objects/info", "objects/pack", "refs/heads", "refs/tags", "info", "hooks"] {
             make_dir(&git.join(name))?;
         }
         let head = match &self.branch {

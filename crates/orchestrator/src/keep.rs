@@ -6,16 +6,18 @@
 
 mod size;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use quire_domain::attempt::{Attempt, AttemptState};
 use quire_domain::ids::{AttemptId, TaskId};
 use quire_domain::time::Timestamp;
+use quire_environment::snapshot::Snapshots;
 
 use crate::hold::Hold;
 use crate::lease::is_gone;
+use crate::prepare::pinned;
 use crate::worker::Worker;
 
 /// How long, and how much.
@@ -29,6 +31,8 @@ pub struct Keep {
     pub sandbox_bytes: u64,
     /// Bytes of checkout layers.
     pub layer_bytes: u64,
+    /// Bytes of snapshots.
+    pub snapshot_bytes: u64,
 }
 
 /// The sandboxes of one task.
@@ -78,6 +82,20 @@ pub async fn sweep(worker: &Worker, keep: Keep) {
         in_use.extend(layer_below(dir));
     }
     let _ = worker.git.evict(keep.layer_bytes, &in_use).await;
+    let mut stood_on = found.snapshots;
+    stood_on.extend(left.iter().flat_map(|kept| &kept.dirs).filter_map(|dir| pinned(dir)));
+    let snapshots = Snapshots::new(&worker.place.data_dir);
+    let sandboxes = worker.sandboxes.as_ref();
+    snapshots.sweep(sandboxes).await;
+    snapshots.evict(sandboxes, keep.snapshot_bytes, &stood_on, now).await;
+}
+
+/// The names of the snapshots that what is kept stands on.
+pub async fn snapshots_in_use(worker: &Worker) -> BTreeSet<String> {
+    let found = find(worker).await;
+    let mut in_use = found.snapshots;
+    in_use.extend(found.kept.iter().flat_map(|kept| &kept.dirs).filter_map(|dir| pinned(dir)));
+    in_use
 }
 
 /// Removes the sandboxes of a task that has ended. Whether there is nothing of them any more.
@@ -100,6 +118,16 @@ struct Found {
     kept: Vec<Kept>,
     /// Layers beneath what is not known here.
     layers: Vec<String>,
+    /// The snapshots beneath it.
+    snapshots: BTreeSet<String>,
+}
+
+impl Found {
+    /// Notes what the files in `dir` stand on.
+    fn note(&mut self, dir: &Path) {
+        self.layers.extend(layer_below(dir));
+        self.snapshots.extend(pinned(dir));
+    }
 }
 
 async fn find(worker: &Worker) -> Found {
@@ -114,10 +142,10 @@ async fn find(worker: &Worker) -> Found {
             Ok(attempt) => match worker.store.attempt_by_id(attempt).await {
                 Ok(row) => by_task.entry(row.task).or_default().push(path),
                 // One that cannot be read now is none of ours to remove.
-                Err(_) => found.layers.extend(layer_below(&path)),
+                Err(_) => found.note(&path),
             },
             // A throw-away sandbox, named by its process.
-            Err(_) if is_living(name) => found.layers.extend(layer_below(&path)),
+            Err(_) if is_living(name) => found.note(&path),
             Err(_) => {
                 let _ = worker.sandboxes.discard(&path).await;
             }
@@ -126,7 +154,7 @@ async fn find(worker: &Worker) -> Found {
     for (task, dirs) in by_task {
         match about(worker, task, dirs.clone()).await {
             Some(kept) => found.kept.push(kept),
-            None => found.layers.extend(dirs.iter().filter_map(|dir| layer_below(dir))),
+            None => dirs.iter().for_each(|dir| found.note(dir)),
         }
     }
     found
@@ -245,7 +273,13 @@ mod tests {
 
     #[test]
     fn the_time_of_what_ended_what_was_cut_off_and_what_was_put_away_differs() {
-        let keep = Keep { hours: 24, cut_off_hours: 168, sandbox_bytes: 0, layer_bytes: 0 };
+        let keep = Keep {
+            hours: 24,
+            cut_off_hours: 168,
+            sandbox_bytes: 0,
+            layer_bytes: 0,
+            snapshot_bytes: 0,
+        };
         let over = |kept: Kept, hours: u64| kept.is_over(keep, Timestamp((1_000 + hours) * HOUR));
         assert!(!over(kept(false, false, false), 23));
         assert!(over(kept(false, false, false), 24));

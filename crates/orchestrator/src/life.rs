@@ -5,6 +5,7 @@ mod cut_off;
 mod drive;
 mod open;
 mod price;
+mod set_up;
 mod settle;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use crate::lease::{LeaseKeeper, claim};
 use crate::prepare::{Layout, Preparing, Stack};
 use crate::recorder::Recorder;
 use crate::seen::Seen;
+use crate::setup::{self, Setup};
 use crate::submit::Origin;
 use crate::worker::Worker;
 
@@ -117,7 +119,6 @@ impl Life {
             Ok(layout) => Arc::new(layout),
             Err(ending) => return self.conclude(None, ending).await,
         };
-        self.base_captured(&start, &layout).await?;
         let (layout, sandbox) = match self.open(&start, layout, &before).await? {
             Ok(opened) => opened,
             Err(ending) => return self.conclude(None, ending).await,
@@ -254,7 +255,12 @@ impl Life {
         let phase = PhaseFinished { phase: Phase::Checkout, ms, detail, failed: false };
         // A broken record shows at the next write that matters.
         let _ = self.recorder.note(vec![EventBody::PhaseFinished(phase)]).await;
-        Ok(Ok(layout))
+        let setup = match setup::look(&self.worker, &self.origin, &layout, Vec::new()).await {
+            Ok(setup) => setup,
+            Err(error) => return repository_unavailable(&error).map(Err),
+        };
+        self.base_captured(start, &layout, &setup).await?;
+        self.set_up(layout, setup).await
     }
 
     /// The layout, and nothing said of it.
@@ -269,17 +275,25 @@ impl Life {
             attempt_dir: self.worker.place.upper(self.row.id),
             frozen: crate::prepare::frozen_layers(&self.worker, &self.continued)
                 .unwrap_or_default(),
+            continued: self.continued.iter().map(|id| self.worker.place.upper(*id)).collect(),
         };
         Layout::make(&self.worker, &self.origin, start, &environment, &stack, self.seen.clone())
             .await
     }
 
-    async fn base_captured(&self, start: &StartPoint, layout: &Layout) -> Result<(), RunError> {
+    async fn base_captured(
+        &self,
+        start: &StartPoint,
+        layout: &Layout,
+        setup: &Setup,
+    ) -> Result<(), RunError> {
         let events = self.recorder.events().await?;
         if events.iter().any(|event| matches!(event.body, EventBody::BaseCaptured(_))) {
             return Ok(());
         }
-        let mut notes = layout.notes.clone();
+        let mut notes = vec![setup.line(layout, self.worker.clock.now())];
+        notes.extend(layout.notes.clone());
+        notes.extend(setup.notes.clone());
         notes.extend(self.budget_without_price().await);
         let captured = EventBody::BaseCaptured(BaseCaptured {
             base: start.base.clone(),

@@ -2,6 +2,7 @@
 //! beside the first model request.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use quire_domain::sandbox::{
 use quire_domain::task::StartPoint;
 use quire_environment::host::{CheckoutFacts, HostView};
 use quire_environment::offline::OFFLINE_VARIABLES;
+use quire_environment::snapshot::{Snapshot, Snapshots};
 use quire_git::{AttemptGit, CheckoutLayer, GitError, LayerTimes, TaskRepository};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -35,6 +37,12 @@ pub const WORK: &str = "work";
 /// The name of the overlay that holds the home directory.
 const HOME: &str = "home";
 
+/// The name of what is written to the root of a base that has one of its own.
+const ROOT: &str = "root";
+
+/// The system directories of the host that setup may write to, by the names of their layers.
+const SYSTEM: [&str; 5] = ["usr", "etc", "var", "opt", "srv"];
+
 /// What the sandboxes of a turn are made of.
 #[derive(Debug, Clone)]
 pub struct Layout {
@@ -46,13 +54,18 @@ pub struct Layout {
     pub workspace: PathBuf,
     /// What is told to the person.
     pub notes: Vec<String>,
-    environment: Environment,
+    /// The recipe.
+    pub environment: Environment,
+    /// What setup wrote, where there was something to set up.
+    pub snapshot: Option<Snapshot>,
+    /// What of the host is shown.
+    pub view: HostView,
     base: SandboxBase,
-    /// Lower layers by overlay, topmost first.
+    /// Lower layers by overlay, topmost first: the attempt's own `.git`, the checkout, what the
+    /// host shows.
     lowers: BTreeMap<String, Vec<Layer>>,
-    /// The same without what attempts wrote.
-    fresh: BTreeMap<String, Vec<Layer>>,
-    view: HostView,
+    /// What attempts wrote, nearest first.
+    frozen: Vec<BTreeMap<String, Layer>>,
 }
 
 /// What of an attempt is stacked on the checkout: its own `.git`, and what the attempts it
@@ -63,6 +76,26 @@ pub struct Stack {
     pub attempt_dir: PathBuf,
     /// The layers that earlier attempts left, nearest first.
     pub frozen: Vec<BTreeMap<String, Layer>>,
+    /// Directories of the attempts that it continues, nearest first: on what snapshot they stand.
+    pub continued: Vec<PathBuf>,
+}
+
+/// The file beside an attempt's upper that names the snapshot it stands on.
+pub const SNAPSHOT_PIN: &str = "snapshot";
+
+impl Stack {
+    /// The name of the snapshot that this attempt, or the nearest one it goes on from, stands on.
+    pub fn pinned(&self) -> Option<String> {
+        // Layers of earlier attempts fit on the snapshot that they were written over.
+        let before = self.continued.iter().filter(|_| !self.frozen.is_empty());
+        std::iter::once(&self.attempt_dir).chain(before).find_map(|dir| pinned(dir))
+    }
+}
+
+/// The name of the snapshot that what lies in an attempt's directory stands on.
+pub fn pinned(dir: &Path) -> Option<String> {
+    let name = std::fs::read_to_string(dir.join(SNAPSHOT_PIN)).ok()?;
+    Some(name.trim().to_owned())
 }
 
 /// Says who commits where the person has not.
@@ -154,36 +187,56 @@ impl Layout {
         for overlay in &view.overlays {
             lowers.insert(overlay.name.clone(), overlay.lowers.clone());
         }
-        let fresh = lowers.clone();
-        // The nearest attempt goes on top, so the farthest is laid first.
-        for frozen in stack.frozen.iter().rev() {
-            lay_over(&mut lowers, frozen);
-        }
+        let snapshots = Snapshots::new(&worker.place.data_dir);
+        let now = worker.clock.now();
+        let snapshot = stack.pinned().and_then(|name| snapshots.hold(&name, now));
         Ok(Self {
             repository,
             checkout,
             workspace: origin.workspace.clone(),
             notes,
             environment: environment.clone(),
+            snapshot,
+            view,
             base,
             lowers,
-            fresh,
-            view,
+            frozen: stack.frozen.clone(),
         })
+    }
+
+    /// The same on `snapshot`. What is noted beside the attempt's files keeps it from going while
+    /// they are there.
+    pub fn on(mut self, snapshot: Snapshot, attempt_dir: &Path) -> std::io::Result<Self> {
+        std::fs::create_dir_all(attempt_dir)?;
+        if let Some(path) = &snapshot.hooks_path {
+            // Plain words of the snapshot's own: nothing in them has to be quoted.
+            let config = attempt_dir.join("git/.git/config");
+            let mut file = std::fs::File::options().append(true).open(config)?;
+            writeln!(file, "[core]\n\thooksPath = {path}")?;
+        }
+        std::fs::write(attempt_dir.join(SNAPSHOT_PIN), &snapshot.name)?;
+        self.snapshot = Some(snapshot);
+        Ok(self)
     }
 
     /// The same with what a sandbox has written laid over it.
     #[must_use]
     pub fn over(&self, frozen: &BTreeMap<String, Layer>) -> Self {
         let mut layout = self.clone();
-        lay_over(&mut layout.lowers, frozen);
+        layout.frozen.insert(0, frozen.clone());
         layout
     }
 
     /// The same with nothing that any attempt wrote.
     #[must_use]
     pub fn untouched(&self) -> Self {
-        Self { lowers: self.fresh.clone(), ..self.clone() }
+        Self { frozen: Vec::new(), ..self.clone() }
+    }
+
+    /// What setup stands on: nothing that any attempt wrote, and this snapshot, if any.
+    #[must_use]
+    pub fn beneath(&self, snapshot: Option<Snapshot>) -> Self {
+        Self { snapshot, ..self.untouched() }
     }
 
     /// For a base with a root of its own: that root, and the home inside it.
@@ -194,6 +247,19 @@ impl Layout {
                 Some((layers.first()?.path.clone(), self.view.home.clone()))
             }
         }
+    }
+
+    /// The layers of a base with a root of its own, without what was written to it.
+    pub fn root_layers(&self) -> &[Layer] {
+        match &self.base {
+            SandboxBase::Host => &[],
+            SandboxBase::Layers(layers) => layers,
+        }
+    }
+
+    /// The making of a sandbox that nobody will make: what commands find in it.
+    pub fn plain_spec(&self) -> SandboxSpec {
+        self.spec("plain".to_owned(), Upper::Memory, SandboxUser::Agent)
     }
 
     /// The making of one sandbox.
@@ -213,10 +279,12 @@ impl Layout {
         let offline = OFFLINE_VARIABLES.iter();
         env.extend(offline.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         env.extend(self.environment.variables.clone());
+        // Set by a setup that knew all of the above.
+        env.extend(self.snapshot.iter().flat_map(|snapshot| snapshot.variables.clone()));
         SandboxSpec {
             name,
-            base: self.base.clone(),
-            system: BTreeMap::new(),
+            base: self.base_of(),
+            system: self.system(),
             overlays,
             binds,
             upper,
@@ -230,14 +298,49 @@ impl Layout {
     }
 
     fn overlay(&self, name: &str, target: &Path) -> OverlayMount {
-        let lowers = self.lowers.get(name).cloned().unwrap_or_default();
+        let own = self.lowers.get(name).cloned().unwrap_or_default();
+        let written = self.written(name);
+        let set_up = self.set_up(name);
+        // What a commit says wins over what setup wrote, which wins over what the host shows.
+        let lowers = if name == WORK {
+            [written, own, set_up].concat()
+        } else {
+            [written, set_up, own].concat()
+        };
         OverlayMount { target: target.to_owned(), lowers, name: name.to_owned() }
     }
-}
 
-fn lay_over(lowers: &mut BTreeMap<String, Vec<Layer>>, frozen: &BTreeMap<String, Layer>) {
-    for (name, layer) in frozen {
-        lowers.entry(name.clone()).or_default().insert(0, layer.clone());
+    /// What lies beneath everything, with what was written to its root.
+    fn base_of(&self) -> SandboxBase {
+        match &self.base {
+            SandboxBase::Host => SandboxBase::Host,
+            SandboxBase::Layers(layers) => SandboxBase::Layers(
+                [self.written(ROOT), self.set_up(ROOT), layers.clone()].concat(),
+            ),
+        }
+    }
+
+    /// What was written to the host's system directories.
+    fn system(&self) -> BTreeMap<String, Vec<Layer>> {
+        if self.base != SandboxBase::Host {
+            return BTreeMap::new();
+        }
+        SYSTEM
+            .iter()
+            .map(|name| ((*name).to_owned(), [self.written(name), self.set_up(name)].concat()))
+            .filter(|(_, layers)| !layers.is_empty())
+            .collect()
+    }
+
+    /// What attempts wrote to an overlay, the nearest first.
+    fn written(&self, overlay: &str) -> Vec<Layer> {
+        self.frozen.iter().filter_map(|layers| layers.get(overlay)).cloned().collect()
+    }
+
+    /// What setup wrote to an overlay.
+    fn set_up(&self, overlay: &str) -> Vec<Layer> {
+        let layers = self.snapshot.as_ref().and_then(|snapshot| snapshot.layers.get(overlay));
+        layers.cloned().unwrap_or_default()
     }
 }
 

@@ -182,7 +182,11 @@ async fn repeat(
     let origin = Origin::parse(&origin).map_err(ContractError::Other)?;
     let start = turn.request.start.clone();
     let start = start.ok_or_else(|| ContractError::Other("the turn has no start".to_owned()))?;
-    let stack = Stack { attempt_dir: worker.place.upper(attempt.id), frozen: Vec::new() };
+    let stack = Stack {
+        attempt_dir: worker.place.upper(attempt.id),
+        frozen: Vec::new(),
+        continued: Vec::new(),
+    };
     let environment = environment(&turn.request);
     let layout = Layout::make(worker, &origin, &start, &environment, &stack, None).await;
     let layout = layout.map_err(other)?;

@@ -37,14 +37,11 @@ const MOST_PATHS: usize = 20;
 
 /// Whether the log of an attempt says that its sandbox may hold something.
 pub fn has_acted(events: &[Event]) -> bool {
-    events.iter().any(|event| {
-        matches!(
-            event.body,
-            EventBody::CommandStarted(_)
-                | EventBody::PatchApplied(_)
-                | EventBody::Checkpointed(_)
-                | EventBody::Restored(_)
-        )
+    events.iter().any(|event| match &event.body {
+        // Setup has a sandbox of its own.
+        EventBody::CommandStarted(started) => started.purpose != CommandPurpose::Setup,
+        EventBody::PatchApplied(_) | EventBody::Checkpointed(_) | EventBody::Restored(_) => true,
+        _ => false,
     })
 }
 

@@ -81,7 +81,7 @@ pub async fn scratch(
         Some(text) => quire_environment::recipe::parse(text, environment)?,
         None => environment,
     };
-    let stack = Stack { attempt_dir: dir.clone(), frozen: Vec::new() };
+    let stack = Stack { attempt_dir: dir.clone(), frozen: Vec::new(), continued: Vec::new() };
     let (origin, start) = (&found.origin, &found.start);
     let layout = Layout::make(worker, origin, start, &environment, &stack, found.seen).await?;
     let mut spec = layout.spec(name, Upper::Memory, SandboxUser::Agent);

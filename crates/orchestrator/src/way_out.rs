@@ -1,0 +1,214 @@
+//! The way out of one sandbox: its door in the worker's proxy, what its programs have to be told
+//! of it, and the record of what went through.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quire_domain::environment::Environment;
+use quire_domain::network::{NetworkPolicy, NetworkRule};
+use quire_domain::sandbox::{BindMount, EgressDoor, SandboxSpec};
+use quire_domain::secret::Secret;
+use quire_egress::{AuditQueue, AuditReceiver, Credential, Denied, Door, Policy};
+use quire_environment::offline::OFFLINE_VARIABLES;
+use tokio::task::JoinHandle;
+
+use crate::recorder::Recorder;
+use crate::worker::Worker;
+
+/// The port of the sandbox's loopback.
+const PORT: u16 = 3128;
+
+/// Where the certificates lie inside.
+const CERTIFICATES: &str = "/.quire/ca.pem";
+
+/// Requests that wait to be recorded; above it they are counted only.
+const QUEUE: usize = 2_000;
+
+/// How long like requests are gathered before they are recorded.
+const GATHER: Duration = Duration::from_millis(300);
+
+/// Which part of a task's life it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Setup and maintenance.
+    Setup,
+    /// The agent, services and checks.
+    Agent,
+}
+
+/// An open way out. Dropping it ends every connection.
+pub struct WayOut {
+    door: Door,
+    env: BTreeMap<String, String>,
+    binds: Vec<BindMount>,
+    recording: Option<JoinHandle<()>>,
+}
+
+/// Why there is no way out where one was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum WayOutError {
+    /// The worker's own settings.
+    #[error("{0}")]
+    Settings(String),
+    /// The proxy.
+    #[error(transparent)]
+    Proxy(#[from] quire_egress::EgressError),
+    /// A credential of the recipe.
+    #[error("the credential for `{rule}` cannot be used: {source}")]
+    Credential {
+        /// Its rule.
+        rule: String,
+        /// Why.
+        source: quire_egress::BadCredential,
+    },
+    /// The certificates' file.
+    #[error("cannot write the certificates for the sandbox")]
+    Io(#[from] io::Error),
+}
+
+/// What an environment lets out in a stage; `None` where it is nothing.
+///
+/// `secrets` are the values that its credentials are made of.
+pub fn policy(
+    worker: &Worker,
+    environment: &Environment,
+    stage: Stage,
+    secrets: &BTreeMap<String, Secret<String>>,
+) -> Result<Option<Policy>, WayOutError> {
+    let network = match stage {
+        Stage::Setup => environment.network.setup.clone(),
+        Stage::Agent => environment.network.agent.clone(),
+    };
+    let mut credentials = Vec::new();
+    for spec in &environment.credentials {
+        if stage == Stage::Setup || spec.agent {
+            let credential = Credential::resolve(spec, secrets).map_err(|source| {
+                WayOutError::Credential { rule: spec.rule.to_string(), source }
+            })?;
+            credentials.push(credential);
+        }
+    }
+    if network == NetworkPolicy::Off && credentials.is_empty() {
+        return Ok(None);
+    }
+    let mut further = Vec::new();
+    if matches!(network, NetworkPolicy::Packages(_)) {
+        further.extend(worker.way_out.packages.iter().cloned().map(NetworkRule::any));
+    }
+    Ok(Some(Policy { network, further, credentials }))
+}
+
+/// A line for people and for the model: what is open.
+pub fn words(network: &NetworkPolicy) -> String {
+    let list = |rules: &[NetworkRule]| {
+        let shown: Vec<String> = rules.iter().take(12).map(|rule| format!("`{rule}`")).collect();
+        let more = if rules.len() > 12 { ", …" } else { "" };
+        format!("{}{more}", shown.join(", "))
+    };
+    match network {
+        NetworkPolicy::Off => "closed".to_owned(),
+        NetworkPolicy::On => "open to every public host".to_owned(),
+        NetworkPolicy::Rules(rules) => format!("open to {}", list(rules)),
+        NetworkPolicy::Packages(rules) if rules.is_empty() => {
+            "open to the registries of package managers".to_owned()
+        }
+        NetworkPolicy::Packages(rules) => {
+            format!("open to the registries of package managers and to {}", list(rules))
+        }
+    }
+}
+
+impl WayOut {
+    /// Opens one. `dir` is where the sandbox's certificates are written, on the host; what goes
+    /// through is recorded by `recorder`, if there is one.
+    pub fn open(
+        worker: &Worker,
+        policy: Policy,
+        dir: &Path,
+        recorder: Option<Arc<Recorder>>,
+    ) -> Result<Self, WayOutError> {
+        let proxy = worker.way_out.proxy.as_ref();
+        let proxy = proxy.map_err(|why| WayOutError::Settings(why.clone()))?;
+        let (audit, receiver) = AuditQueue::new(QUEUE);
+        let door = proxy.open(policy, Arc::new(audit))?;
+        let recording = recorder.map(|recorder| tokio::spawn(record(receiver, recorder)));
+        let trust = door.trust();
+        std::fs::create_dir_all(dir)?;
+        let inside = Path::new(CERTIFICATES);
+        let mut binds = Vec::new();
+        for (extension, content) in
+            [("pem", trust.bundle_pem.as_bytes()), ("jks", trust.java_store.as_slice())]
+        {
+            let source = dir.join("ca").with_extension(extension);
+            write(&source, content)?;
+            binds.push(BindMount {
+                source,
+                target: inside.with_extension(extension),
+                optional: false,
+            });
+        }
+        let env = quire_egress::environment(PORT, inside);
+        Ok(Self { door, env, binds, recording })
+    }
+
+    /// The making of a sandbox with this way out.
+    #[must_use]
+    pub fn added_to(&self, mut spec: SandboxSpec) -> SandboxSpec {
+        for (name, value) in OFFLINE_VARIABLES {
+            if spec.env.get(*name).is_some_and(|own| own == value) {
+                spec.env.remove(*name);
+            }
+        }
+        for (name, value) in &self.env {
+            match spec.env.get_mut(name) {
+                // Java reads one variable for everything.
+                Some(own) if name == "JAVA_TOOL_OPTIONS" => {
+                    own.push(' ');
+                    own.push_str(value);
+                }
+                _ => {
+                    spec.env.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        spec.binds.extend(self.binds.iter().cloned());
+        spec.egress = Some(EgressDoor { port: PORT, sink: self.door.sink() });
+        spec
+    }
+
+    /// What was refused so far.
+    pub fn denied(&self) -> Vec<Denied> {
+        self.door.denied()
+    }
+
+    /// Ends it; what went through is recorded when this returns, as far as five seconds allow.
+    pub async fn close(self) {
+        self.door.close().await;
+        if let Some(recording) = self.recording {
+            let _ = tokio::time::timeout(Duration::from_secs(2), recording).await;
+        }
+    }
+}
+
+/// Writes down what goes through, until the door is gone.
+async fn record(mut receiver: AuditReceiver, recorder: Arc<Recorder>) {
+    while let Some(records) = receiver.next().await {
+        let events = records.into_iter().map(quire_egress::AuditRecord::into_event).collect();
+        // A broken record shows at the next write that matters.
+        if recorder.note(events).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(GATHER).await;
+    }
+}
+
+/// Anybody may read it: it holds certificates alone.
+fn write(path: &PathBuf, content: &[u8]) -> io::Result<()> {
+    let mut options = std::fs::File::options();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o644).open(path)?;
+    io::Write::write_all(&mut file, content)
+}
