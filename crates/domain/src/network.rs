@@ -166,7 +166,8 @@ impl FromStr for DomainPattern {
         let bad = |why: &'static str| BadRule::Domain { text: text.to_owned(), why };
         let (name, port) = match text.rsplit_once(':') {
             Some((name, port)) => {
-                let port = port.parse().ok().filter(|port| *port != 0);
+                let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+                let port = port.parse().ok().filter(|port| digits && *port != 0);
                 (name, Some(port.ok_or_else(|| bad("the port must be a number from 1 to 65535"))?))
             }
             None => (text, None),
