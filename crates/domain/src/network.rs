@@ -239,7 +239,7 @@ pub struct CredentialSpec {
     /// Which header, e.g. `Authorization`; one that the request brings is replaced.
     pub header: String,
     /// Its value, with `${NAME}` where the stored secret of that name goes, e.g.
-    /// `Bearer ${REGISTRY_TOKEN}`. `${base64:a:${NAME}}` is not read: store what is sent.
+    /// `Bearer ${REGISTRY_TOKEN}`. What is sent encoded is stored encoded.
     pub value: String,
     /// Whether the agent's phase has it, too; setup always has.
     #[serde(default)]
@@ -311,6 +311,7 @@ mod tests {
             "a*.example.org",
             "",
             "example.org:0",
+            "example.org:+80",
             "exa mple.org",
             "-a.org",
             "a..b",
