@@ -206,6 +206,15 @@ pub trait Sandbox: Send + Sync {
         self.freeze().await
     }
 
+    /// The command that holds the connection whose end inside is `port` of the loopback, to the way
+    /// out: by the process that has it, what started that, or the session it is in. `None` where
+    /// nothing of that leads to a command, or where it cannot be told. Best effort, a tenth of a
+    /// second at most.
+    async fn command_behind(&self, port: u16) -> Option<u64> {
+        let _ = port;
+        None
+    }
+
     /// Ends all processes within a second and waits for it. A disk upper stays.
     async fn end(&self) -> Result<(), SandboxError>;
 }
@@ -247,6 +256,8 @@ pub struct StartedCommand {
     pub output: Box<dyn CommandOutput>,
     /// How to act on it. Many may.
     pub control: Arc<dyn CommandControl>,
+    /// Its number in the sandbox, unique over all its lives: see [`Sandbox::command_behind`].
+    pub number: u64,
 }
 
 /// What a command prints, and its end.

@@ -1,6 +1,7 @@
 //! The native backend: namespaces, overlays and filters of this Linux.
 
 mod backend;
+mod behind;
 mod changes;
 mod command;
 mod etc;
@@ -10,6 +11,7 @@ mod groups;
 mod guest;
 mod owner;
 mod planning;
+mod processes;
 mod report;
 mod sandbox;
 mod slots;

@@ -66,7 +66,7 @@ async fn input_reaches_the_command_until_it_is_closed() {
     let stage = Stage::new().await;
     let sandbox = create(&stage, stage.spec("input", vec![])).await;
     let command = Command { io: CommandIo::InputOutput, ..bash("sort; echo done") };
-    let StartedCommand { mut output, control } = sandbox.start(command).await.unwrap();
+    let StartedCommand { mut output, control, .. } = sandbox.start(command).await.unwrap();
     control.write(b"b\na\n", Duration::from_secs(5)).await.unwrap();
     control.close_input().await.unwrap();
     assert_eq!(rest(&mut output).await, ("a\nb\ndone\n".to_owned(), ExitStatus::Code(0)));
@@ -78,7 +78,7 @@ async fn a_terminal_is_one_of_the_size_that_was_asked_for() {
     let sandbox = create(&stage, stage.spec("terminal", vec![])).await;
     let io = CommandIo::Terminal { columns: 101, rows: 37 };
     let command = Command { io, ..bash("tty; stty size; read line; echo \"got $line\"") };
-    let StartedCommand { mut output, control } = sandbox.start(command).await.unwrap();
+    let StartedCommand { mut output, control, .. } = sandbox.start(command).await.unwrap();
     control.write(b"hello\n", Duration::from_secs(5)).await.unwrap();
     let (text, status) = rest(&mut output).await;
     assert_eq!(status, ExitStatus::Code(0));
@@ -93,7 +93,7 @@ async fn a_terminal_passes_on_an_interrupt_and_the_end_of_input() {
     let sandbox = create(&stage, stage.spec("interrupt", vec![])).await;
     let io = CommandIo::Terminal { columns: 80, rows: 24 };
     let command = Command { io, ..bash("trap 'echo caught' INT; echo ready; cat; cat; echo end") };
-    let StartedCommand { mut output, control } = sandbox.start(command).await.unwrap();
+    let StartedCommand { mut output, control, .. } = sandbox.start(command).await.unwrap();
     let mut seen = String::new();
     while !seen.contains("ready") {
         if let CommandEvent::Output(bytes) = output.next().await.unwrap() {
@@ -112,7 +112,7 @@ async fn a_terminal_passes_on_an_interrupt_and_the_end_of_input() {
 async fn a_signal_ends_the_command_and_its_group() {
     let stage = Stage::new().await;
     let sandbox = create(&stage, stage.spec("signal", vec![])).await;
-    let StartedCommand { mut output, control } =
+    let StartedCommand { mut output, control, .. } =
         sandbox.start(bash("sleep 100 & sleep 100; echo not here")).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     control.signal(CommandSignal::Terminate).await.unwrap();

@@ -169,3 +169,69 @@ async fn a_sandbox_without_a_way_out_listens_nowhere() {
     let said = sh(&sandbox, "echo > /dev/tcp/127.0.0.1/3128").await;
     assert!(said.contains("Connection refused"), "{said}");
 }
+
+/// Holds every connection, and tells whose it is.
+struct Held(Mutex<mpsc::Sender<(u16, std::net::TcpStream)>>);
+
+impl ListenerSink for Held {
+    fn listener(&self, listener: OwnedFd) {
+        let listener = TcpListener::from(listener);
+        listener.set_nonblocking(false).unwrap();
+        let tell = self.0.lock().unwrap().clone();
+        std::thread::spawn(move || {
+            while let Ok((stream, peer)) = listener.accept() {
+                let _ = tell.send((peer.port(), stream));
+            }
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_leads_to_the_command_that_made_it() {
+    const CONNECT: &str = "exec 3<>/dev/tcp/127.0.0.1/3128; cat <&3 >/dev/null";
+    let thread = r#"
+import subprocess, threading
+child = """import socket
+s = socket.socket(socket.AF_INET6)
+s.connect(("::ffff:127.0.0.1", 3128))
+s.recv(1)"""
+def run(): subprocess.run(["python3", "-c", child], start_new_session=True)
+t = threading.Thread(target=run); t.start(); t.join()
+"#;
+    let stage = Stage::new().await;
+    let (tell, connections) = mpsc::channel();
+    let mut spec = stage.spec("behind", vec![]);
+    spec.egress = Some(EgressDoor { port: 3128, sink: Arc::new(Held(Mutex::new(tell))) });
+    let sandbox = create(&stage, spec).await;
+    let next = || connections.recv_timeout(Duration::from_secs(10)).unwrap();
+    let mut held = Vec::new();
+    let mut numbers = Vec::new();
+    for script in [
+        CONNECT.to_owned(),
+        // A process in a session of its own, started by a thread, by the other kind of socket.
+        format!("python3 -c '{thread}'"),
+        // Left behind by a command that ended.
+        format!("({CONNECT}) >/dev/null 2>&1 & exit 0"),
+    ] {
+        let mut started = sandbox.start(bash(&script)).await.unwrap();
+        let (port, stream) = next();
+        if script.ends_with("exit 0") {
+            assert!(stage::rest(&mut started.output).await.1.success());
+        }
+        let begun = Instant::now();
+        assert_eq!(sandbox.command_behind(port).await, Some(started.number), "{script}");
+        assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
+        numbers.push(started.number);
+        held.push((stream, started));
+    }
+    numbers.dedup();
+    assert_eq!(numbers.len(), 3);
+    // What nobody waits for, in a session of its own, is nobody's.
+    let script = format!("setsid -f bash -c '{CONNECT}' >/dev/null 2>&1");
+    sh(&sandbox, &script).await;
+    let (port, _stream) = next();
+    assert_eq!(sandbox.command_behind(port).await, None);
+    assert_eq!(sandbox.command_behind(1).await, None);
+    sandbox.end().await.unwrap();
+    assert_eq!(sandbox.command_behind(held[0].0.peer_addr().unwrap().port()).await, None);
+}

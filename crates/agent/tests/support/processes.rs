@@ -79,6 +79,7 @@ impl Sandbox for Processes {
         Ok(StartedCommand {
             output: Box::new(Output { child, read, open: true }),
             control: Arc::new(Control(pid)),
+            number: u64::from(pid.as_raw_nonzero().get().unsigned_abs()),
         })
     }
 

@@ -31,13 +31,14 @@ const GRACE: Duration = Duration::from_secs(1);
 const REQUEST_LIMIT: usize = 4 << 20;
 
 /// Starts a command. `environment` is complete; `owner` is whose the pipes are, where the
-/// sandbox's user is another than ours.
+/// sandbox's user is another than ours; `number` is its own in the sandbox.
 pub async fn start(
     guest: &Arc<Guest>,
     command: &Command,
     environment: &[String],
     workdir: &str,
     owner: Option<u32>,
+    number: u64,
 ) -> Result<StartedCommand, SandboxError> {
     let program = command.argv.first().cloned().unwrap_or_default();
     let failed = |source: io::Error| SandboxError::Spawn { program: program.clone(), source };
@@ -68,7 +69,7 @@ pub async fn start(
             fds.push(theirs);
         }
     }
-    let news = guest.expect_command()?;
+    let news = guest.expect_command(number)?;
     let borrowed: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
     let sent = guest.send([ask::START, news.id, kind, columns, rows], &borrowed).await;
     drop(fds);
@@ -96,7 +97,7 @@ pub async fn start(
         input: Mutex::new(input),
         terminal: kind == kinds::TERMINAL,
     };
-    Ok(StartedCommand { output: Box::new(output), control: Arc::new(control) })
+    Ok(StartedCommand { output: Box::new(output), control: Arc::new(control), number })
 }
 
 /// `[argc, envc]`, then every word with a NUL after it.

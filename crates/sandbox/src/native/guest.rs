@@ -23,6 +23,9 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest answer of the zygote or of a guest in the making.
 const ANSWER_LIMIT: usize = 8 * 1024;
 
+/// How many commands' numbers are kept.
+const MAX_NUMBERS: usize = 4_096;
+
 /// A running guest.
 #[derive(Debug)]
 pub struct Guest {
@@ -60,6 +63,9 @@ struct Said {
 #[derive(Debug, Default)]
 struct Shared {
     commands: HashMap<u32, Waiting>,
+    /// The numbers of commands by their process id inside, those that ended too: what they left
+    /// running is in their session, whose id is given to no other process meanwhile.
+    numbers: HashMap<i32, u64>,
     /// Why it was ended, where that is known.
     reason: Option<Reason>,
     gone: bool,
@@ -79,6 +85,8 @@ pub enum Reason {
 /// What waits for news of one command.
 #[derive(Debug)]
 struct Waiting {
+    /// Its number in the sandbox.
+    number: u64,
     started: Option<oneshot::Sender<Result<i32, i32>>>,
     exited: Option<oneshot::Sender<ExitStatus>>,
 }
@@ -126,8 +134,13 @@ impl Guest {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A number for a new command, and news of it.
-    pub fn expect_command(&self) -> Result<News, SandboxError> {
+    /// The numbers of commands by their process id inside.
+    pub fn numbers(&self) -> HashMap<i32, u64> {
+        self.shared().numbers.clone()
+    }
+
+    /// An id for a new command, which has this number in the sandbox, and news of it.
+    pub fn expect_command(&self, number: u64) -> Result<News, SandboxError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (say_started, started) = oneshot::channel();
         let (say_exited, exited) = oneshot::channel();
@@ -136,7 +149,7 @@ impl Guest {
             drop(shared);
             return Err(self.gone());
         }
-        let waiting = Waiting { started: Some(say_started), exited: Some(say_exited) };
+        let waiting = Waiting { number, started: Some(say_started), exited: Some(say_exited) };
         shared.commands.insert(id, waiting);
         drop(shared);
         self.started.notify_one();
@@ -215,6 +228,7 @@ impl Guest {
             return false;
         }
         let mut shared = self.shared();
+        let shared = &mut *shared;
         // What it says of commands that nobody asked for is ignored.
         match number(0) {
             tell::STARTED => {
@@ -225,8 +239,9 @@ impl Guest {
                 if let Some(waiting) = shared.commands.get_mut(&number(1))
                     && let Some(started) = waiting.started.take()
                 {
-                    if result.is_err() {
-                        shared.commands.remove(&number(1));
+                    match result {
+                        Ok(pid) => remember(&mut shared.numbers, pid, waiting.number),
+                        Err(_) => drop(shared.commands.remove(&number(1))),
                     }
                     let _ = started.send(result);
                 }
@@ -259,6 +274,14 @@ impl Guest {
             let _ = rustix::net::shutdown(door, rustix::net::Shutdown::Both);
         }
     }
+}
+
+/// Keeps a command's number; the oldest are forgotten, as process ids come again.
+fn remember(numbers: &mut HashMap<i32, u64>, pid: i32, number: u64) {
+    if numbers.len() >= MAX_NUMBERS {
+        numbers.retain(|_, one| *one + MAX_NUMBERS as u64 / 2 > number);
+    }
+    numbers.insert(pid, number);
 }
 
 /// Listens until the guest is gone or breaks the rules.

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,13 +18,15 @@ use tokio::sync::Mutex;
 use super::backend::{Life, Made, Maker, open_upper};
 use super::changes::Snapshot;
 use super::guest::{Guest, Reason, creating};
-use super::{changes, command, files, system, upper, watch};
+use super::{behind, changes, command, files, system, upper, watch};
 
 /// A native sandbox.
 pub struct NativeSandbox {
     maker: Arc<Maker>,
     spec: SandboxSpec,
     state: Mutex<State>,
+    /// For the next command.
+    next_number: AtomicU64,
     /// What each overlay held when its changes were last listed.
     snapshots: Mutex<HashMap<String, Snapshot>>,
 }
@@ -41,7 +44,8 @@ impl NativeSandbox {
     pub fn new(maker: Arc<Maker>, spec: SandboxSpec, made: Made) -> Self {
         hand_over_listener(&spec, &made.guest);
         let state = Mutex::new(State::Running(made));
-        Self { maker, spec, state, snapshots: Mutex::default() }
+        let next_number = AtomicU64::new(1);
+        Self { maker, spec, state, next_number, snapshots: Mutex::default() }
     }
 
     /// The guest, made anew if it was folded, or ended at a limit; and whose pipes have to be.
@@ -136,6 +140,7 @@ fn too_many_processes(guest: &Guest, most: u32) -> SandboxError {
 impl Sandbox for NativeSandbox {
     async fn start(&self, command: Command) -> Result<StartedCommand, SandboxError> {
         let (guest, owner) = self.guest().await?;
+        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let mut variables = self.spec.env.clone();
         variables.extend(command.env.clone());
         let environment: Vec<_> =
@@ -149,7 +154,7 @@ impl Sandbox for NativeSandbox {
         if !guest.is_busy() && watch::processes(guest.pid, crowd) >= crowd {
             return Err(too_many_processes(&guest, most));
         }
-        match command::start(&guest, &command, &environment, &workdir, owner).await {
+        match command::start(&guest, &command, &environment, &workdir, owner, number).await {
             Err(SandboxError::Spawn { source, program })
                 if source.raw_os_error() == Some(libc::EAGAIN) =>
             {
@@ -234,6 +239,18 @@ impl Sandbox for NativeSandbox {
             .filter(|(name, upper)| system::is_worth_a_layer(&self.spec, name, upper))
             .map(|(name, path)| (name.to_owned(), Layer { path, owner: LayerOwner::Sandbox }))
             .collect())
+    }
+
+    async fn command_behind(&self, port: u16) -> Option<u64> {
+        let door = self.spec.egress.as_ref()?.port;
+        let guest = match &*self.state.lock().await {
+            State::Running(made) => Arc::clone(&made.guest),
+            State::Folded | State::Ended => return None,
+        };
+        let numbers = guest.numbers();
+        let looked =
+            tokio::task::spawn_blocking(move || behind::command(guest.pid, port, door, &numbers));
+        looked.await.ok().flatten()
     }
 
     async fn end(&self) -> Result<(), SandboxError> {

@@ -9,8 +9,8 @@ use quire_domain::environment::Limits;
 use quire_domain::sandbox::UpperUse;
 use tokio::time::{Instant, sleep};
 
-use super::changes;
 use super::guest::{Guest, Reason};
+use super::{changes, processes};
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_millis(250);
@@ -65,7 +65,7 @@ pub async fn watch(guest: Arc<Guest>, watched: Watched) {
                 guest.kill(Reason::Disk);
                 return;
             }
-            if !guest.is_busy() && children(guest.pid).is_empty() {
+            if !guest.is_busy() && processes::children(guest.pid).is_empty() {
                 break;
             }
         }
@@ -116,43 +116,21 @@ impl Disk {
 /// hangs below the guest.
 fn memory(guest: i32) -> u64 {
     let page = rustix::param::page_size() as u64;
-    let mut pending = vec![guest];
     let mut pages = 0;
-    let mut seen = 0;
-    while let Some(pid) = pending.pop() {
-        seen += 1;
-        if seen > MAX_PROCESSES {
-            break;
-        }
+    let all = processes::below(guest, MAX_PROCESSES);
+    for pid in std::iter::once(guest).chain(all.into_iter().map(|process| process.pid)) {
         if let Ok(statm) = fs::read_to_string(format!("/proc/{pid}/statm")) {
             let mut fields =
                 statm.split(' ').skip(1).map(|field| field.parse::<u64>().unwrap_or(0));
             let (resident, shared) = (fields.next().unwrap_or(0), fields.next().unwrap_or(0));
             pages += resident.saturating_sub(shared);
         }
-        pending.extend(children(pid));
     }
     pages * page
 }
 
 /// How many processes there are below the guest; counting stops at `most`.
 pub fn processes(guest: i32, most: u32) -> u32 {
-    let mut pending = children(guest);
-    let mut count = 0;
-    while let Some(pid) = pending.pop() {
-        count += 1;
-        if count >= most {
-            break;
-        }
-        pending.extend(children(pid));
-    }
-    count
-}
-
-fn children(pid: i32) -> Vec<i32> {
-    fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
-        .unwrap_or_default()
-        .split_whitespace()
-        .filter_map(|child| child.parse().ok())
-        .collect()
+    let found = processes::below(guest, most as usize).len();
+    u32::try_from(found).unwrap_or(most)
 }

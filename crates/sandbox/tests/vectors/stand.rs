@@ -149,7 +149,7 @@ pub async fn run(sandbox: &Arc<dyn Sandbox>, command: Command) -> Ran {
     let begun = Instant::now();
     let mut output = Vec::new();
     let ending = tokio::time::timeout(Duration::from_secs(20), async {
-        let StartedCommand { output: mut source, control } = sandbox.start(command).await?;
+        let StartedCommand { output: mut source, control, .. } = sandbox.start(command).await?;
         let _held = control;
         loop {
             match source.next().await? {

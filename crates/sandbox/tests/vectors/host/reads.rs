@@ -59,7 +59,7 @@ pub async fn endless_output(stand: &Stand) -> Seen {
     let sandbox = stand.create(stand.spec("h12", SandboxUser::Agent)).await;
     let begun = resident();
     let started = sandbox.start(sh("tr '\\0' y < /dev/zero | head -c 20G")).await.unwrap();
-    let StartedCommand { mut output, control } = started;
+    let StartedCommand { mut output, control, .. } = started;
     tokio::time::sleep(Duration::from_millis(400)).await;
     let unread = resident();
     let mut read = 0;
