@@ -266,6 +266,60 @@ pub trait CommandOutput: Send {
     /// The next piece, at most 64 KiB. After [`CommandEvent::Exited`] there is none. While nobody
     /// reads, the command waits: nothing is buffered without bound. Cancel-safe.
     async fn next(&mut self) -> Result<CommandEvent, SandboxError>;
+
+    /// Limits of the sandbox that were met while the command ran; known once it exited. What runs
+    /// beside it counts as well, as they share them.
+    fn limits_met(&self) -> Vec<LimitMet> {
+        Vec::new()
+    }
+}
+
+/// A limit that was met while a command ran. What it shows as (`Display`) is for the model and for
+/// people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitMet {
+    /// Processes were killed, as all together used more memory than this many bytes.
+    Memory(u64),
+    /// Starting a process or thread was refused, as there were this many.
+    Processes(u32),
+    /// A file was to grow beyond this many bytes.
+    FileSize(u64),
+    /// `/tmp` is full: this many bytes, or its share of files.
+    Tmp(u64),
+    /// `/dev/shm` is full: this many bytes, or its share of files.
+    SharedMemory(u64),
+    /// What is written is kept in memory, and that is full: this many bytes, or its share of files.
+    Upper(u64),
+}
+
+impl std::fmt::Display for LimitMet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mib = |bytes: &u64| bytes >> 20;
+        match self {
+            Self::Memory(bytes) => write!(
+                f,
+                "processes were killed: the sandbox's limit of memory ({} MiB) was reached",
+                mib(bytes)
+            ),
+            Self::Processes(most) => write!(
+                f,
+                "starting a process was refused: the sandbox's limit of processes ({most}) was \
+                 reached"
+            ),
+            Self::FileSize(bytes) => write!(
+                f,
+                "it was killed: a file was to grow beyond the sandbox's limit of disk space ({} \
+                 MiB)",
+                mib(bytes)
+            ),
+            Self::Tmp(bytes) => write!(f, "/tmp is full ({} MiB in all)", mib(bytes)),
+            Self::SharedMemory(bytes) => write!(f, "/dev/shm is full ({} MiB in all)", mib(bytes)),
+            Self::Upper(bytes) => {
+                write!(f, "the sandbox's disk space is full ({} MiB in all)", mib(bytes))
+            }
+        }
+    }
 }
 
 /// What came from a command.

@@ -35,8 +35,12 @@ pub mod io {
 pub mod tell {
     /// `[STARTED, id, pid, errno]`; `errno` is 0 if it runs.
     pub const STARTED: u32 = 1;
-    /// `[EXITED, id, kind, value]`: kind 0 a code, 1 a signal.
+    /// `[EXITED, id, kind, value]`: kind 0 a code, 1 a signal; with it, which of [`FULL`] are,
+    /// where the command failed.
     pub const EXITED: u32 = 2;
+    /// The bits of the kind that say that file systems in memory are full, and which.
+    pub const FULL: [(u32, &std::ffi::CStr); 3] =
+        [(0x100, c"/tmp"), (0x200, c"/dev/shm"), (0x400, c"/var")];
 }
 
 /// What a helper writes first to its pipe: `[code, errno, number low, number high]`.

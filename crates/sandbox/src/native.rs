@@ -9,6 +9,7 @@ mod files;
 mod group_places;
 mod groups;
 mod guest;
+mod limits_met;
 mod owner;
 mod planning;
 mod processes;

@@ -6,7 +6,9 @@ mod stage;
 
 use std::time::Duration;
 
-use quire_domain::sandbox::{SandboxBackend as _, SandboxError, Upper};
+use quire_domain::sandbox::{
+    ExitStatus, LimitMet, Sandbox, SandboxBackend as _, SandboxError, Upper,
+};
 use stage::{Stage, bash, create, run, sh};
 
 /// Whether a control group limits `what` here.
@@ -126,4 +128,71 @@ async fn a_disk_upper_beyond_its_limit_ends_the_sandbox_with_the_reason() {
     let sandbox = create(&stage, spec).await;
     let said = sh(&sandbox, "exec 2>/dev/null; head -c 17M /dev/zero > f; stat -c %s f").await;
     assert_eq!(said, format!("{}\n", 16 << 20));
+}
+
+/// Runs a script to its end; how it ended and which limits it met.
+async fn met(sandbox: &std::sync::Arc<dyn Sandbox>, script: &str) -> (ExitStatus, Vec<LimitMet>) {
+    let mut output = sandbox.start(bash(script)).await.unwrap().output;
+    assert_eq!(output.limits_met(), []);
+    let (_, status) = stage::rest(&mut output).await;
+    (status, output.limits_met())
+}
+
+#[tokio::test]
+async fn a_command_is_told_which_limits_it_met_and_the_next_is_not() {
+    let stage = Stage::new().await;
+    let (memory, processes) =
+        (grouped(&stage, "memory limit").await, grouped(&stage, "process limit").await);
+    let mut spec = stage.spec("met", vec![]);
+    spec.limits.memory_bytes = 96 << 20;
+    spec.limits.processes = 40;
+    spec.limits.tmp_bytes = 8 << 20;
+    spec.limits.disk_bytes = 32 << 20;
+    let sandbox = create(&stage, spec).await;
+    assert_eq!(met(&sandbox, "exit 3").await, (ExitStatus::Code(3), vec![]));
+    if memory {
+        // Not the command itself: something that it ran.
+        let script = "head -c 900M /dev/zero | tail -c 800M | wc -c; exit ${PIPESTATUS[1]}";
+        let (status, limits) = met(&sandbox, script).await;
+        assert_eq!(limits, [LimitMet::Memory(96 << 20)]);
+        assert_eq!(status.code(), 137);
+    }
+    if processes {
+        let script = "sh -c 'for i in $(seq 99); do sleep 9 & done'; pkill sleep; exit 1";
+        let (_, limits) = met(&sandbox, script).await;
+        assert_eq!(limits, [LimitMet::Processes(40)]);
+    }
+    let (_, limits) = met(&sandbox, "head -c 9M /dev/zero > /tmp/full").await;
+    assert_eq!(limits, [LimitMet::Tmp(8 << 20)]);
+    let (status, _) = met(&sandbox, "rm /tmp/full; head -c 3M /dev/zero > /dev/shm/full").await;
+    assert!(!status.success());
+    let (_, limits) = met(&sandbox, "! rm /dev/shm/full").await;
+    assert_eq!(limits, []);
+    let (status, limits) = met(&sandbox, "exec head -c 33M /dev/zero > big").await;
+    assert_eq!((status.code(), limits), (153, vec![LimitMet::FileSize(32 << 20)]));
+    assert_eq!(met(&sandbox, "exit 1").await.1, []);
+    let said = LimitMet::Memory(96 << 20).to_string();
+    assert!(said.contains("limit of memory (96 MiB)"), "{said}");
+}
+
+#[tokio::test]
+async fn more_files_than_an_upper_may_have_end_the_sandbox_with_that_as_the_reason() {
+    let stage = Stage::new().await;
+    let mut spec = stage.spec("files", vec![]);
+    spec.limits.inodes = 2_000;
+    let sandbox = create(&stage, spec).await;
+    let mut output = sandbox
+        .start(bash("for i in $(seq 4000); do echo > f$i; done; sleep 60"))
+        .await
+        .unwrap()
+        .output;
+    let end = loop {
+        match tokio::time::timeout(Duration::from_secs(40), output.next()).await.unwrap() {
+            Ok(quire_domain::sandbox::CommandEvent::Exited(status)) => break Ok(status),
+            Ok(_) => {}
+            Err(error) => break Err(error),
+        }
+    };
+    let Err(SandboxError::LimitExceeded { what }) = end else { panic!("{end:?}") };
+    assert_eq!(what, "files on disk (2000)");
 }

@@ -78,6 +78,9 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
         }
     };
     let _ = std::io::stdout().flush();
+    for met in output.limits_met() {
+        show::err(&met.to_string());
+    }
     sandbox.end().await?;
     drop(scratch);
     drop(sandbox);

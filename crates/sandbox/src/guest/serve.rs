@@ -15,6 +15,10 @@ const MAX_COMMANDS: usize = 512;
 /// The descriptors of one packet.
 const MAX_FDS: usize = 4;
 
+/// With fewer blocks than these a file system counts as full: what failed for want of room may
+/// have left a little.
+const FULL_BELOW: u64 = 4;
+
 /// A running command.
 #[derive(Clone, Copy)]
 struct Running {
@@ -158,11 +162,14 @@ impl Guest {
                 .iter_mut()
                 .find(|slot| slot.is_some_and(|running| running.pid == pid));
             let Some(running) = slot.and_then(Option::take) else { continue };
-            let (kind, value) = if libc::WIFSIGNALED(status) {
+            let (mut kind, value) = if libc::WIFSIGNALED(status) {
                 (1, libc::WTERMSIG(status))
             } else {
                 (0, libc::WEXITSTATUS(status))
             };
+            if status != 0 {
+                kind |= full_places();
+            }
             self.tell([tell::EXITED, running.id, kind, value.cast_unsigned()]);
         }
     }
@@ -174,6 +181,24 @@ impl Guest {
             libc::send(self.socket, packet.as_ptr().cast(), length, libc::MSG_NOSIGNAL);
         }
     }
+}
+
+/// Which file systems in memory have no room for another block or file.
+fn full_places() -> u32 {
+    let mut bits = 0;
+    for (bit, place) in tell::FULL {
+        // SAFETY: a plain structure that the call fills in.
+        unsafe {
+            let mut found: libc::statfs = std::mem::zeroed();
+            if libc::statfs(place.as_ptr(), &raw mut found) == 0
+                && found.f_type == libc::TMPFS_MAGIC
+                && (found.f_bavail < FULL_BELOW || found.f_ffree == 0)
+            {
+                bits |= bit;
+            }
+        }
+    }
+    bits
 }
 
 /// The descriptors that came with a packet; those not taken are closed.

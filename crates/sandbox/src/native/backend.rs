@@ -202,6 +202,9 @@ impl Maker {
         }
         let mut plan = planning::plan(spec, Ids { range, idmapped: slot.is_some() }, etc)?;
         plan.unfolding = life == Life::Unfolded;
+        if self.groups.mode("pids").is_some() {
+            planning::leave_processes_to_group(&mut plan);
+        }
         if let SandboxBase::Layers(layers) = &spec.base {
             let files = self.own_files(spec, layers)?;
             plan.mounts.extend(files.into_iter().map(|(source, target)| MountPlan::Bind {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use quire_domain::sandbox::{
     Command, CommandControl, CommandEvent, CommandIo, CommandOutput, CommandSignal, ExitStatus,
-    SandboxError, StartedCommand,
+    LimitMet, SandboxError, StartedCommand,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::Interest;
@@ -17,7 +17,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::guest::{Guest, PATIENCE};
+use super::guest::{Exit, Guest, PATIENCE};
+use super::limits_met::Before;
 use crate::frames::{ask, io as kinds};
 use crate::wire;
 
@@ -39,6 +40,7 @@ pub async fn start(
     workdir: &str,
     owner: Option<u32>,
     number: u64,
+    before: Before,
 ) -> Result<StartedCommand, SandboxError> {
     let program = command.argv.first().cloned().unwrap_or_default();
     let failed = |source: io::Error| SandboxError::Spawn { program: program.clone(), source };
@@ -90,6 +92,8 @@ pub async fn start(
         exited: Some(news.exited),
         end: End::Running,
         scratch: vec![0; 4096],
+        before,
+        met: Vec::new(),
     };
     let control = Control {
         guest: Arc::clone(guest),
@@ -149,10 +153,14 @@ struct Output {
     guest: Arc<Guest>,
     both: Option<AsyncFd<OwnedFd>>,
     error: Option<AsyncFd<OwnedFd>>,
-    exited: Option<oneshot::Receiver<ExitStatus>>,
+    exited: Option<oneshot::Receiver<Exit>>,
     end: End,
     /// Grows to [`PIECE`] for those that print much.
     scratch: Vec<u8>,
+    /// What the limits' counters stood at when it was started.
+    before: Before,
+    /// The limits that were met until it exited.
+    met: Vec<LimitMet>,
 }
 
 /// How far a command is.
@@ -197,13 +205,19 @@ impl CommandOutput for Output {
                 exited = ended(self.exited.as_mut()) => {
                     self.exited = None;
                     self.end = match exited {
-                        Some(status) => End::Exited(status, Instant::now() + GRACE),
+                        Some(exit) => {
+                            self.met = self.before.since(exit.status, exit.full);
+                            End::Exited(exit.status, Instant::now() + GRACE)
+                        }
                         None => End::Gone,
                     };
                 }
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
             }
         }
+    }
+    fn limits_met(&self) -> Vec<LimitMet> {
+        self.met.clone()
     }
 }
 
@@ -232,7 +246,7 @@ async fn read_small(from: Option<&AsyncFd<OwnedFd>>) -> Option<Bytes> {
 }
 
 /// How the process ended; `None` if the guest is gone.
-async fn ended(exited: Option<&mut oneshot::Receiver<ExitStatus>>) -> Option<ExitStatus> {
+async fn ended(exited: Option<&mut oneshot::Receiver<Exit>>) -> Option<Exit> {
     match exited {
         Some(exited) => exited.await.ok(),
         None => std::future::pending().await,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use quire_domain::environment::Limits;
 
 use super::group_places;
+use super::limits_met::Counters;
 
 /// The period that CPU quotas count in, in microseconds.
 const PERIOD: u64 = 100_000;
@@ -34,6 +35,12 @@ struct Place {
     version: Version,
     /// Of memory, pids and cpu, those that it limits.
     controllers: Vec<&'static str>,
+}
+
+impl Place {
+    fn limits(&self, controller: &str) -> bool {
+        self.controllers.contains(&controller)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -271,6 +278,21 @@ impl Group {
 }
 
 impl Group {
+    /// Where the kernel counts what met their limits.
+    pub fn counters(&self) -> Counters {
+        let file = |controller: &str, name: fn(Version) -> &'static str| {
+            let found = self.directories.iter().find(|(_, place)| place.limits(controller));
+            found.map(|(directory, place)| directory.join(name(place.version)))
+        };
+        Counters {
+            memory: file("memory", |version| match version {
+                Version::One => "memory.oom_control",
+                Version::Two => "memory.events",
+            }),
+            processes: file("pids", |_| "pids.events"),
+        }
+    }
+
     /// Where they are.
     pub fn paths(&self) -> Vec<PathBuf> {
         self.directories.iter().map(|(directory, _)| directory.clone()).collect()

@@ -80,6 +80,8 @@ pub enum Reason {
     Limit(String),
     /// More than its share of the disk.
     Disk,
+    /// More files than it may have; there still are.
+    Files(u64),
 }
 
 /// What waits for news of one command.
@@ -88,7 +90,16 @@ struct Waiting {
     /// Its number in the sandbox.
     number: u64,
     started: Option<oneshot::Sender<Result<i32, i32>>>,
-    exited: Option<oneshot::Sender<ExitStatus>>,
+    exited: Option<oneshot::Sender<Exit>>,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Exit {
+    /// By itself or by a signal.
+    pub status: ExitStatus,
+    /// Bits of [`tell::FULL`].
+    pub full: u32,
 }
 
 /// News of a command.
@@ -98,7 +109,7 @@ pub struct News {
     /// Its process id inside, or the error number.
     pub started: oneshot::Receiver<Result<i32, i32>>,
     /// How it ended; dropped when the guest is gone.
-    pub exited: oneshot::Receiver<ExitStatus>,
+    pub exited: oneshot::Receiver<Exit>,
 }
 
 impl Guest {
@@ -217,6 +228,9 @@ impl Guest {
             Some(Reason::Said(words)) => SandboxError::Gone(words.clone()),
             Some(Reason::Limit(what)) => SandboxError::LimitExceeded { what: what.clone() },
             Some(Reason::Disk) => SandboxError::DiskFull,
+            Some(Reason::Files(most)) => {
+                SandboxError::LimitExceeded { what: format!("files on disk ({most})") }
+            }
             None => SandboxError::Gone("its supervisor ended".to_owned()),
         }
     }
@@ -249,14 +263,14 @@ impl Guest {
             }
             tell::EXITED => {
                 let value = number(3).cast_signed();
-                let status = match number(2) {
+                let status = match number(2) & 0xff {
                     0 => ExitStatus::Code(value & 0xff),
                     _ => ExitStatus::Signal(value & 0x7f),
                 };
                 if let Some(waiting) = shared.commands.remove(&number(1))
                     && let Some(exited) = waiting.exited
                 {
-                    let _ = exited.send(status);
+                    let _ = exited.send(Exit { status, full: number(2) & !0xff });
                 }
                 true
             }

@@ -145,6 +145,19 @@ fn wrong(what: &str) -> SandboxError {
     SandboxError::Create { step: "read its specification".to_owned(), source }
 }
 
+/// How much further the limit that each process carries is than that of its group: the group's
+/// is to be met first, as it counts how often.
+const BEYOND_GROUP: u64 = 16;
+
+/// Leaves the limit of processes to a control group.
+pub fn leave_processes_to_group(plan: &mut Plan) {
+    for (number, value) in &mut plan.rlimits {
+        if *number == libc::RLIMIT_NPROC {
+            *value = value.saturating_add(BEYOND_GROUP);
+        }
+    }
+}
+
 /// Limits of each process; they hold where there are no control groups, too.
 fn rlimits(limits: &Limits, on_disk: bool) -> Vec<(u32, u64)> {
     const MIB: u64 = 1 << 20;

@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 use super::backend::{Life, Made, Maker, open_upper};
 use super::changes::Snapshot;
 use super::guest::{Guest, Reason, creating};
+use super::limits_met::{Before, Counters};
 use super::{behind, changes, command, files, system, upper, watch};
 
 /// A native sandbox.
@@ -39,6 +40,21 @@ enum State {
     Ended,
 }
 
+/// What a running sandbox is reached by.
+struct Alive {
+    guest: Arc<Guest>,
+    /// Whose its pipes have to be.
+    owner: Option<u32>,
+    /// Where the kernel counts what met its limits.
+    counters: Counters,
+}
+
+impl Alive {
+    fn of(made: &Made) -> Self {
+        Self { guest: Arc::clone(&made.guest), owner: made.owner, counters: made.group.counters() }
+    }
+}
+
 impl NativeSandbox {
     /// Takes a guest that was made for the specification.
     pub fn new(maker: Arc<Maker>, spec: SandboxSpec, made: Made) -> Self {
@@ -48,8 +64,8 @@ impl NativeSandbox {
         Self { maker, spec, state, next_number, snapshots: Mutex::default() }
     }
 
-    /// The guest, made anew if it was folded, or ended at a limit; and whose pipes have to be.
-    async fn guest(&self) -> Result<(Arc<Guest>, Option<u32>), SandboxError> {
+    /// The guest, made anew if it was folded, or ended at a limit.
+    async fn guest(&self) -> Result<Alive, SandboxError> {
         let mut state = self.state.lock().await;
         let on_disk = matches!(self.spec.upper, Upper::Disk(_));
         if matches!(&*state, State::Running(made) if on_disk && made.guest.met_limit())
@@ -58,14 +74,14 @@ impl NativeSandbox {
             end_guest(made, "it was over a limit").await?;
         }
         match &*state {
-            State::Running(made) => Ok((Arc::clone(&made.guest), made.owner)),
+            State::Running(made) => Ok(Alive::of(made)),
             State::Ended => Err(SandboxError::Gone("it was ended".to_owned())),
             State::Folded => {
                 let made = self.maker.make(&self.spec, Life::Unfolded).await?;
                 hand_over_listener(&self.spec, &made.guest);
-                let guest = (Arc::clone(&made.guest), made.owner);
+                let alive = Alive::of(&made);
                 *state = State::Running(made);
-                Ok(guest)
+                Ok(alive)
             }
         }
     }
@@ -139,7 +155,7 @@ fn too_many_processes(guest: &Guest, most: u32) -> SandboxError {
 #[async_trait]
 impl Sandbox for NativeSandbox {
     async fn start(&self, command: Command) -> Result<StartedCommand, SandboxError> {
-        let (guest, owner) = self.guest().await?;
+        let Alive { guest, owner, counters } = self.guest().await?;
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let mut variables = self.spec.env.clone();
         variables.extend(command.env.clone());
@@ -154,7 +170,10 @@ impl Sandbox for NativeSandbox {
         if !guest.is_busy() && watch::processes(guest.pid, crowd) >= crowd {
             return Err(too_many_processes(&guest, most));
         }
-        match command::start(&guest, &command, &environment, &workdir, owner, number).await {
+        let before = Before::start(counters, self.spec.limits);
+        let started =
+            command::start(&guest, &command, &environment, &workdir, owner, number, before);
+        match started.await {
             Err(SandboxError::Spawn { source, program })
                 if source.raw_os_error() == Some(libc::EAGAIN) =>
             {
@@ -170,12 +189,12 @@ impl Sandbox for NativeSandbox {
     }
 
     async fn read_file(&self, path: &Path, limit: u64) -> Result<Bytes, FileError> {
-        let (guest, owner) = self.guest().await?;
+        let Alive { guest, owner, .. } = self.guest().await?;
         files::read(&guest, path, limit, owner).await
     }
 
     async fn change_files(&self, root: &Path, changes: Vec<FileChange>) -> Result<(), FileError> {
-        let (guest, owner) = self.guest().await?;
+        let Alive { guest, owner, .. } = self.guest().await?;
         files::change(&guest, root, &changes, owner).await
     }
 

@@ -60,9 +60,9 @@ pub async fn watch(guest: Arc<Guest>, watched: Watched) {
                 }
             }
             if let Some(upper) = &watched.upper
-                && disk.is_over(upper, &watched.limits).await
+                && let Some(reason) = disk.is_over(upper, &watched.limits).await
             {
-                guest.kill(Reason::Disk);
+                guest.kill(reason);
                 return;
             }
             if !guest.is_busy() && processes::children(guest.pid).is_empty() {
@@ -87,8 +87,8 @@ struct Disk {
 
 impl Disk {
     /// Measures where the file system filled by a quarter of what is left to the upper.
-    async fn is_over(&mut self, upper: &Arc<OwnedFd>, limits: &Limits) -> bool {
-        let Ok(stat) = rustix::fs::fstatvfs(upper) else { return false };
+    async fn is_over(&mut self, upper: &Arc<OwnedFd>, limits: &Limits) -> Option<Reason> {
+        let stat = rustix::fs::fstatvfs(upper).ok()?;
         let free = (stat.f_bavail * stat.f_frsize, stat.f_ffree);
         let left = limits.disk_bytes.saturating_sub(self.used.bytes);
         let left_files = limits.inodes.saturating_sub(self.used.files);
@@ -97,7 +97,7 @@ impl Disk {
         });
         let again = (self.took * MEASURE_SHARE).clamp(MEASURE_AGAIN, MEASURE_AT_LEAST);
         if !due && self.measured.elapsed() < again {
-            return false;
+            return None;
         }
         let started = Instant::now();
         let shared = Arc::clone(upper);
@@ -108,7 +108,10 @@ impl Disk {
         self.free = Some(free);
         self.measured = Instant::now();
         self.took = started.elapsed();
-        self.used.bytes > limits.disk_bytes || self.used.files > limits.inodes
+        if self.used.bytes > limits.disk_bytes {
+            return Some(Reason::Disk);
+        }
+        (self.used.files > limits.inodes).then_some(Reason::Files(limits.inodes))
     }
 }
 
