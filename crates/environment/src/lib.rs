@@ -1,6 +1,7 @@
 //! Environments: from a recipe to what a sandbox is made of.
 //!
-//! [`recipe`] reads `.quire/environment.toml`, [`detect`] says what lock files call for; [`host`]
+//! [`recipe`] reads `.quire/environment.toml`, [`detect`] says what lock files call for,
+//! [`import`] translates what others have written down; [`host`]
 //! says what of the person's own machine is shown beside the repository, from the lists in
 //! [`toolchains`] and [`build_dirs`]; [`offline`] what package managers are told of a closed
 //! network; [`snapshot`] makes and keeps what setup wrote.
@@ -9,6 +10,7 @@ pub mod build_dirs;
 pub mod detect;
 pub mod generated;
 pub mod host;
+pub mod import;
 pub mod offline;
 mod places;
 pub mod recipe;
