@@ -35,6 +35,33 @@ fn what_is_left_uncommitted_is_told_three_times_and_then_committed_by_the_system
 }
 
 #[test]
+fn a_file_that_git_cannot_take_keeps_none_of_the_others_out() {
+    let scene = stubborn(
+        Turn::shell(
+            "echo kept > kept.txt && git add -A && git commit -qm 'Keep' && echo '- More.' >> \
+             README.md && echo x > closed.txt && chmod 0 closed.txt && echo y > '.git '",
+        ),
+        "Done; no tests were run.",
+    );
+    let ended = scene.run(&[]).expect_code(0);
+    assert_eq!(commits(&ended), ["agent: Keep", "system: Work that was not committed"]);
+    let stat = scene.quire(["task", "diff", "1", "--stat"]).expect_code(0).stdout;
+    assert!(stat.contains("kept.txt") && stat.contains("README.md"), "{stat}");
+    assert!(faults(&scene.show("1")).contains(&"dirty"));
+}
+
+#[test]
+fn where_git_can_take_nothing_the_commits_are_handed_back_as_the_agents_own() {
+    let scene = stubborn(
+        Turn::shell("echo k > k.txt && git add -A && git commit -qm 'Keep' && echo y > '.git '"),
+        "Done; no tests were run.",
+    );
+    let ended = scene.run(&[]).expect_code(0);
+    assert_eq!(commits(&ended), ["agent: Keep"]);
+    assert!(faults(&scene.show("1")).contains(&"dirty"));
+}
+
+#[test]
 fn a_commit_that_was_forgotten_is_made_when_told_and_no_fault_stays() {
     let scene = Scene::where_model_says([
         Turn::shell("echo '- More.' >> README.md"),

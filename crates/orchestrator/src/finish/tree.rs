@@ -133,18 +133,23 @@ impl AttemptFinish {
         Ok(facts?.map(|facts| facts.dirty.into_iter().collect()).unwrap_or_default())
     }
 
-    /// Commits what was left uncommitted, by the system and without the repository's hooks.
-    /// Gives the commit, or `None` if git would not.
+    /// Commits what was left uncommitted, by the system and without the repository's hooks. A file
+    /// that git cannot take (nobody may read it, or its name is one that git refuses) keeps none
+    /// of the others out. Gives the commit: the head as it was where there is nothing to be taken,
+    /// `None` if git would not.
     pub(crate) async fn commit_the_rest(&self) -> Result<Option<CommitId>, ContractError> {
         let sandbox = self.sandbox.sandbox().await?;
-        // Nothing of the attempt runs any more, so that a lock is one that was left behind.
+        // Nothing of the attempt runs any more, so that a lock is one that was left behind. `git
+        // add` ends with 1 after files that it could not take, and with more if it took none.
         let script = r#"
 rm -f "$(git rev-parse --git-dir)/index.lock"
 eval "$1"
-set -e
-git add -A && git -c user.name=Quire -c user.email=quire@localhost -c commit.gpgsign=false \
-  -c core.hooksPath=/dev/null commit -q --no-verify \
-  -m 'Work that was not committed' -m 'Made by Quire of what the agent left in the working tree.'
+git add -A --ignore-errors
+[ $? -le 1 ] || exit 1
+git diff --cached --quiet --ignore-submodules=dirty ||
+git -c user.name=Quire -c user.email=quire@localhost -c commit.gpgsign=false \
+  -c core.hooksPath=/dev/null commit -q --no-verify -m 'Work that was not committed' \
+  -m 'Made by Quire of what the agent left in the working tree.' || exit 1
 git rev-parse --verify -q 'HEAD^{commit}'
 "#;
         let argv = ["bash", "-c", script, "commit", ADD_NESTED].map(str::to_owned).to_vec();

@@ -160,7 +160,7 @@ async fn take(finish: &AttemptFinish) -> Result<(Collected, Option<CommitId>), C
         if facts.dirty.is_empty() || rest.is_some() {
             let head = rest.as_ref().unwrap_or(&facts.head);
             if let Ok(collected) = finish.collect(head, From::Attempt).await? {
-                return Ok((collected, rest));
+                return Ok((collected, rest.filter(|rest| *rest != facts.head)));
             }
         }
     }
