@@ -16,6 +16,7 @@ pub mod network;
 pub mod path;
 pub mod sandbox;
 pub mod secret;
+pub mod sizes;
 pub mod task;
 pub mod time;
 pub mod transcript;
