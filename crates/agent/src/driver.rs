@@ -232,6 +232,7 @@ impl Driver {
             &self.attempt.workspace,
             self.attempt.start_dir.as_ref(),
             self.attempt.branch.as_deref(),
+            &self.attempt.settings.facts,
         );
         let loaded = self.instructions.start(facts, self.attempt.start_dir.as_ref()).await?;
         self.record(EventBody::InstructionsLoaded(loaded));

@@ -24,14 +24,25 @@ pub fn system(mode: Mode) -> String {
 }
 
 /// What is known of the place, told before the instructions of the repository.
-pub fn facts(workspace: &Path, start_dir: Option<&WorkspacePath>, branch: Option<&str>) -> String {
+/// `more` are sentences about the environment.
+pub fn facts(
+    workspace: &Path,
+    start_dir: Option<&WorkspacePath>,
+    branch: Option<&str>,
+    more: &[String],
+) -> String {
     let workspace = workspace.display();
     let branch = branch.map(|branch| format!(", on branch `{branch}`")).unwrap_or_default();
     let start = match start_dir {
         None => "there".to_owned(),
         Some(dir) => format!("in `{dir}/` of it"),
     };
-    format!("The repository lies at `{workspace}`{branch}. Commands start {start}.")
+    let mut text = format!("The repository lies at `{workspace}`{branch}. Commands start {start}.");
+    for sentence in more {
+        text.push(' ');
+        text.push_str(sentence);
+    }
+    text
 }
 
 #[cfg(test)]

@@ -69,6 +69,9 @@ pub struct Settings {
     pub fold_after: Option<Duration>,
     /// The name of the sandbox's overlay that holds the working tree.
     pub overlay: String,
+    /// Sentences about the environment, told before the first request: what of the network is
+    /// open, which services run.
+    pub facts: Vec<String>,
 }
 
 impl Default for Settings {
@@ -80,6 +83,7 @@ impl Default for Settings {
             model_calls: 1_000,
             fold_after: Some(Duration::from_secs(20)),
             overlay: "work".to_owned(),
+            facts: Vec::new(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! needs ([`inputs`], [`purse`], [`instructions`], [`finish`]), collects what was made and signs
 //! the evidence ([`seal`]). Everything that happens goes through the [`recorder`].
 
+mod base;
 mod captures;
 mod check_out;
 mod checkpoint;

@@ -7,6 +7,7 @@ mod open;
 mod price;
 mod set_up;
 mod settle;
+mod way;
 
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ use crate::recorder::Recorder;
 use crate::seen::Seen;
 use crate::setup::{self, Setup};
 use crate::submit::Origin;
+use crate::way_out::WayOut;
 use crate::worker::Worker;
 
 /// Runs an attempt until it ends or stands still; gives where it then stands.
@@ -77,6 +79,7 @@ pub async fn run(
         seen,
         cancel: lost,
         held: std::sync::Mutex::default(),
+        way_out: std::sync::Mutex::default(),
     };
     match Box::pin(life.go()).await {
         Err(error) if error.is_disk_full() => life.stand_still(error).await,
@@ -96,6 +99,8 @@ struct Life {
     cancel: CancellationToken,
     /// Files of this attempt and of those it goes on from, so that no sweep takes them away.
     held: std::sync::Mutex<Vec<Hold>>,
+    /// The way out of its sandbox, where its environment opens one.
+    way_out: std::sync::Mutex<Option<Arc<WayOut>>>,
 }
 
 impl Life {
@@ -148,6 +153,7 @@ impl Life {
                 Ending { outcome, answer: Some((answer, faults)), partial: false }
             }
             End::Suspended(reason) => {
+                self.close_way_out().await;
                 self.recorder.flush().await?;
                 if let Ok(sandbox) = finish.sandbox.sandbox().await {
                     // It may stand for long: what it wrote outlives a crash of the machine.
@@ -260,7 +266,10 @@ impl Life {
             Err(error) => return repository_unavailable(&error).map(Err),
         };
         self.base_captured(start, &layout, &setup).await?;
-        self.set_up(layout, setup).await
+        match self.set_up(layout, setup).await? {
+            Ok(layout) => Ok(self.open_way_out(&layout).map(|()| layout)),
+            Err(ending) => Ok(Err(ending)),
+        }
     }
 
     /// The layout, and nothing said of it.

@@ -71,7 +71,7 @@ pub async fn make(make: Make<'_>, log: &mut dyn SetupLog) -> Result<Snapshot, Ma
         Found::Missing(Decision::Setup { key, .. }) => (What::Setup, key, None),
         Found::Missing(Decision::Use { .. }) | Found::Nothing => return Err(MakeError::Nothing),
     };
-    let way_out = way_out::policy(worker, &layout.environment, Stage::Setup, &secrets)?;
+    let way_out = way_out::policy(worker, layout, Stage::Setup, &secrets)?;
     let dir = worker.place.data_dir.join("layers").join("ways-out").join(key.as_str());
     let way_out = way_out.map(|policy| WayOut::open(worker, policy, &dir, recorder)).transpose()?;
     let beneath = layout.beneath(below.clone());
@@ -81,7 +81,10 @@ pub async fn make(make: Make<'_>, log: &mut dyn SetupLog) -> Result<Snapshot, Ma
         Some(way_out) => way_out.added_to(spec),
         None => spec,
     };
-    let env = secrets.into_iter().map(|(name, value)| (name, value.reveal().clone())).collect();
+    // What credentials are made of is for the worker alone.
+    let seen = &layout.environment.secrets;
+    let env = secrets.into_iter().filter(|(name, _)| seen.contains(name));
+    let env = env.map(|(name, value)| (name, value.reveal().clone())).collect();
     let build = Build {
         sandboxes: worker.sandboxes.as_ref(),
         snapshots: &snapshots,

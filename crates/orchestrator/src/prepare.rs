@@ -257,6 +257,11 @@ impl Layout {
         }
     }
 
+    /// Whether nothing of the person's machine is shown.
+    pub fn is_bare(&self) -> bool {
+        !matches!(self.environment.base, BaseSpec::Host { bare: false })
+    }
+
     /// The making of a sandbox that nobody will make: what commands find in it.
     pub fn plain_spec(&self) -> SandboxSpec {
         self.spec("plain".to_owned(), Upper::Memory, SandboxUser::Agent)

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use quire_domain::environment::{BaseSpec, SetupSpec};
-use quire_domain::sandbox::{SandboxBase, SandboxSpec};
 use quire_domain::time::Timestamp;
 use quire_environment::detect::{self, MOST_LOCK_BYTES, Place, shown};
 use quire_environment::snapshot::{Decision, Inputs, Snapshot, Snapshots, Wanted, decide};
 use quire_git::GitError;
 
+use crate::base;
 use crate::prepare::Layout;
 use crate::submit::Origin;
 use crate::worker::Worker;
@@ -180,24 +180,8 @@ fn detect_in(origin: &Origin, layout: &Layout, tracked: &[String]) -> detect::De
             origin.checkout.as_ref().is_some_and(|root| shown::in_checkout(view, root, path))
         },
         home: &|directory| shown::in_home(view, directory),
-        has_program: &|program| has_program(&spec, program),
+        has_program: &|program| base::has_program(&spec, program),
         read: &|path| read_text(&layout.checkout.path.join(path)),
-    })
-}
-
-/// Whether a base has a program on its `PATH`.
-fn has_program(spec: &SandboxSpec, program: &str) -> bool {
-    let path = spec.env.get("PATH").map_or("/usr/bin:/bin", String::as_str);
-    path.split(':').filter(|entry| entry.starts_with('/')).any(|entry| {
-        let place = Path::new(entry).join(program);
-        match &spec.base {
-            SandboxBase::Host => place.exists(),
-            SandboxBase::Layers(layers) => layers.iter().any(|layer| {
-                let inside = place.strip_prefix("/").unwrap_or(&place);
-                // A link that leads elsewhere inside is one all the same.
-                layer.path.join(inside).symlink_metadata().is_ok()
-            }),
-        }
     })
 }
 

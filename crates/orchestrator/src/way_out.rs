@@ -5,17 +5,19 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use quire_domain::environment::Environment;
 use quire_domain::network::{NetworkPolicy, NetworkRule};
-use quire_domain::sandbox::{BindMount, EgressDoor, SandboxSpec};
+use quire_domain::sandbox::{BindMount, EgressDoor, ListenerSink, SandboxSpec};
 use quire_domain::secret::Secret;
-use quire_egress::{AuditQueue, AuditReceiver, Credential, Denied, Door, Policy};
+use quire_egress::{AuditQueue, AuditReceiver, Credential, Door, Policy};
+use quire_environment::detect::registries::{MOST_BYTES, Registries, Sources, registries};
 use quire_environment::offline::OFFLINE_VARIABLES;
 use tokio::task::JoinHandle;
 
+use crate::base;
+use crate::prepare::Layout;
 use crate::recorder::Recorder;
 use crate::worker::Worker;
 
@@ -27,6 +29,9 @@ const CERTIFICATES: &str = "/.quire/ca.pem";
 
 /// Requests that wait to be recorded; above it they are counted only.
 const QUEUE: usize = 2_000;
+
+/// How long is waited for the record of what went through.
+const RECORDED: Duration = Duration::from_secs(2);
 
 /// How long like requests are gathered before they are recorded.
 const GATHER: Duration = Duration::from_millis(300);
@@ -42,10 +47,10 @@ pub enum Stage {
 
 /// An open way out. Dropping it ends every connection.
 pub struct WayOut {
-    door: Door,
+    sink: Arc<dyn ListenerSink>,
     env: BTreeMap<String, String>,
     binds: Vec<BindMount>,
-    recording: Option<JoinHandle<()>>,
+    open: Mutex<Option<(Door, Option<JoinHandle<()>>)>>,
 }
 
 /// Why there is no way out where one was asked for.
@@ -75,10 +80,11 @@ pub enum WayOutError {
 /// `secrets` are the values that its credentials are made of.
 pub fn policy(
     worker: &Worker,
-    environment: &Environment,
+    layout: &Layout,
     stage: Stage,
     secrets: &BTreeMap<String, Secret<String>>,
 ) -> Result<Option<Policy>, WayOutError> {
+    let environment = &layout.environment;
     let network = match stage {
         Stage::Setup => environment.network.setup.clone(),
         Stage::Agent => environment.network.agent.clone(),
@@ -97,9 +103,39 @@ pub fn policy(
     }
     let mut further = Vec::new();
     if matches!(network, NetworkPolicy::Packages(_)) {
-        further.extend(worker.way_out.packages.iter().cloned().map(NetworkRule::any));
+        further = registries_of(worker, layout).rules;
     }
     Ok(Some(Policy { network, further, credentials }))
+}
+
+/// The hosts of `packages`, as base, machine, environment and administrator configure them; never
+/// as a file of the branch does.
+pub fn registries_of(worker: &Worker, layout: &Layout) -> Registries {
+    let spec = layout.plain_spec();
+    let listed: Vec<NetworkRule> =
+        worker.way_out.packages.iter().cloned().map(NetworkRule::any).collect();
+    let home = worker.host.home.as_deref().filter(|_| !layout.is_bare());
+    registries(&Sources {
+        managers: &[],
+        variables: &spec.env,
+        has_program: &|program| base::has_program(&spec, program),
+        read: &|path| base::read(&spec.base, home, path, MOST_BYTES),
+        list: &|path| base::list(&spec.base, home, path),
+        answers: &[],
+        listed: &listed,
+    })
+}
+
+/// A way out for one sandbox of the agent's; `None` where nothing is let out.
+pub fn for_agent(
+    worker: &Worker,
+    layout: &Layout,
+    dir: &Path,
+    recorder: Option<Arc<Recorder>>,
+    secrets: &BTreeMap<String, Secret<String>>,
+) -> Result<Option<WayOut>, WayOutError> {
+    let policy = policy(worker, layout, Stage::Agent, secrets)?;
+    policy.map(|policy| WayOut::open(worker, policy, dir, recorder)).transpose()
 }
 
 /// A line for people and for the model: what is open.
@@ -152,7 +188,8 @@ impl WayOut {
             });
         }
         let env = quire_egress::environment(PORT, inside);
-        Ok(Self { door, env, binds, recording })
+        let sink = door.sink();
+        Ok(Self { sink, env, binds, open: Mutex::new(Some((door, recording))) })
     }
 
     /// The making of a sandbox with this way out.
@@ -176,20 +213,19 @@ impl WayOut {
             }
         }
         spec.binds.extend(self.binds.iter().cloned());
-        spec.egress = Some(EgressDoor { port: PORT, sink: self.door.sink() });
+        spec.egress = Some(EgressDoor { port: PORT, sink: Arc::clone(&self.sink) });
         spec
     }
 
-    /// What was refused so far.
-    pub fn denied(&self) -> Vec<Denied> {
-        self.door.denied()
-    }
-
-    /// Ends it; what went through is recorded when this returns, as far as five seconds allow.
-    pub async fn close(self) {
-        self.door.close().await;
-        if let Some(recording) = self.recording {
-            let _ = tokio::time::timeout(Duration::from_secs(2), recording).await;
+    /// Ends it; what went through is recorded when this returns, as far as seven seconds allow.
+    pub async fn close(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some((door, recording)) = open else { return };
+        door.close().await;
+        if let Some(mut recording) = recording
+            && tokio::time::timeout(RECORDED, &mut recording).await.is_err()
+        {
+            recording.abort();
         }
     }
 }

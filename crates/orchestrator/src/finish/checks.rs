@@ -22,6 +22,7 @@ use quire_domain::sandbox::{
 
 use super::{AttemptFinish, other};
 use crate::check_out::{Stand, check_out};
+use crate::way_out::{self, WayOut};
 
 /// How long a check may run where it does not say, in seconds.
 const CHECK_SECONDS: u32 = 1_800;
@@ -94,9 +95,17 @@ impl AttemptFinish {
         head: &CommitId,
         changed: &[String],
     ) -> Result<CheckFinished, ContractError> {
-        let sandbox = self.check_sandbox(check, head).await?;
+        let dir = self.worker.place.upper(self.attempt).join("way-out-of-checks");
+        let recorder = Some(std::sync::Arc::clone(&self.recorder));
+        let way_out =
+            way_out::for_agent(&self.worker, &self.layout, &dir, recorder, &BTreeMap::new());
+        let way_out = way_out.map_err(other)?;
+        let sandbox = self.check_sandbox(check, head, way_out.as_ref()).await?;
         let result = self.run_check_in(check, head, changed, sandbox.as_ref()).await;
         sandbox.end().await?;
+        if let Some(way_out) = way_out {
+            way_out.close().await;
+        }
         result
     }
 
@@ -105,11 +114,16 @@ impl AttemptFinish {
         &self,
         check: &CheckSpec,
         head: &CommitId,
+        way_out: Option<&WayOut>,
     ) -> Result<std::sync::Arc<dyn Sandbox>, ContractError> {
         let name = format!("{}-check", self.name);
+        let open = |spec| match way_out {
+            Some(way_out) => way_out.added_to(spec),
+            None => spec,
+        };
         if check.clean {
             let spec = self.layout.untouched().spec(name, Upper::Memory, SandboxUser::Agent);
-            let sandbox = self.worker.sandboxes.create(spec).await?;
+            let sandbox = self.worker.sandboxes.create(open(spec)).await?;
             let store = self.results().await?;
             let git = &self.worker.git;
             check_out(git, &store, sandbox.as_ref(), self.base(), head, Stand::At).await?;
@@ -117,7 +131,7 @@ impl AttemptFinish {
         }
         let frozen = self.sandbox.sandbox().await?.freeze_until_restart().await?;
         let spec = self.layout.over(&frozen).spec(name, Upper::Memory, SandboxUser::Agent);
-        Ok(self.worker.sandboxes.create(spec).await?)
+        Ok(self.worker.sandboxes.create(open(spec)).await?)
     }
 
     async fn run_check_in(

@@ -42,6 +42,7 @@ impl Life {
         finish: Option<&Arc<AttemptFinish>>,
         mut ending: Ending,
     ) -> Result<AttemptState, RunError> {
+        self.close_way_out().await;
         let mut bodies = Vec::new();
         let mut collected = None;
         let mut contents = BTreeMap::new();

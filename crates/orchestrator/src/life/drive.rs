@@ -39,6 +39,7 @@ impl Life {
             settings.instruction_fallbacks.clone_from(&environment.instruction_fallbacks);
         }
         crate::prepare::WORK.clone_into(&mut settings.overlay);
+        settings.facts = self.facts();
         let mut earlier = Vec::new();
         for attempt in self.continued.iter().rev() {
             earlier.extend(self.worker.record.events(*attempt).await?);

@@ -233,7 +233,11 @@ impl Life {
     }
 
     pub(super) fn spec(&self, layout: &Layout) -> SandboxSpec {
-        layout.spec(self.name(), Upper::Disk(self.upper()), SandboxUser::Agent)
+        let spec = layout.spec(self.name(), Upper::Disk(self.upper()), SandboxUser::Agent);
+        match self.way_out() {
+            Some(way_out) => way_out.added_to(spec),
+            None => spec,
+        }
     }
 
     pub(super) fn name(&self) -> String {
