@@ -57,6 +57,13 @@ pub struct Hold {
     _lock: Option<Arc<std::fs::File>>,
 }
 
+impl Hold {
+    /// By the shared lock on a base's record.
+    pub(crate) fn by(lock: std::fs::File) -> Self {
+        Self { _lock: Some(Arc::new(lock)) }
+    }
+}
+
 /// Something that a task will miss in a base.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lack {

@@ -252,7 +252,6 @@ impl ImageError {
         }
     }
 
-    #[expect(dead_code, reason = "its callers come next")]
     pub(crate) fn lied(registry: &str, what: &str, expected: &Digest, found: &Digest) -> Self {
         Self::Lied {
             registry: registry.to_owned(),

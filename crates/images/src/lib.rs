@@ -10,16 +10,27 @@
 
 mod base;
 mod digest;
+mod directory;
 mod error;
+mod image;
 mod images;
+mod inside;
+mod layers;
+mod manifest;
 mod progress;
 mod reference;
+mod registry;
 mod settings;
+mod store;
+mod tar_file;
+mod unpack;
+mod usable;
 
 pub use base::{Base, Hold, Lack, LackKind};
 pub use digest::Digest;
 pub use error::{ImageError, TooLarge};
 pub use images::{Evicted, Images, ImagesConfig};
+pub use inside::unpack_layer;
 pub use progress::{Progress, Watcher};
 pub use reference::{BadReference, Reference};
 pub use settings::{Credential, Limits, PrivateHosts, Settings, Timing};

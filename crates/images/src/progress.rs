@@ -1,5 +1,9 @@
 //! What a person is told while a base is prepared.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
 /// What is going on. Told at most about ten times a second, and at each beginning and end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
@@ -44,3 +48,36 @@ pub enum Progress {
 
 /// Who is told. Called from several tasks; returns at once.
 pub type Watcher = dyn Fn(Progress) + Send + Sync;
+
+/// Tells no more than a person can read.
+pub(crate) struct Teller<'a> {
+    watcher: &'a Watcher,
+    last: Mutex<HashMap<(usize, bool), Instant>>,
+}
+
+/// Between two words on the same layer.
+const PAUSE: Duration = Duration::from_millis(100);
+
+impl<'a> Teller<'a> {
+    pub(crate) fn new(watcher: &'a Watcher) -> Self {
+        Self { watcher, last: Mutex::default() }
+    }
+
+    /// Tells at once, or leaves it out where the same was told a moment ago; an end is never left
+    /// out.
+    pub(crate) fn tell(&self, progress: Progress) {
+        let key = match &progress {
+            Progress::Fetching { layer, bytes, total, .. } if bytes < total => (*layer, false),
+            Progress::Unpacking { layer, .. } => (*layer, true),
+            _ => return (self.watcher)(progress),
+        };
+        if let Ok(mut last) = self.last.lock() {
+            let now = Instant::now();
+            if last.get(&key).is_some_and(|told| now.duration_since(*told) < PAUSE) {
+                return;
+            }
+            last.insert(key, now);
+        }
+        (self.watcher)(progress);
+    }
+}

@@ -71,7 +71,6 @@ impl Reference {
     }
 
     /// What the registry is asked for: the digest, else the tag.
-    #[expect(dead_code, reason = "its callers come next")]
     pub(crate) fn asked(&self) -> String {
         match (&self.digest, &self.tag) {
             (Some(digest), _) => digest.to_string(),
