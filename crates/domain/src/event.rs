@@ -332,6 +332,8 @@ pub enum CommandPurpose {
     Check(String),
     /// The environment's setup.
     Setup,
+    /// A service of the environment, by its name.
+    Service(String),
 }
 
 /// See [`EventBody::CommandStarted`].

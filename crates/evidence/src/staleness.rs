@@ -20,7 +20,9 @@ pub fn before_last_change(events: &[Event]) -> BTreeSet<ChunkId> {
             EventBody::CommandStarted(started) => {
                 let call = match &started.purpose {
                     CommandPurpose::Call(call) => Some(call.clone()),
-                    CommandPurpose::Check(_) | CommandPurpose::Setup => None,
+                    CommandPurpose::Check(_)
+                    | CommandPurpose::Setup
+                    | CommandPurpose::Service(_) => None,
                 };
                 if let Some(call) = &call {
                     by_call.insert(call.clone(), started.chunk.clone());

@@ -12,7 +12,7 @@ pub use tree::TreeFacts;
 pub(crate) use tree::quiet_git;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use quire_agent::{ContractError, Findings, Finish, SandboxSource};
@@ -26,6 +26,7 @@ use tokio::sync::Mutex;
 
 use crate::prepare::Layout;
 use crate::recorder::Recorder;
+use crate::services::Services;
 use crate::worker::Worker;
 
 /// Looks at what one attempt made.
@@ -42,6 +43,8 @@ pub struct AttemptFinish {
     pub(crate) request: Request,
     pub(crate) start: StartPoint,
     pub(crate) workspace: PathBuf,
+    /// What runs in its sandbox beside the agent, where there is something.
+    pub(crate) services: OnceLock<Arc<Services>>,
     pub(crate) collected: Mutex<Option<Collected>>,
 }
 

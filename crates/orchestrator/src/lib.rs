@@ -33,6 +33,7 @@ pub mod scratch;
 pub mod seal;
 pub mod secrets_key;
 pub mod seen;
+pub mod services;
 pub mod setup;
 pub mod submit;
 pub mod way_out;

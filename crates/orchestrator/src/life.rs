@@ -5,6 +5,7 @@ mod cut_off;
 mod drive;
 mod open;
 mod price;
+mod run_services;
 mod set_up;
 mod settle;
 mod way;
@@ -36,6 +37,7 @@ use crate::lease::{LeaseKeeper, claim};
 use crate::prepare::{Layout, Preparing, Stack};
 use crate::recorder::Recorder;
 use crate::seen::Seen;
+use crate::services::Services;
 use crate::setup::{self, Setup};
 use crate::submit::Origin;
 use crate::way_out::WayOut;
@@ -80,6 +82,7 @@ pub async fn run(
         cancel: lost,
         held: std::sync::Mutex::default(),
         way_out: std::sync::Mutex::default(),
+        services: std::sync::OnceLock::new(),
     };
     match Box::pin(life.go()).await {
         Err(error) if error.is_disk_full() => life.stand_still(error).await,
@@ -101,6 +104,8 @@ struct Life {
     held: std::sync::Mutex<Vec<Hold>>,
     /// The way out of its sandbox, where its environment opens one.
     way_out: std::sync::Mutex<Option<Arc<WayOut>>>,
+    /// What runs in its sandbox beside the agent.
+    services: std::sync::OnceLock<Arc<Services>>,
 }
 
 impl Life {
@@ -131,6 +136,9 @@ impl Life {
         // What was laid out just now, or anew.
         self.hold().await;
         let finish = self.finish(&start, layout, sandbox);
+        if let Err(ending) = self.start_services(&finish).await? {
+            return self.conclude(Some(&finish), ending).await;
+        }
         let checkpoints = self.checkpoints(&finish, &before);
         drop(before);
         // The list may say so a little later: the first request does not wait for it.
@@ -153,6 +161,7 @@ impl Life {
                 Ending { outcome, answer: Some((answer, faults)), partial: false }
             }
             End::Suspended(reason) => {
+                self.end_services().await;
                 self.close_way_out().await;
                 self.recorder.flush().await?;
                 if let Ok(sandbox) = finish.sandbox.sandbox().await {
@@ -333,6 +342,7 @@ impl Life {
             continued: self.continued.clone(),
             request: self.request().clone(),
             start: start.clone(),
+            services: std::sync::OnceLock::new(),
             collected: Mutex::new(None),
         })
     }

@@ -38,8 +38,10 @@ const MOST_PATHS: usize = 20;
 /// Whether the log of an attempt says that its sandbox may hold something.
 pub fn has_acted(events: &[Event]) -> bool {
     events.iter().any(|event| match &event.body {
-        // Setup has a sandbox of its own.
-        EventBody::CommandStarted(started) => started.purpose != CommandPurpose::Setup,
+        // Setup has a sandbox of its own, and services are started anew.
+        EventBody::CommandStarted(started) => {
+            matches!(started.purpose, CommandPurpose::Call(_) | CommandPurpose::Check(_))
+        }
         EventBody::PatchApplied(_) | EventBody::Checkpointed(_) | EventBody::Restored(_) => true,
         _ => false,
     })

@@ -22,6 +22,7 @@ use quire_domain::sandbox::{
 
 use super::{AttemptFinish, other};
 use crate::check_out::{Stand, check_out};
+use crate::services::Services;
 use crate::way_out::{self, WayOut};
 
 /// How long a check may run where it does not say, in seconds.
@@ -101,12 +102,29 @@ impl AttemptFinish {
             way_out::for_agent(&self.worker, &self.layout, &dir, recorder, &BTreeMap::new());
         let way_out = way_out.map_err(other)?;
         let sandbox = self.check_sandbox(check, head, way_out.as_ref()).await?;
+        let services = self.services_of_check();
+        services.ensure(sandbox.as_ref()).await.map_err(other)?;
         let result = self.run_check_in(check, head, changed, sandbox.as_ref()).await;
+        services.end().await;
         sandbox.end().await?;
         if let Some(way_out) = way_out {
             way_out.close().await;
         }
+        if let Some(services) = self.services.get() {
+            // They ended when what the attempt wrote was frozen.
+            let sandbox = self.sandbox.sandbox().await?;
+            services.ensure(sandbox.as_ref()).await.map_err(other)?;
+        }
         result
+    }
+
+    fn services_of_check(&self) -> Services {
+        Services::new(
+            std::sync::Arc::clone(&self.recorder),
+            std::sync::Arc::clone(&self.worker.clock),
+            self.workspace.display().to_string(),
+            self.layout.environment.services.clone(),
+        )
     }
 
     /// A throw-away sandbox over what the attempt wrote, or over the final commit alone.

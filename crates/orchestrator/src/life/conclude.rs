@@ -42,6 +42,7 @@ impl Life {
         finish: Option<&Arc<AttemptFinish>>,
         mut ending: Ending,
     ) -> Result<AttemptState, RunError> {
+        self.end_services().await;
         self.close_way_out().await;
         let mut bodies = Vec::new();
         let mut collected = None;

@@ -261,7 +261,7 @@ const GRACE: Duration = Duration::from_millis(1500);
 const HOLD_TRIES: u32 = 200;
 const HOLD_WAIT: Duration = Duration::from_millis(10);
 
-fn cancelled() -> Ending {
+pub(super) fn cancelled() -> Ending {
     Ending { outcome: Outcome::Cancelled, answer: None, partial: true }
 }
 

@@ -55,6 +55,9 @@ impl Life {
                 words(&environment.network.agent)
             ));
         }
+        for service in &environment.services {
+            facts.push(format!("The service `{}` runs in the sandbox.", service.name));
+        }
         facts
     }
 }
