@@ -4,6 +4,7 @@
 use quire_domain::attempt::Attempt;
 use quire_domain::event::{CommandFinished, EventBody};
 use quire_evidence::bundle::Bundle;
+use quire_evidence::statement::Statement;
 
 use crate::seal::{SealError, entries};
 use crate::worker::Worker;
@@ -25,9 +26,25 @@ pub async fn compare(
     };
     let chunks = chunks(worker, attempt, bundle).await?;
     Ok(vec![
+        ("the evidence is that of this attempt", of_this(attempt, bundle)),
         ("the log kept here is the one that was signed", log),
         ("the outputs kept here are those that were recorded", chunks),
     ])
+}
+
+/// The statement names its attempt, so that the record of one cannot stand for another's.
+fn of_this(attempt: &Attempt, bundle: &Bundle) -> Result<(), String> {
+    let about = Statement::from_envelope(&bundle.envelope)
+        .map_err(|error| error.to_string())?
+        .predicate
+        .about;
+    if about.attempt != attempt.id {
+        return Err(format!("it is that of attempt {}, not of {}", about.attempt, attempt.id));
+    }
+    if about.task != attempt.task {
+        return Err(format!("it is that of another task, {}", about.task));
+    }
+    Ok(())
 }
 
 async fn chunks(

@@ -144,3 +144,21 @@ fn output_that_was_changed_after_it_was_signed_is_noticed() {
     let ended = scene.quire(["verify", "1"]).expect_code(7);
     assert!(ended.stdout.contains("broken"), "{}", ended.stdout);
 }
+
+#[test]
+fn the_evidence_of_one_attempt_does_not_stand_for_anothers() {
+    let scene = Scene::of("python-slugs");
+    scene.run(&["--attempts", "2"]).expect_code(0);
+    scene.quire(["verify", "1.1"]).expect_code(0);
+    let bundles: Vec<_> = Bytes::of(&scene.stage.data().join("evidence")).into_paths();
+    let bundles: Vec<_> = bundles.into_iter().filter(|path| path.is_file()).collect();
+    let [one, two] = &bundles[..] else { panic!("one bundle for each: {bundles:?}") };
+    let (of_one, of_two) = (std::fs::read(one).unwrap(), std::fs::read(two).unwrap());
+    std::fs::write(one, of_two).unwrap();
+    std::fs::write(two, of_one).unwrap();
+    for attempt in ["1.1", "1.2"] {
+        let ended = scene.quire(["verify", attempt]).expect_code(7);
+        let expected = "broken  the evidence is that of this attempt: it is that of attempt ";
+        assert!(ended.stdout.contains(expected), "{}", ended.stdout);
+    }
+}
