@@ -9,6 +9,7 @@ pub mod review;
 pub mod run;
 pub mod sandbox;
 pub mod task;
+pub mod unpack_layer;
 pub mod verify;
 
 use quire_sandbox::Zygote;

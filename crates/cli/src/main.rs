@@ -22,6 +22,9 @@ fn main() -> ExitCode {
     if quire_sandbox::zygote::is_zygote() {
         quire_sandbox::zygote::main();
     }
+    if let Some(exit) = commands::unpack_layer::if_asked() {
+        return exit;
+    }
     // An error is kept: commands that make no sandbox work without a zygote.
     let zygote = quire_sandbox::Zygote::spawn();
     let args = match args::Args::try_parse() {

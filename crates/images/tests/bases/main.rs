@@ -6,6 +6,7 @@ mod directories;
 mod layers;
 mod lies;
 mod pulls;
+mod real;
 mod registry;
 mod scene;
 mod store;
