@@ -3,6 +3,7 @@
 mod base;
 mod devices;
 mod door;
+pub mod handover;
 mod landlock;
 mod lock;
 mod overlay;
@@ -16,6 +17,7 @@ use std::os::fd::{AsFd, BorrowedFd, IntoRawFd as _, OwnedFd};
 
 use rustix::net::SendFlags;
 
+use self::base::Bare;
 use crate::plan::{Answer, Plan};
 use crate::{guest, sys, wire};
 
@@ -49,18 +51,41 @@ pub enum OpenedMount {
 
 /// What the new process is handed.
 pub struct Seed<'a> {
+    /// Reads a byte when the ids are mapped and the limits set.
+    pub go: OwnedFd,
+    /// Never readable; closed when the zygote is gone.
+    pub life: OwnedFd,
+    /// The system-call filters.
+    pub filters: Filters<'a>,
+    /// What it is to become.
+    pub task: Awaited,
+}
+
+/// The system-call filters of each kind of sandbox.
+#[derive(Clone, Copy)]
+pub struct Filters<'a> {
+    /// For the agent's.
+    pub agent: &'a [libc::sock_filter],
+    /// For setup's.
+    pub setup: &'a [libc::sock_filter],
+}
+
+/// What is to be made, if it is known.
+pub enum Awaited {
+    /// It is.
+    Known(Box<Task>),
+    /// It comes on this socket, when what every sandbox has is made.
+    Later(OwnedFd),
+}
+
+/// What is to be made.
+pub struct Task {
     /// How it is to be made.
     pub plan: Plan,
     /// What it is made from.
     pub opened: Opened,
     /// The guest's socket.
     pub socket: OwnedFd,
-    /// Reads a byte when the ids are mapped and the limits set.
-    pub go: OwnedFd,
-    /// Never readable; closed when the zygote is gone.
-    pub life: OwnedFd,
-    /// The system-call filter.
-    pub filter: &'a [libc::sock_filter],
 }
 
 /// A step that failed.
@@ -83,22 +108,40 @@ impl<T, E: Into<io::Error>> Step<T> for Result<T, E> {
     }
 }
 
+/// What a process is called that waits for what it is to become.
+const BUD: &std::ffi::CStr = c"quire-bud";
+
 /// Becomes process 1 of a sandbox; reports what fails and ends.
 pub fn run(seed: Seed<'_>) -> ! {
-    match build(&seed) {
+    let Seed { go, life, filters, task } = seed;
+    let own = rustix::thread::name().unwrap_or_default();
+    if matches!(task, Awaited::Later(_)) {
+        let _ = rustix::thread::set_name(BUD);
+    }
+    let bare = begin(&go);
+    let task = match task {
+        Awaited::Known(task) => *task,
+        // Whoever should have sent it is gone.
+        Awaited::Later(socket) => {
+            let Ok(Some(task)) = handover::take(&socket) else { sys::exit_now(0) };
+            let _ = rustix::thread::set_name(&own);
+            task
+        }
+    };
+    match bare.and_then(|bare| finish(bare, &task, filters)) {
         Ok(Built { degraded, upper, door }) => {
             let ready = Answer::Ready { degraded, upper: upper.is_some() };
             let fds: Vec<_> = upper.iter().chain(&door).map(AsFd::as_fd).collect();
-            answer(&seed.socket, &ready, &fds);
+            answer(&task.socket, &ready, &fds);
             drop((upper, door));
-            let Seed { plan, opened, socket, life, .. } = seed;
+            let Task { plan, opened, socket } = task;
             drop((plan, opened));
             give_memory_back();
             guest::run(socket.into_raw_fd(), life.into_raw_fd())
         }
         Err(StepError { step, source }) => {
             let errno = source.raw_os_error().unwrap_or(libc::EIO);
-            answer(&seed.socket, &Answer::Failed { step, errno }, &[]);
+            answer(&task.socket, &Answer::Failed { step, errno }, &[]);
             sys::exit_now(71)
         }
     }
@@ -129,22 +172,28 @@ struct Built {
     door: Option<OwnedFd>,
 }
 
-/// All steps in order.
-fn build(seed: &Seed<'_>) -> Result<Built, StepError> {
-    let mut degraded = Vec::new();
-    wait_for_go(&seed.go).step("wait for the id maps")?;
+/// The steps that are the same for all sandboxes.
+fn begin(go: &OwnedFd) -> Result<Bare, StepError> {
+    wait_for_go(go).step("wait for the id maps")?;
     lock::become_root_inside().step("switch to the mapped ids")?;
-    let root = base::make_root(&seed.plan, &seed.opened)?;
-    let upper = overlay::memory_upper(&seed.plan).step("open the upper")?;
-    proc::mount(&root, &mut degraded)?;
-    overlay::mount_all(&seed.plan, &seed.opened, &root)?;
+    lock::network_and_name().step("raise the loopback device")?;
+    base::make_bare()
+}
+
+/// The steps that hang on what is to be made.
+fn finish(bare: Bare, task: &Task, filters: Filters<'_>) -> Result<Built, StepError> {
+    let Task { plan, opened, .. } = task;
+    let mut degraded = bare.degraded.clone();
+    let root = base::make_root(plan, opened, bare)?;
+    let upper = overlay::memory_upper(plan).step("open the upper")?;
+    overlay::mount_all(plan, opened, &root)?;
     base::enter(root.as_fd())?;
     // Only now: links that its commands left lead inside.
-    base::finish(&seed.plan, &root)?;
-    base::close(&seed.plan, &root)?;
-    lock::network_and_name().step("raise the loopback device")?;
-    let door = seed.plan.door.map(door::open).transpose().step("open the way out")?;
-    lock::lock(&seed.plan, seed.filter, &mut degraded)?;
+    base::finish(plan, &root)?;
+    base::close(plan, &root)?;
+    let door = plan.door.map(door::open).transpose().step("open the way out")?;
+    let filter = if plan.setup { filters.setup } else { filters.agent };
+    lock::lock(plan, filter, &mut degraded)?;
     Ok(Built { degraded, upper, door })
 }
 

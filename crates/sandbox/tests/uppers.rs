@@ -110,13 +110,14 @@ fn below(pid: u32) -> usize {
     children.split_whitespace().map(|child| count_guests(child.parse().unwrap())).sum()
 }
 
-/// A guest and what is below it; stems, which stand ready outside any sandbox, do not count.
+/// A guest and what is below it; stems and buds, which stand ready, do not count.
 fn count_guests(pid: u32) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let inside = status
         .lines()
         .any(|line| line.starts_with("NSpid:") && line.split_whitespace().count() > 2);
-    usize::from(inside) + below(pid)
+    let bud = status.lines().any(|line| line.starts_with("Name:") && line.ends_with("quire-bud"));
+    usize::from(inside && !bud) + below(pid)
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags};
 
 use super::tree::{self, Kind};
-use super::{Opened, Step, StepError, System, devices, overlay};
+use super::{Opened, Step, StepError, System, devices, overlay, proc};
 use crate::plan::{Plan, RootPlan, UpperPlan};
 use crate::sys;
 
@@ -26,9 +26,18 @@ const SETUP_PLACES: [&str; 8] = [
     "var/spool",
 ];
 
-/// Makes the root with the system directories, `/dev`, `/tmp` and the staged upper, and makes it
-/// the current directory.
-pub fn make_root(plan: &Plan, opened: &Opened) -> Result<OwnedFd, StepError> {
+/// What every sandbox has, whatever it is made from: made ahead of time where that is known late.
+pub struct Bare {
+    /// The root file system of our own, which is the current directory.
+    small: OwnedFd,
+    dev: OwnedFd,
+    proc: OwnedFd,
+    /// What is weaker than it should be.
+    pub degraded: Vec<String>,
+}
+
+/// Makes the root file system with `/dev` and `/proc`.
+pub fn make_bare() -> Result<Bare, StepError> {
     rustix::mount::mount_change(
         c"/",
         rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC,
@@ -41,10 +50,27 @@ pub fn make_root(plan: &Plan, opened: &Opened) -> Result<OwnedFd, StepError> {
     rustix::mount::move_mount(&small, c"", CWD, c"/tmp", flags).step("attach the root")?;
     rustix::process::fchdir(&small).step("enter the root")?;
     directory(&small, STAGE, 0o700)?;
+    let mut degraded = Vec::new();
+    let dev = devices::mount(&small)?;
+    let proc = proc::mount(&small, &mut degraded)?;
+    Ok(Bare { small, dev, proc, degraded })
+}
+
+/// Makes the root with the system directories, `/tmp` and the staged upper.
+pub fn make_root(plan: &Plan, opened: &Opened, bare: Bare) -> Result<OwnedFd, StepError> {
+    let Bare { small, dev, proc, .. } = bare;
     overlay::stage_upper(plan, opened, &small)?;
     let root = match &plan.root {
         RootPlan::Host { .. } => small,
-        RootPlan::Layers(_) => overlay::mount_root(plan, opened, &small)?,
+        RootPlan::Layers(_) => {
+            let root = overlay::mount_root(plan, opened, &small)?;
+            for (name, mount) in [("dev", &dev), ("proc", &proc)] {
+                let step = format!("move /{name}");
+                let place = tree::place(&root, Path::new(name), Kind::Directory).step(&step)?;
+                sys::attach(mount, place).step(&step)?;
+            }
+            root
+        }
     };
     for (name, system) in &opened.system {
         let step = format!("show /{name}");
@@ -58,7 +84,7 @@ pub fn make_root(plan: &Plan, opened: &Opened) -> Result<OwnedFd, StepError> {
             }
         }
     }
-    devices::mount(plan, &root)?;
+    devices::mount_shared(plan, &dev)?;
     let size = plan.tmp_bytes.to_string();
     let inodes = plan.inodes.to_string();
     let tmp =

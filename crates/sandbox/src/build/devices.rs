@@ -15,8 +15,8 @@ use crate::sys;
 /// Nodes that are shown; bound from the host, as an ordinary user can make none.
 const NODES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
-/// Makes `/dev`.
-pub fn mount(plan: &Plan, root: &OwnedFd) -> Result<(), StepError> {
+/// Makes `/dev`, with an empty place for `shm`.
+pub fn mount(root: &OwnedFd) -> Result<OwnedFd, StepError> {
     let dev = tmpfs(&[("size", "64k"), ("nr_inodes", "64"), ("mode", "755")]).step("make /dev")?;
     for name in NODES {
         let step = format!("show /dev/{name}");
@@ -46,13 +46,18 @@ pub fn mount(plan: &Plan, root: &OwnedFd) -> Result<(), StepError> {
     let terminals = terminals().step("make /dev/pts")?;
     let on = tree::open(&dev, Path::new("pts")).step("mount /dev/pts")?;
     sys::attach(&terminals, on).step("mount /dev/pts")?;
+    sys::mount_setattr(&dev, false, sys::ATTR_RDONLY, None).step("close /dev")?;
+    Ok(dev)
+}
+
+/// Makes `/dev/shm`, whose size hangs on the limits.
+pub fn mount_shared(plan: &Plan, dev: &OwnedFd) -> Result<(), StepError> {
     let size = (plan.tmp_bytes / 4).max(1 << 20).to_string();
     let inodes = plan.inodes.to_string();
     let shared = tmpfs(&[("size", &size), ("nr_inodes", &inodes), ("mode", "1777")])
         .step("make /dev/shm")?;
-    let on = tree::open(&dev, Path::new("shm")).step("mount /dev/shm")?;
-    sys::attach(&shared, on).step("mount /dev/shm")?;
-    sys::mount_setattr(&dev, false, sys::ATTR_RDONLY, None).step("close /dev")
+    let on = tree::open(dev, Path::new("shm")).step("mount /dev/shm")?;
+    sys::attach(&shared, on).step("mount /dev/shm")
 }
 
 fn terminals() -> std::io::Result<OwnedFd> {

@@ -31,7 +31,7 @@ const EMPTIED: [&str; 2] = ["acpi", "scsi"];
 
 /// Mounts it. Where the host's own is masked a new one is refused: then that one is shown, and
 /// said to be.
-pub fn mount(root: &OwnedFd, degraded: &mut Vec<String>) -> Result<(), StepError> {
+pub fn mount(root: &OwnedFd, degraded: &mut Vec<String>) -> Result<OwnedFd, StepError> {
     let place = tree::place(root, Path::new("proc"), Kind::Directory).step("make /proc")?;
     let own = match new_proc() {
         Ok(own) => own,
@@ -68,7 +68,7 @@ pub fn mount(root: &OwnedFd, degraded: &mut Vec<String>) -> Result<(), StepError
         sys::mount_setattr(&empty, false, sys::ATTR_RDONLY, None).step(&step)?;
         sys::attach(&empty, on).step(&step)?;
     }
-    Ok(())
+    Ok(own)
 }
 
 fn new_proc() -> std::io::Result<OwnedFd> {

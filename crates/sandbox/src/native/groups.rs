@@ -98,11 +98,6 @@ impl Groups {
         })
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
-    }
-
     /// Makes the groups of one sandbox, without limits yet. Gives the files that a process is
     /// put into them by.
     pub fn make(&self, name: Option<&str>) -> io::Result<(Group, Vec<OwnedFd>)> {

@@ -15,6 +15,7 @@ use super::guest::{PATIENCE, creating, next_answer};
 use super::slots::Slot;
 use crate::plan::{Answer, Request};
 use crate::wire;
+use crate::zygote::FIRST_ID;
 
 /// How many stand ready at first, and at most. Each costs some 0.5 ms of CPU, and a process that
 /// works on one attempt needs another only for its checks.
@@ -88,7 +89,7 @@ pub fn refill(maker: &Arc<Maker>) {
         let ready = maker.stems.ready.lock().unwrap_or_else(PoisonError::into_inner);
         maker.stems.wanted().saturating_sub(ready.len())
     };
-    if maker.groups.is_empty() || missing == 0 {
+    if maker.abilities.userns_error.is_some() || missing == 0 {
         return;
     }
     // The maker may go meanwhile: then so does the zygote, and every stem with it.
@@ -108,7 +109,8 @@ pub fn refill(maker: &Arc<Maker>) {
 async fn plant(maker: &Maker) -> Result<Stem, SandboxError> {
     let (group, files) = maker.groups.make(None).map_err(creating("make a control group"))?;
     let slot = maker.take_slot()?;
-    let range = slot.as_ref().map(Slot::first_id);
+    let shared = maker.abilities.root.then_some(FIRST_ID);
+    let range = slot.as_ref().map(Slot::first_id).or(shared);
     let socket =
         request(&maker.zygote, &Request::Stem { range, groups: group.paths() }, &files).await?;
     wire::set_nonblocking(&socket).map_err(creating("hear from a stem"))?;

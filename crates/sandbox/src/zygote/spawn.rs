@@ -11,7 +11,7 @@ use super::idmap::{self, IdMaps, RANGE, Shift};
 use super::own;
 use super::serve::{PLAN_LIMIT, send_answer};
 use crate::build::seccomp::{self, Filtered};
-use crate::build::{self, Seed};
+use crate::build::{self, Awaited, Filters, Seed, Task, handover};
 use crate::plan::{Abilities, Answer, Plan, Request};
 use crate::sys::{self, ATTR_RDONLY};
 use crate::wire;
@@ -95,35 +95,52 @@ impl Nursery {
         groups: &[OwnedFd],
         parent: Parent,
     ) -> Result<(i32, OwnedFd), Answer> {
-        let failed = |step: &str| {
-            let step = step.to_owned();
-            move |error: io::Error| Answer::Failed {
-                step,
-                errno: error.raw_os_error().unwrap_or(libc::EIO),
-            }
-        };
         let opened = self.open(&plan)?;
+        let socket = socket.as_raw_fd();
+        self.fork(plan.range, groups, parent, move || {
+            // SAFETY: the child's own copy, used by nobody else in it.
+            let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+            Awaited::Known(Box::new(Task { plan, opened, socket }))
+        })
+    }
+
+    /// Makes a bud: a process in namespaces of its own with all that every sandbox has, which
+    /// waits for the rest. It ends when the socket does.
+    fn bud(&self, range: Option<u32>) -> Result<Bud, Answer> {
+        let (ours, theirs) = wire::socket_pair().map_err(failed("make a socket"))?;
+        let own = ours.as_raw_fd();
+        let (pid, pidfd) = self.fork(range, &[], Parent::Zygote, move || {
+            // SAFETY: the child's copy of the other end, which would keep it waiting for itself.
+            unsafe { libc::close(own) };
+            Awaited::Later(theirs)
+        })?;
+        Ok(Bud { socket: ours, pid, pidfd })
+    }
+
+    /// Forks into new namespaces; `task` is called in the child.
+    fn fork(
+        &self,
+        range: Option<u32>,
+        groups: &[OwnedFd],
+        parent: Parent,
+        task: impl FnOnce() -> Awaited,
+    ) -> Result<(i32, OwnedFd), Answer> {
         let (go, mut say_go) = std::io::pipe().map_err(failed("make a pipe"))?;
-        let map = match plan.range {
+        let map = match range {
             Some(first) => vec![(0, first, RANGE)],
             None if self.abilities.ids == 1 => vec![(0, 0, 1)],
             // As our own are mapped: a line must lie within one of theirs.
             None => vec![(0, 0, 1), (1, 1, self.abilities.ids - 1)],
         };
-        let filter = if plan.setup { &self.setup_filter } else { &self.agent_filter };
         // SAFETY: the zygote has one thread.
         let forked = unsafe { sys::fork_into(NAMESPACES | parent.flag()) };
         match forked.map_err(failed("make namespaces"))? {
             None => {
                 drop(say_go);
-                // SAFETY: the child's own copies, used by nobody else in it.
-                let (socket, life) = unsafe {
-                    (
-                        OwnedFd::from_raw_fd(socket.as_raw_fd()),
-                        OwnedFd::from_raw_fd(self.life_reader.as_raw_fd()),
-                    )
-                };
-                build::run(Seed { plan, opened, socket, go: go.into(), life, filter })
+                // SAFETY: the child's own copy, used by nobody else in it.
+                let life = unsafe { OwnedFd::from_raw_fd(self.life_reader.as_raw_fd()) };
+                let filters = Filters { agent: &self.agent_filter, setup: &self.setup_filter };
+                build::run(Seed { go: go.into(), life, filters, task: task() })
             }
             Some((pid, pidfd)) => {
                 let settled = idmap::write_maps(pid, &map)
@@ -207,18 +224,41 @@ impl Nursery {
             }
         }
         send_answer(socket, &Answer::Done, None);
+        // While nobody waits for it, either.
+        let bud = self.bud(range).ok();
         let mut buffer = [0; 64];
         let Ok((1.., fds)) = wire::receive(socket, &mut buffer, RecvFlags::empty()) else { return };
         let mut fds = fds.into_iter();
-        let (Some(plan), Some(guest)) = (fds.next(), fds.next()) else { return };
-        let plan = wire::read_memory_file(&plan, PLAN_LIMIT)
+        let (Some(request), Some(guest)) = (fds.next(), fds.next()) else { return };
+        let plan = wire::read_memory_file(&request, PLAN_LIMIT)
             .and_then(|bytes| serde_json::from_slice(&bytes).map_err(io::Error::other));
         let Ok(Request::Create(plan)) = plan else { return };
-        match self.create(*plan, &guest, &[], Parent::Zygote) {
+        let made = match bud.filter(|_| plan.range == range) {
+            Some(bud) => self.open(&plan).and_then(|opened| {
+                handover::give(&bud.socket, &request, opened, &guest)
+                    .map_err(failed("hand the plan over"))
+                    .map(|()| (bud.pid, bud.pidfd))
+            }),
+            None => self.create(*plan, &guest, &[], Parent::Zygote),
+        };
+        match made {
             Ok((pid, pidfd)) => send_answer(&guest, &Answer::Spawned { pid }, Some(&pidfd)),
             Err(failed) => send_answer(&guest, &failed, None),
         }
     }
+}
+
+/// A sandbox in the making, which waits for its plan on the other end of the socket.
+struct Bud {
+    socket: OwnedFd,
+    pid: i32,
+    pidfd: OwnedFd,
+}
+
+/// Names the step that failed.
+fn failed(step: &str) -> impl FnOnce(io::Error) -> Answer + use<> {
+    let step = step.to_owned();
+    move |error| Answer::Failed { step, errno: error.raw_os_error().unwrap_or(libc::EIO) }
 }
 
 /// Writes the new process into each group.
