@@ -183,11 +183,10 @@ fn copy_index(git_dir: &Path, into: &Path) -> Result<tempfile::TempPath, GitErro
 
 /// As [`copy_index`], of the index file `source`.
 pub(crate) fn copy_index_file(source: &Path, into: &Path) -> Result<tempfile::TempPath, GitError> {
-    let target = tempfile::Builder::new()
+    let mut target = tempfile::Builder::new()
         .prefix("index-")
         .tempfile_in(into)
-        .map_err(GitError::io("make a file in", into))?
-        .into_temp_path();
+        .map_err(GitError::io("make a file in", into))?;
     let meta = match std::fs::metadata(source) {
         // A pipe would block, and a device has no end.
         Ok(meta) if !meta.is_file() => {
@@ -196,6 +195,7 @@ pub(crate) fn copy_index_file(source: &Path, into: &Path) -> Result<tempfile::Te
         Ok(meta) => meta,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             // As after `git init`, or `rm .git/index`: an absent file is an empty index.
+            let target = target.into_temp_path();
             std::fs::remove_file(&target).map_err(GitError::io("remove", &target))?;
             return Ok(target);
         }
@@ -204,14 +204,13 @@ pub(crate) fn copy_index_file(source: &Path, into: &Path) -> Result<tempfile::Te
     if meta.len() > INDEX_LIMIT_BYTES {
         return Err(GitError::OverLimit { what: "the index", limit: INDEX_LIMIT_BYTES });
     }
-    std::fs::copy(source, &target).map_err(GitError::io("copy", source))?;
+    // The bytes alone: in a checkout that is read-only the file is too, and the copy is written to.
+    std::fs::File::open(source)
+        .and_then(|mut source| std::io::copy(&mut source, target.as_file_mut()))
+        .map_err(GitError::io("copy", source))?;
     let time = meta.modified().map_err(GitError::io("read the time of", source))?;
-    std::fs::File::options()
-        .write(true)
-        .open(&target)
-        .and_then(|f| f.set_modified(time))
-        .map_err(GitError::io("set the time of", &target))?;
-    Ok(target)
+    target.as_file().set_modified(time).map_err(GitError::io("set the time of", target.path()))?;
+    Ok(target.into_temp_path())
 }
 
 fn submodules(top_level: &Path, index: &Path) -> Vec<RepoPath> {

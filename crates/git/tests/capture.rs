@@ -405,3 +405,22 @@ async fn uncommitted_files_that_did_not_change_are_not_read_again() {
     let (_, _, back) = capture(&stage).await;
     assert_eq!(back.base, first.base);
 }
+
+/// Root writes where nobody may: run by root this says nothing.
+#[tokio::test]
+async fn a_checkout_that_is_read_only_with_its_index_is_captured() {
+    let stage = Stage::new();
+    stage.repo.write("new.txt", "new\n");
+    let index = stage.repo.path.join(".git/index");
+    std::fs::set_permissions(&index, std::fs::Permissions::from_mode(0o444)).unwrap();
+    for directory in ["", ".git"] {
+        let path = stage.repo.path.join(directory);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o555)).unwrap();
+    }
+    let (_, _, captured) = capture(&stage).await;
+    for directory in ["", ".git"] {
+        let path = stage.repo.path.join(directory);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    assert_eq!(captured.uncommitted, 1);
+}
