@@ -6,6 +6,7 @@
 
 mod apply;
 mod header;
+mod owners;
 mod pax;
 mod place;
 mod probe;

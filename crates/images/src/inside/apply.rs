@@ -6,9 +6,10 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 
+use super::owners::Owners;
 use super::place::{self, Place, Root};
 use super::reader::{Entry, Kind, Reader};
 use super::stream::Stream;
@@ -32,6 +33,7 @@ pub fn apply(job: &Job, blob: &Path, root: &Root) -> Result<(Digest, Counts), Fa
     let mut layer = Layer {
         root,
         job,
+        owners: Owners::read(),
         counts: Counts::default(),
         made: HashSet::new(),
         state: RandomState::new(),
@@ -72,6 +74,7 @@ impl From<io::Error> for Cause {
 struct Layer<'a> {
     root: &'a Root,
     job: &'a Job,
+    owners: Owners,
     counts: Counts,
     /// What this layer laid down, by the hashes of the paths: not beneath its own marks.
     made: HashSet<u64>,
@@ -229,16 +232,15 @@ impl Layer<'_> {
 
     /// Owner and times of what cannot be opened.
     fn give_by_name(&mut self, entry: &Entry, place: &Place) -> io::Result<()> {
-        let (uid, gid) = owner(entry);
-        let given = match (uid, gid) {
-            (Some(uid), Some(gid)) => rustix::fs::chownat(
+        let given = match self.owners.of(entry.uid, entry.gid) {
+            Some((uid, gid)) => rustix::fs::chownat(
                 &place.parent,
                 &place.name,
                 Some(uid),
                 Some(gid),
                 AtFlags::SYMLINK_NOFOLLOW,
             ),
-            _ => Err(Errno::INVAL),
+            None => Err(Errno::INVAL),
         };
         self.given(given)?;
         let flags = AtFlags::SYMLINK_NOFOLLOW;
@@ -248,9 +250,9 @@ impl Layer<'_> {
     /// Owner, permissions and extended attributes, in this order: the first takes away what the
     /// others give.
     fn dress(&mut self, file: &OwnedFd, entry: &Entry) -> io::Result<()> {
-        let given = match owner(entry) {
-            (Some(uid), Some(gid)) => rustix::fs::fchown(file, Some(uid), Some(gid)),
-            _ => Err(Errno::INVAL),
+        let given = match self.owners.of(entry.uid, entry.gid) {
+            Some((uid, gid)) => rustix::fs::fchown(file, Some(uid), Some(gid)),
+            None => Err(Errno::INVAL),
         };
         let ours = self.given(given)?;
         // Bits that lend an owner's rights mean another owner where it could not be given.
@@ -376,12 +378,6 @@ fn same(one: &Place, other: &Place) -> bool {
 fn is_taken(name: &[u8]) -> bool {
     name == b"security.capability"
         || (name.starts_with(b"user.") && !name.starts_with(b"user.overlay"))
-}
-
-fn owner(entry: &Entry) -> (Option<Uid>, Option<Gid>) {
-    // All ones mean "as it is" to the kernel.
-    let id = |id: u64| u32::try_from(id).ok().filter(|id| *id != u32::MAX);
-    (id(entry.uid).map(Uid::from_raw), id(entry.gid).map(Gid::from_raw))
 }
 
 fn times((seconds, nanos): (i64, u32)) -> Timestamps {
