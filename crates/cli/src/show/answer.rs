@@ -214,7 +214,7 @@ impl<'a> Report<'a> {
                         text,
                         "{}   {}\n         {}",
                         style.bad("Failed"),
-                        plain(detail, false),
+                        plain(detail, true).replace('\n', "\n         "),
                         kind.advice()
                     );
                 }

@@ -30,4 +30,5 @@ mod prices;
 mod questions;
 mod run;
 mod scene;
+mod setup;
 mod tasks;

@@ -1,0 +1,228 @@
+//! Setup scripts and services, good and bad: each ends in a snapshot or in a failure that says what
+//! to do, and the next task works.
+
+use std::thread;
+
+use quire_testkit::{Ended, KillAt, Turn};
+
+use crate::scene::{Scene, commits, outcome};
+
+/// A checkout with this recipe, and a model that runs this command.
+fn scene(recipe: &str, command: &str) -> Scene {
+    let scene = Scene::where_model_says([Turn::shell(command), Turn::say("Done.")]);
+    recipe_is(&scene, recipe);
+    scene
+}
+
+fn recipe_is(scene: &Scene, recipe: &str) {
+    scene.repository.write(".quire/environment.toml", recipe);
+    scene.repository.commit("Describe the environment");
+}
+
+/// The first line of the log, and whether setup ran.
+fn told(ended: &Ended) -> (String, bool) {
+    let notes = &ended.bodies("base_captured")[0]["notes"];
+    let ran = ended.bodies("command_started").iter().any(|one| one["purpose"] == "setup");
+    (notes[0].as_str().unwrap().to_owned(), ran)
+}
+
+/// The kind and the words of a failed end.
+fn failed(ended: &Ended) -> (String, String) {
+    let outcome = ended.bodies("finished").last().unwrap()["outcome"].clone();
+    let word = |name: &str| outcome[name].as_str().unwrap_or_default().to_owned();
+    (word("kind"), word("detail"))
+}
+
+/// What the model's first command printed.
+fn seen(ended: &Ended) -> String {
+    ended.bodies("tool_answered")[0]["parts"].to_string()
+}
+
+const WRITES: &str = r#"
+name = "web"
+setup = """
+mkdir -p node_modules ~/.tool
+echo installed > node_modules/greeting
+echo brought > ~/.tool/it
+echo "GREETING=good day" >> "$QUIRE_ENV"
+printf '#!/bin/sh\ntouch hook-ran\n' > .git/hooks/pre-commit
+chmod +x .git/hooks/pre-commit
+echo changed >> README.md
+echo junk > junk.txt
+(setsid sleep 600 &)
+"""
+"#;
+
+#[test]
+fn setup_runs_once_and_later_tasks_stand_on_what_it_wrote() {
+    let scene = scene(
+        WRITES,
+        "cat node_modules/greeting ~/.tool/it; echo \"$GREETING\"; git status --short; \
+         echo more > more.txt; git add more.txt; git commit -qm More; ls hook-ran",
+    );
+    scene.repository.write(".gitignore", "node_modules\nhook-ran\n");
+    scene.repository.commit("Ignore");
+    let first = scene.run(&[]).expect_code(0);
+    let (line, ran) = told(&first);
+    assert!(line.starts_with("environment web@1 · base host · snapshot "), "{line}");
+    assert!(line.ends_with(" miss: the first of this environment") && ran, "{line}");
+    for word in ["installed", "brought", "good day", "hook-ran"] {
+        assert!(seen(&first).contains(word), "{word}: {}", seen(&first));
+    }
+    for gone in ["junk", "README.md"] {
+        assert!(!seen(&first).contains(gone), "{gone}: {}", seen(&first));
+    }
+    assert_eq!(commits(&first), ["agent: More"]);
+    let setup = first.bodies("phase_finished");
+    let setup = setup.iter().find(|phase| phase["phase"] == "setup").unwrap();
+    let words = setup["detail"].as_str().unwrap();
+    assert!(
+        words.contains("put back: README.md") && words.contains("removed: junk.txt"),
+        "{words}"
+    );
+    let second = scene.run(&[]).expect_code(0);
+    let (line, ran) = told(&second);
+    assert!(line.contains(" hit (age ") && !ran, "{line}");
+    assert!(seen(&second).contains("installed") && seen(&second).contains("good day"));
+}
+
+#[test]
+fn a_miss_names_what_changed_and_maintenance_stands_in_for_setup() {
+    let recipe = "setup = \"echo set up >> ~/steps\"\nmaintenance = \"echo kept up >> ~/steps\"\n";
+    let scene = scene(recipe, "cat ~/steps");
+    scene.repository.write("package-lock.json", "{}");
+    scene.repository.commit("Lock");
+    // `npm` is not asked: the recipe has a script.
+    assert!(told(&scene.run(&[]).expect_code(0)).1);
+    scene.repository.write("package-lock.json", "{ }");
+    scene.repository.commit("Lock again");
+    let ended = scene.run(&[]).expect_code(0);
+    let (line, _) = told(&ended);
+    assert!(line.ends_with("miss: package-lock.json changed"), "{line}");
+    assert!(seen(&ended).contains("set up\\nkept up"), "{}", seen(&ended));
+    scene.repository.write("other.txt", "x");
+    scene.repository.commit("Another commit");
+    let ended = scene.run(&[]).expect_code(0);
+    assert!(seen(&ended).contains("set up\\nkept up\\nkept up"), "{}", seen(&ended));
+    let again = scene.run(&[]).expect_code(0);
+    assert!(told(&again).0.contains(" hit ") && !told(&again).1);
+}
+
+#[test]
+fn a_script_that_fails_in_the_middle_is_shown_with_its_last_lines() {
+    let script = "setup = \"echo getting ready; cat /no/such/file | tail -1; echo after\"\n";
+    let scene = scene(script, "true");
+    let ended = scene.run(&[]);
+    let (kind, words) = failed(&ended);
+    assert_eq!(kind, "setup_failed");
+    assert!(words.contains("getting ready") && words.contains("/no/such/file"), "{words}");
+    assert!(!words.contains("after"), "{words}");
+    assert!(scene.stage.requests().is_empty(), "no request left before setup was done");
+    recipe_is(&scene, "setup = \"true\"\n");
+    assert_eq!(outcome(&scene.run(&[]).expect_code(0)), "no_change");
+}
+
+#[test]
+fn a_script_that_hangs_ends_with_the_attempt() {
+    let scene = scene("setup = \"sleep 500\"\n", "true");
+    let ended =
+        scene.call(["run", "--json", "Go on."]).interrupted(KillAt::Event("command_started"), 1);
+    assert_eq!(outcome(&ended), "cancelled");
+    assert!(scene.stage.requests().is_empty());
+}
+
+#[test]
+fn a_script_that_prints_much_is_recorded_whole_and_shown_by_its_end() {
+    let scene = scene("setup = \"yes | head -c 30000000; false\"\n", "true");
+    let ended = scene.run(&[]);
+    let finished = ended.bodies("command_finished");
+    assert_eq!(finished[0]["chunk"]["size"]["bytes"], 30_000_000);
+    assert!(failed(&ended).1.len() < 1_000, "{}", failed(&ended).1);
+}
+
+#[test]
+fn a_script_that_deletes_everything_harms_nothing_outside_of_it() {
+    let scene =
+        scene("setup = \"rm -rf --no-preserve-root / || true\"\n", "git log --oneline | wc -l");
+    let before = scene.repository.fingerprint();
+    let ended = scene.run(&[]);
+    let (kind, _) = failed(&ended);
+    assert!(kind == "setup_failed" || kind.is_empty(), "{kind}");
+    assert_eq!(scene.repository.fingerprint(), before);
+    recipe_is(&scene, "setup = \"true\"\n");
+    assert_eq!(outcome(&scene.run(&[]).expect_code(0)), "no_change");
+}
+
+#[test]
+fn two_tasks_that_miss_the_same_snapshot_build_it_once() {
+    let scene = scene("setup = \"sleep 1; date +%s%N > ~/made\"\n", "cat ~/made");
+    let (one, two) = thread::scope(|scope| {
+        let run = || scene.run(&[]).expect_code(0);
+        let one = scope.spawn(run);
+        let two = scope.spawn(run);
+        (one.join().unwrap(), two.join().unwrap())
+    });
+    assert_ne!(told(&one).1, told(&two).1, "one of them ran it");
+    let made = |ended: &Ended| seen(ended).split("\\n").nth(1).unwrap().to_owned();
+    assert_eq!(made(&one), made(&two));
+}
+
+#[test]
+fn half_a_snapshot_of_a_killed_run_is_never_used() {
+    let scene = scene("setup = \"echo x > ~/x; sleep 30\"\n", "cat ~/x");
+    let killed = scene.call(["run", "--json", "Go on."]).killed(KillAt::Event("command_started"));
+    assert!(killed.was_killed());
+    recipe_is(&scene, "setup = \"echo y > ~/x\"\n");
+    let ended = scene.run(&[]).expect_code(0);
+    assert!(seen(&ended).contains('y'));
+    let snapshots = scene.stage.data().join("layers/snapshots");
+    let whole = std::fs::read_dir(snapshots).unwrap().flatten();
+    let whole = whole.filter(|entry| entry.path().join("manifest.json").exists());
+    assert_eq!(whole.count(), 1);
+}
+
+#[test]
+fn services_are_ready_before_the_agent_and_beside_checks() {
+    let recipe = "[[services]]\nname = \"web\"\n\
+        command = \"exec python3 -m http.server 9123 --bind 127.0.0.1\"\n\
+        ready = \"python3 -c 'import socket; socket.create_connection((\\\"127.0.0.1\\\", 9123))'\"\n\
+        [[checks]]\nname = \"serves\"\n\
+        command = \"python3 -c 'import urllib.request as r; \
+        print(r.urlopen(\\\"http://127.0.0.1:9123/README.md\\\").status)'\"\n";
+    let scene = scene(
+        recipe,
+        "python3 -c 'import urllib.request as r; print(r.urlopen(\"http://127.0.0.1:9123/\").status)' \
+         && echo x > x && git add x && git commit -qm X",
+    );
+    let ended = scene.run(&[]).expect_code(0);
+    assert!(seen(&ended).contains("200"), "{}", seen(&ended));
+    assert_eq!(ended.bodies("check_finished")[0]["exit"]["code"], 0);
+    assert_eq!(ended.kinds().last().unwrap(), "finished");
+    let request = String::from_utf8_lossy(&scene.stage.requests()[0].body).into_owned();
+    assert!(request.contains("The service `web` runs in the sandbox."), "{request}");
+}
+
+#[test]
+fn a_service_that_ends_at_once_is_shown_with_its_last_lines() {
+    let recipe = "[[services]]\nname = \"db\"\ncommand = \"echo no such cluster; exit 3\"\n\
+        ready = \"false\"\n";
+    let ended = scene(recipe, "true").run(&[]);
+    let (kind, words) = failed(&ended);
+    assert_eq!(kind, "service_failed");
+    assert!(words.contains("`db` ended with 3") && words.contains("no such cluster"), "{words}");
+}
+
+#[test]
+fn what_is_refused_on_the_way_out_is_recorded_with_the_line_that_would_allow_it() {
+    let recipe = "[network]\nagent = [\"allowed.example\"]\n";
+    let scene = scene(
+        recipe,
+        "python3 -c 'import urllib.request as r; r.urlopen(\"http://refused.example/x\")' || true",
+    );
+    let ended = scene.run(&[]).expect_code(0);
+    let denied = ended.bodies("egress_denied");
+    assert_eq!(denied[0]["host"], "refused.example:80");
+    assert_eq!(denied[0]["rule"], "refused.example");
+    let request = String::from_utf8_lossy(&scene.stage.requests()[0].body).into_owned();
+    assert!(request.contains("The network is open to `allowed.example`"), "{request}");
+}
