@@ -28,6 +28,12 @@ pub trait Journal: Send + Sync {
     /// Reads a chunk of this attempt or of one it continues, while it grows or after.
     async fn chunk(&self, id: &ChunkId) -> Result<Box<dyn ChunkReader>, JournalError>;
 
+    /// An event as it may be recorded: known secrets are taken out. What goes on from the event
+    /// goes on from this, so that a resumed attempt knows the same.
+    fn recordable(&self, body: EventBody) -> EventBody {
+        body
+    }
+
     /// Shows something to whoever watches. Not stored; must not block.
     fn live(&self, live: Live);
 }
@@ -41,6 +47,17 @@ pub trait ChunkWriter: Send + Sync {
 
     /// Adds bytes. Past the cap only the newest end is kept and lines go on being counted.
     async fn write(&mut self, bytes: &[u8]) -> Result<(), JournalError>;
+
+    /// What the last `write` or `settle` recorded, where that is not what it was given: known
+    /// secrets are taken out, and an end that could be the beginning of one waits for more.
+    fn recorded(&self) -> Option<&[u8]> {
+        None
+    }
+
+    /// Records what waits, as no more comes for now.
+    async fn settle(&mut self) -> Result<(), JournalError> {
+        Ok(())
+    }
 
     /// What has been written so far.
     fn so_far(&self) -> ChunkSize;

@@ -11,10 +11,12 @@ mod digest;
 mod disk;
 mod log;
 mod random;
+mod redaction;
 mod spill;
 
 pub use blobs::{BlobError, Blobs, FolderBlobs, MAX_BLOB_BYTES, MemoryBlobs};
 pub use bus::{Bus, Heard, LiveFeed, LocalBus};
 pub use chunks::{AttemptChunks, Chunks, Piece, Redactor};
 pub use log::{EventLog, Head, LocalLog, LogError, MemoryLog, StoredEvent, Watch};
+pub use redaction::{Redaction, Stream, WORD, why_not};
 pub use spill::{MAX_EVENT_BYTES, restore, spill};

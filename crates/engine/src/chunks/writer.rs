@@ -21,7 +21,9 @@ pub(super) struct FileWriter {
     state: State,
     size: ChunkSize,
     redactor: Option<Box<dyn Redactor>>,
-    /// What the redactor let through, or what is on its way to the other thread.
+    /// What the redactor let through last.
+    allowed: Vec<u8>,
+    /// What is on its way to the other thread.
     buffer: Vec<u8>,
 }
 
@@ -45,6 +47,7 @@ impl FileWriter {
             state: State::Here(Box::new(recording)),
             size: ChunkSize::default(),
             redactor,
+            allowed: Vec::new(),
             buffer: Vec::new(),
         }
     }
@@ -87,12 +90,19 @@ impl FileWriter {
         }
     }
 
+    /// Records what the redactor holds back.
+    async fn let_go(&mut self) -> io::Result<()> {
+        let Some(redactor) = &mut self.redactor else { return Ok(()) };
+        let mut rest = std::mem::take(&mut self.allowed);
+        rest.clear();
+        redactor.finish(&mut rest);
+        let recorded = if rest.is_empty() { Ok(()) } else { self.record(&rest).await };
+        self.allowed = rest;
+        recorded
+    }
+
     async fn end(mut self) -> io::Result<ChunkSummary> {
-        if let Some(mut redactor) = self.redactor.take() {
-            let mut rest = Vec::new();
-            redactor.finish(&mut rest);
-            self.record(&rest).await?;
-        }
+        self.let_go().await?;
         self.settled().await?;
         match self.state {
             State::Here(recording) => disk::blocking(move || recording.finish()).await,
@@ -111,9 +121,20 @@ impl ChunkWriter for FileWriter {
         let Some(redactor) = &mut self.redactor else {
             return self.record(bytes).await.map_err(failure);
         };
-        let mut allowed = Vec::with_capacity(bytes.len());
+        let mut allowed = std::mem::take(&mut self.allowed);
+        allowed.clear();
         redactor.push(bytes, &mut allowed);
-        self.record(&allowed).await.map_err(failure)
+        let recorded = self.record(&allowed).await;
+        self.allowed = allowed;
+        recorded.map_err(failure)
+    }
+
+    fn recorded(&self) -> Option<&[u8]> {
+        self.redactor.is_some().then_some(self.allowed.as_slice())
+    }
+
+    async fn settle(&mut self) -> Result<(), JournalError> {
+        self.let_go().await.map_err(failure)
     }
 
     fn so_far(&self) -> ChunkSize {
