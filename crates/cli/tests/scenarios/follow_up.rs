@@ -127,3 +127,19 @@ fn a_message_to_a_task_at_work_is_told_after_its_turn_and_once() {
     assert_eq!(received[0]["text"], "And one more thing.");
     assert_eq!(scene.show("1")["answer"]["text"], "The message came.");
 }
+
+#[test]
+fn a_message_to_a_task_that_stands_still_is_kept_and_says_how_it_goes_on() {
+    let scene = Scene::where_model_says([
+        Turn::shell("echo one"),
+        Turn::say("One."),
+        Turn::say("The message came."),
+    ]);
+    scene.run(&["--budget", "1c"]).expect_code(5);
+    let told = scene.quire(["task", "message", "1", "And one more thing."]).expect_code(0);
+    assert!(told.stderr.contains("`quire task resume 1`"), "{}", told.stderr);
+    let ended = scene.quire(["task", "resume", "1", "--budget", "20c", "--json"]).expect_code(0);
+    let received = ended.bodies("message_received");
+    assert_eq!(received.len(), 1, "{}", ended.kinds().join(" "));
+    assert_eq!(scene.show("1")["answer"]["text"], "The message came.");
+}

@@ -1,10 +1,12 @@
 //! `quire task message`: a follow-up, which goes on from the chosen attempt's conversation and
 //! sandbox; or a word to one that works now.
 
-use quire_domain::attempt::AttemptState;
+use quire_domain::attempt::{Attempt, AttemptState};
 use quire_domain::ids::AttemptRef;
 use quire_domain::task::{Mode, Request};
+use quire_orchestrator::keep::is_cut_off;
 use quire_orchestrator::submit::{NewFollowUp, follow_up};
+use quire_orchestrator::worker::Worker;
 use quire_store::{InputKind, NewInput};
 
 use crate::commands::go::{budget_of, parse_budget, work};
@@ -48,20 +50,24 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
     let turns = worker.store.turns(task.id).await.map_err(told)?;
     let Some(turn) = turns.last() else { return Ok(Exit::Failed) };
     let attempts = worker.store.attempts(turn.id).await.map_err(told)?;
-    let at_work = attempts.iter().any(|attempt| {
-        matches!(
-            attempt.state,
-            AttemptState::Queued | AttemptState::Preparing | AttemptState::Working
-        )
-    });
-    if at_work {
+    // One that stands still has not ended either: a turn is followed by the next when it is over.
+    if attempts.iter().any(|attempt| !matches!(attempt.state, AttemptState::Done { .. })) {
         let attempt = args.task.ordinal.and_then(|ordinal| {
             attempts.iter().find(|attempt| attempt.ordinal == ordinal).map(|attempt| attempt.id)
         });
         let kind = InputKind::Message { text: args.prompt };
         let input = NewInput { task: task.id, attempt, kind, now: worker.clock.now() };
         worker.store.put_input(input).await.map_err(told)?;
-        show::err(&format!("task {} is at work: it is told after its turn", task.number));
+        let number = task.number;
+        if works(worker, &attempts).await {
+            show::err(&format!("task {number} is at work: it is told after its turn"));
+        } else {
+            show::err(&format!(
+                "task {number} stands still, and nothing works on it: it is told after its turn, \
+                 which `quire task resume {number}` goes on with and `quire task cancel {number}` \
+                 ends"
+            ));
+        }
         return Ok(Exit::Done);
     }
     installation.needs_sandbox()?;
@@ -94,4 +100,20 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
     let new = NewFollowUp { task: task.id, continues, request };
     let submission = follow_up(worker, new).await?;
     work(installation, &submission, None, args.json, resolved.info.scripted).await
+}
+
+/// Whether a process is at work on one of them, or will be as soon as it can.
+async fn works(worker: &Worker, attempts: &[Attempt]) -> bool {
+    for attempt in attempts {
+        match attempt.state {
+            AttemptState::Queued => return true,
+            AttemptState::Preparing | AttemptState::Working
+                if !is_cut_off(worker, attempt.id).await =>
+            {
+                return true;
+            }
+            _ => {}
+        }
+    }
+    false
 }
