@@ -11,6 +11,7 @@ use quire_git::GitError;
 
 use crate::found::look_at_checkout;
 use crate::prepare::{Layout, Stack, WORK};
+use crate::setup::{self, Found};
 use crate::submit::SubmitError;
 use crate::worker::Worker;
 
@@ -84,6 +85,13 @@ pub async fn scratch(
     let stack = Stack { attempt_dir: dir.clone(), frozen: Vec::new(), continued: Vec::new() };
     let (origin, start) = (&found.origin, &found.start);
     let layout = Layout::make(worker, origin, start, &environment, &stack, found.seen).await?;
+    let layout =
+        match setup::look(worker, origin, &layout, Vec::new()).await?.found {
+            Found::There(snapshot) => layout.on(*snapshot, &dir).map_err(|source| {
+                GitError::Io { doing: "note the snapshot in", path: dir.clone(), source }
+            })?,
+            Found::Nothing | Found::Missing(_) => layout,
+        };
     let mut spec = layout.spec(name, Upper::Memory, SandboxUser::Agent);
     if checkout.starts_with(&layout.workspace) {
         checkout.clone_into(&mut spec.workdir);

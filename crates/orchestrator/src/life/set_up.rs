@@ -12,7 +12,7 @@ use quire_domain::event::{
 };
 use quire_domain::ids::ChunkId;
 use quire_domain::journal::{ChunkWriter, Journal, JournalError, Live};
-use quire_domain::sandbox::{ExitStatus, SandboxError};
+use quire_domain::sandbox::{ExitStatus, FindingLevel, SandboxError};
 use quire_environment::snapshot::{SetupError, SetupLog, Snapshot};
 
 use super::Life;
@@ -81,7 +81,7 @@ impl Life {
         let ms = self.worker.clock.now().millis_since(started);
         let detail = match &made {
             Ok(snapshot) => made_words(snapshot),
-            Err(error) => error.to_string(),
+            Err(error) => format!("{error}{}", self.packages_words(&layout, &setup)),
         };
         let failed = made.is_err();
         let finished = PhaseFinished { phase, ms, detail: detail.clone(), failed };
@@ -94,6 +94,27 @@ impl Life {
             Err(error) if setup.chosen && is_its_own(&error) => Ok(Ok(layout)),
             Err(error) => Ok(Err(Ending::failed(kind(&error), detail))),
         }
+    }
+}
+
+impl Life {
+    /// What a person should know of this host where a script that calls for packages of the
+    /// system has failed.
+    fn packages_words(&self, layout: &Layout, setup: &Setup) -> String {
+        const MANAGERS: [&str; 7] = ["apt", "dpkg", "dnf", "yum", "apk", "pacman", "zypper"];
+        let scripts = setup.wanted.iter().flat_map(|one| {
+            [Some(one.setup.as_str()), one.maintenance.as_deref()].into_iter().flatten()
+        });
+        let mut words = scripts.flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric()));
+        if !words.any(|word| MANAGERS.contains(&word)) {
+            return String::new();
+        }
+        let finding = self.worker.sandboxes.packages_in_setup(&layout.plain_spec().base);
+        if finding.level == FindingLevel::Good {
+            return String::new();
+        }
+        let remedy = finding.remedy.map(|remedy| format!("; {remedy}")).unwrap_or_default();
+        format!("\n  {}: {}{remedy}", finding.name, finding.detail)
     }
 }
 
