@@ -34,8 +34,8 @@ pub struct Checkout {
     pub submodules: Vec<RepoPath>,
     /// Whether its attributes name Git LFS: the sandbox then sees pointers.
     pub uses_lfs: bool,
-    /// Its settings, the person's own ones included; the last value of each, names in lower case
-    /// but for a subsection.
+    /// Those of its settings that are asked for, the person's own ones included; the last value
+    /// of each, names in lower case but for a subsection.
     pub settings: BTreeMap<String, String>,
     /// Whose it is: for settings that begin with `~`.
     pub(crate) person: PersonSettings,
@@ -82,7 +82,7 @@ impl Git {
                 tokio::try_join!(self.status(&found, &private_index, &[]), self.settings(&found))?;
             (settings, Vec::new(), status)
         } else {
-            let settings = self.settings(&found).await?;
+            let settings = self.read_settings(&found).await?.settings;
             let disarm = disarm(&settings);
             let status = self.status(&found, &private_index, &disarm).await?;
             (settings, disarm, status)
@@ -138,23 +138,6 @@ impl Git {
             .output()
             .await?;
         parse_status(&output)
-    }
-
-    async fn settings(&self, found: &Found) -> Result<BTreeMap<String, String>, GitError> {
-        let output = self
-            .person_settings("read the settings", &found.git_dir, &found.top_level)
-            .args(["config", "-z", "--list"])
-            .output_limit(4 << 20)
-            .output()
-            .await?;
-        let mut settings = BTreeMap::new();
-        for entry in output.split(|b| *b == 0).filter(|e| !e.is_empty()) {
-            let text = String::from_utf8_lossy(entry);
-            // A name alone means true.
-            let (name, value) = text.split_once('\n').unwrap_or((&text, "true"));
-            settings.insert(name.to_owned(), value.to_owned());
-        }
-        Ok(settings)
     }
 }
 

@@ -44,6 +44,7 @@ mod repository;
 mod resolve;
 mod results;
 mod run;
+mod settings;
 mod sha1;
 mod status;
 mod task_repository;
