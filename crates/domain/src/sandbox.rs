@@ -123,6 +123,9 @@ pub enum LayerOwner {
     Host,
     /// Written by a sandbox (a frozen upper): the store's uid range.
     Sandbox,
+    /// A person's own directory: shown like [`Self::Host`] where layers can be shown with other
+    /// ids, else as it is. Nothing of it is ever given to other ids.
+    Person,
 }
 
 /// A writable directory over read-only layers.

@@ -17,13 +17,13 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["unpack-layer", job] => ExitCode::from(quire_images::unpack_layer(job)),
-        ["bring", dir, reference] => bring(dir, reference),
+        ["bring", dir, what] => bring(dir, what),
         _ => ExitCode::from(2),
     }
 }
 
-/// Brings an image into the store below `dir` and says how.
-fn bring(dir: &str, reference: &str) -> ExitCode {
+/// Brings a base into the store below `dir` and says how: an image, `tar:PATH` or `directory:PATH`.
+fn bring(dir: &str, what: &str) -> ExitCode {
     let dir = PathBuf::from(dir);
     let told = || -> Result<String, Box<dyn std::error::Error>> {
         let program = std::env::current_exe()?;
@@ -38,10 +38,16 @@ fn bring(dir: &str, reference: &str) -> ExitCode {
         runtime.block_on(async {
             let config = NativeConfig { state_dir: dir.join("sandboxes") };
             let backend = NativeBackend::new(zygote, config).await?;
-            let spec = BaseSpec::Image { reference: reference.to_owned() };
+            let spec = match what.split_once(':') {
+                Some(("tar", path)) => BaseSpec::Tar { path: path.to_owned() },
+                Some(("directory", path)) => BaseSpec::Directory { path: path.to_owned() },
+                _ => BaseSpec::Image { reference: what.to_owned() },
+            };
             let cancel = CancellationToken::new();
             let base = images.base(&spec, &backend, &|_| {}, &cancel).await?;
-            Ok(format!("{} {}", base.layers.len(), base.identity))
+            let said = base.notes.into_iter().chain(base.lacks.into_iter().map(|lack| lack.what));
+            let said = said.fold(String::new(), |all, note| format!("{all}\n{note}"));
+            Ok(format!("{} {}{said}", base.layers.len(), base.identity))
         })
     };
     let (text, code) = match told() {

@@ -48,7 +48,7 @@ pub(crate) async fn base(shared: &Shared, path: &str, task: Task<'_>) -> Result<
     }
     let owner = match seen.uid() {
         id if id >= SANDBOX_IDS => LayerOwner::Sandbox,
-        _ => LayerOwner::Host,
+        _ => LayerOwner::Person,
     };
     let top = real.clone();
     let identity = tokio::task::spawn_blocking(move || identity(&top))

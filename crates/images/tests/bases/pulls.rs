@@ -155,7 +155,7 @@ async fn two_processes_that_need_the_same_image_bring_it_once() {
         let output =
             tokio::task::spawn_blocking(|| child.wait_with_output()).await.unwrap().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert_eq!(said, format!("2 {}\n", Digest::of(&image.manifest)));
+        assert!(said.starts_with(&format!("2 {}\n", Digest::of(&image.manifest))), "{said}");
     }
     for layer in &image.layers {
         assert_eq!(registry.asked(&Digest::of(layer).to_string()), 1);
