@@ -32,6 +32,8 @@ async fn run(zygote: Zygote, rounds: usize) -> Outcome<()> {
     let begun = Instant::now();
     let backend = NativeBackend::new(zygote, config).await?;
     println!("backend ready                         {:>8.2} ms", ms(begun.elapsed()));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    println!("one that stands ready, stem and bud: {} KiB PSS", standing_pss()?);
     let small = tree(&home.join("layer-500"), 500)?;
     let large = tree(&home.join("layer-50000"), 50_000)?;
     let mut figures =
@@ -52,6 +54,7 @@ async fn run(zygote: Zygote, rounds: usize) -> Outcome<()> {
     }
     at_once(&backend, &home, 16).await?;
     at_once(&backend, &home, 100).await?;
+    at_once(&backend, &home, 200).await?;
     std::fs::remove_dir_all(home)?;
     Ok(())
 }
@@ -215,6 +218,30 @@ fn used_memory() -> Outcome<u64> {
     Ok(field("MemTotal:") - field("MemFree:") - field("Cached:") - field("Buffers:"))
 }
 
+/// The proportional share of what stands ready, by stem and bud together, in KiB.
+fn standing_pss() -> Outcome<u64> {
+    // The zygote's children that are no guests.
+    let own = std::process::id();
+    let zygotes = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children"))?;
+    let (mut total, mut buds) = (0, 0);
+    for zygote in zygotes.split_whitespace() {
+        let children = std::fs::read_to_string(format!("/proc/{zygote}/task/{zygote}/children"))?;
+        for child in children.split_whitespace() {
+            let path = PathBuf::from("/proc").join(child);
+            let name = std::fs::read_to_string(path.join("comm")).unwrap_or_default();
+            buds += u64::from(name.trim() == "quire-bud");
+            total += pss(&path);
+        }
+    }
+    Ok(total / buds.max(1))
+}
+
+fn pss(process: &Path) -> u64 {
+    let rollup = std::fs::read_to_string(process.join("smaps_rollup")).unwrap_or_default();
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
+    line.and_then(|text| text.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
 /// The mean of the guests' proportional share, in KiB.
 fn guests_pss() -> Outcome<u64> {
     let (mut total, mut count) = (0, 0);
@@ -222,21 +249,18 @@ fn guests_pss() -> Outcome<u64> {
         let path = entry?.path();
         let Ok(status) = std::fs::read_to_string(path.join("status")) else { continue };
         // A guest is process 1 of its own namespace.
-        let guest = status.lines().any(|line| {
-            line.starts_with("NSpid:")
-                && line.split_whitespace().count() > 2
-                && line.ends_with("\t1")
-        });
+        let bud = status.starts_with("Name:\tquire-bud");
+        let guest = !bud
+            && status.lines().any(|line| {
+                line.starts_with("NSpid:")
+                    && line.split_whitespace().count() > 2
+                    && line.ends_with("\t1")
+            });
         if !guest {
             continue;
         }
-        let rollup = std::fs::read_to_string(path.join("smaps_rollup")).unwrap_or_default();
-        let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
-        if let Some(pss) = pss.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok())
-        {
-            total += pss;
-            count += 1;
-        }
+        total += pss(&path);
+        count += 1;
     }
     Ok(total / count.max(1))
 }
