@@ -147,6 +147,16 @@ impl Found {
     }
 }
 
+/// The package managers that a repository's files call for, by name: those with a lock file in its
+/// root or one level below. Only which managers is read from the files, never where they fetch from.
+pub fn in_use(paths: &[String]) -> Vec<&'static str> {
+    let near = |path: &&String| path.matches('/').count() <= 1;
+    let names: BTreeSet<&str> =
+        paths.iter().filter(near).filter_map(|path| path.rsplit('/').next()).collect();
+    let used = |manager: &&Manager| manager.lock_files.iter().any(|name| names.contains(name));
+    MANAGERS.iter().filter(used).map(|manager| manager.name).collect()
+}
+
 /// The files whose content decides whether setup has to run again: those that `globs` name, else
 /// the lock files that are recognised, at any depth; the first 1,000 in the order of `paths`.
 pub fn lock_files(paths: &[String], globs: &[String]) -> Result<Vec<String>, globset::Error> {

@@ -3,6 +3,7 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use quire_domain::sandbox::{Layer, SandboxBase, SandboxSpec};
 
@@ -21,6 +22,21 @@ pub fn has_program(spec: &SandboxSpec, program: &str) -> bool {
                 in_layers(layers, &place).any(|place| place.symlink_metadata().is_ok())
             }
         }
+    })
+}
+
+/// Changes where a program of a base is another one: its size and when it was written.
+pub fn stamp_of_program(spec: &SandboxSpec, program: &str) -> Option<(u64, SystemTime)> {
+    let path = spec.env.get("PATH").map_or("/usr/bin:/bin", String::as_str);
+    let places = path.split(':').filter(|entry| entry.starts_with('/'));
+    places.map(|entry| Path::new(entry).join(program)).find_map(|place| {
+        let found = match &spec.base {
+            SandboxBase::Host => place.metadata().ok()?,
+            SandboxBase::Layers(layers) => {
+                in_layers(layers, &place).find_map(|place| place.symlink_metadata().ok())?
+            }
+        };
+        Some((found.len(), found.modified().ok()?))
     })
 }
 

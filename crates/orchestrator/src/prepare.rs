@@ -29,6 +29,7 @@ use crate::not_filled;
 use crate::recorder::Recorder;
 use crate::seen::{Seen, see};
 use crate::submit::Origin;
+use crate::way_out::{self, asked, asked::Asked};
 use crate::worker::Worker;
 
 /// The name of the overlay that holds the working tree.
@@ -66,6 +67,8 @@ pub struct Layout {
     lowers: BTreeMap<String, Vec<Layer>>,
     /// What attempts wrote, nearest first.
     frozen: Vec<BTreeMap<String, Layer>>,
+    /// What the tools of the base say they fetch from.
+    pub(crate) asked: Arc<Asked>,
 }
 
 /// What of an attempt is stacked on the checkout: its own `.git`, and what the attempts it
@@ -190,7 +193,7 @@ impl Layout {
         let snapshots = Snapshots::new(&worker.place.data_dir);
         let now = worker.clock.now();
         let snapshot = stack.pinned().and_then(|name| snapshots.hold(&name, now));
-        Ok(Self {
+        let mut layout = Self {
             repository,
             checkout,
             workspace: origin.workspace.clone(),
@@ -201,7 +204,15 @@ impl Layout {
             base,
             lowers,
             frozen: stack.frozen.clone(),
-        })
+            asked: Arc::default(),
+        };
+        if let Some(asked) = Box::pin(asked::ask(worker, &layout)).await {
+            layout.asked = Arc::new(asked);
+            let found = way_out::registries_of(worker, &layout);
+            layout.notes.extend(found.origins.iter().map(|origin| format!("packages: {origin}")));
+            layout.notes.extend(found.notes);
+        }
+        Ok(layout)
     }
 
     /// The same on `snapshot`. What is noted beside the attempt's files keeps it from going while

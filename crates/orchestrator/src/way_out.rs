@@ -1,6 +1,8 @@
 //! The way out of one sandbox: its door in the worker's proxy, what its programs have to be told
 //! of it, and the record of what went through.
 
+pub mod asked;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -111,17 +113,18 @@ pub fn policy(
 /// The hosts of `packages`, as base, machine, environment and administrator configure them; never
 /// as a file of the branch does.
 pub fn registries_of(worker: &Worker, layout: &Layout) -> Registries {
-    let spec = layout.plain_spec();
+    // What setup wrote does not count: the branch's own scripts ran in it.
+    let spec = layout.beneath(None).plain_spec();
     let listed: Vec<NetworkRule> =
         worker.way_out.packages.iter().cloned().map(NetworkRule::any).collect();
     let home = worker.host.home.as_deref().filter(|_| !layout.is_bare());
     registries(&Sources {
-        managers: &[],
+        managers: &layout.asked.managers,
         variables: &spec.env,
         has_program: &|program| base::has_program(&spec, program),
         read: &|path| base::read(&spec.base, home, path, MOST_BYTES),
         list: &|path| base::list(&spec.base, home, path),
-        answers: &[],
+        answers: &layout.asked.answers,
         listed: &listed,
     })
 }

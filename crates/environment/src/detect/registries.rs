@@ -5,8 +5,8 @@
 //! of a host stands here, and none is read from a file of the branch under work: it could name any.
 //! [`families`] is the table, `files` and `address` read what is found there.
 //!
-//! Nothing is run here: [`questions`] says what is to be asked, in the base, in `/`, with the network
-//! closed, and the answers are handed to [`registries`].
+//! Nothing is run here: [`questions`] says what is to be asked, in the base, in an empty directory, with
+//! the network closed, and the answers are handed to [`registries`].
 
 mod address;
 pub mod families;
@@ -67,8 +67,8 @@ pub struct Registries {
     pub notes: Vec<String>,
 }
 
-/// What is to be asked of the tools of the base: in `/`, so that no file of the branch is read, with
-/// the network closed, so that what they say is what they are configured to. A few seconds each.
+/// What is to be asked of the tools of the base: in an empty directory, so that no file of the branch
+/// is read, with the network closed, so that what they say is what they are configured to. A few seconds each.
 pub fn questions(managers: &[&'static str], has_program: &dyn Fn(&str) -> bool) -> Vec<Question> {
     in_use(managers, has_program)
         .flat_map(|family| family.questions)

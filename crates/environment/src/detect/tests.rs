@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::managers::MANAGERS;
-use super::{Detection, Place, Verdict, detect, lock_files, shown};
+use super::{Detection, Place, Verdict, detect, in_use, lock_files, shown};
 use crate::host::{CheckoutFacts, HostFacts, HostView};
 
 /// A repository of these files, with their text, in a base with these programs.
@@ -244,4 +244,10 @@ fn what_a_host_shows_is_looked_up_where_it_lies() {
     assert_eq!(shown::in_home(&view, ".cargo/registry/cache/index-1"), ["a-1.0.0.crate"]);
     assert!(shown::in_home(&view, "project").is_empty(), "it is not shown");
     assert!(shown::in_home(&HostView::bare(&facts), ".cargo/registry").is_empty());
+}
+
+#[test]
+fn managers_in_use_are_those_with_a_lock_file_near_the_root() {
+    let paths = ["a/b/go.sum", "back/Cargo.lock", "docs/x.md", "package-lock.json"];
+    assert_eq!(in_use(&paths.map(str::to_owned)), ["npm", "cargo"]);
 }
