@@ -59,14 +59,32 @@ pub fn default_environment(bare: bool, limits: Limits) -> Environment {
 
 /// Keys that can be written and that no run heeds yet. A run refuses them: what a person asked for
 /// is never left out in silence. A line goes when its part is built.
-const NOT_HEEDED: &[&str] =
-    &["image", "tar", "secrets", "credentials", "limits.idle_minutes"];
+const NOT_HEEDED: &[&str] = &["image", "tar", "secrets", "credentials", "limits.idle_minutes"];
 
 /// Reads the recipe of a repository for a run; what it does not say is as in `defaults`.
 pub fn parse(text: &str, defaults: Environment) -> Result<Environment, RecipeError> {
     let recipe = read(text, RECIPE_PATH, defaults)?;
+    of_a_checkout(&recipe, RECIPE_PATH)?;
     heeded(&recipe, RECIPE_PATH)?;
     Ok(recipe.environment)
+}
+
+/// Keys that name a place on the machine itself, to be shown inside.
+const OF_THE_MACHINE: &[&str] = &["directory", "tar"];
+
+/// Refuses what a person may write into an environment that is kept and a checkout may not into
+/// its recipe: who wrote a repository does not choose what of the machine is shown.
+pub fn of_a_checkout(recipe: &Recipe, name: &str) -> Result<(), RecipeError> {
+    for key in OF_THE_MACHINE {
+        if let Some(position) = recipe.written.get(*key) {
+            let what = format!(
+                "`{key}` names a place on this machine, which a repository does not choose: keep \
+                 it in an environment of your own (`quire env create`)"
+            );
+            return Err(RecipeError::at(Some(*position), what).of(name));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses keys that no run heeds yet; `name` is what the error calls the recipe.

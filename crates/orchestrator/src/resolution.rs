@@ -221,6 +221,9 @@ fn over(
     scope: SecretScope,
 ) -> Result<Resolved, RecipeError> {
     let read = recipe::read(text, label, defaults.environment)?;
+    if source == Source::Recipe {
+        recipe::of_a_checkout(&read, label)?;
+    }
     let not_heeded = recipe::heeded(&read, label).err();
     let mut origins = configured(defaults.origins);
     for (key, position) in read.written {

@@ -246,3 +246,15 @@ fn a_home_and_data_below_opt_or_srv_are_not_shown_with_what_else_lies_there() {
         }
     }
 }
+
+#[test]
+fn a_recipe_of_the_checkout_chooses_no_place_of_this_machine_as_its_base() {
+    let scene = empty();
+    scene.repository.write(".quire/environment.toml", "directory = \"/\"\n");
+    for arguments in [&["run", "Go on."][..], &["sandbox", "--", "ls", "/"][..]] {
+        let ended = scene.quire(arguments.iter().copied()).expect_code(2);
+        let expected = ".quire/environment.toml:1:1: `directory` names a place on this machine";
+        assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+        assert_eq!(ended.stdout, "");
+    }
+}

@@ -91,3 +91,25 @@ fn a_flag_shows_less_than_a_recipe_says() {
     assert_eq!(resolved.origin("base").to_string(), ".quire/environment.toml:1:1");
     assert_eq!(resolved.origin("setup"), &Origin::Default);
 }
+
+#[test]
+fn a_checkout_does_not_choose_what_of_the_machine_is_shown() {
+    for key in ["directory", "tar"] {
+        let recipe = format!("name = \"own\"\n{key} = \"/\"");
+        let error = of_recipe(&recipe, Some(REPOSITORY), defaults(), false).unwrap_err();
+        let expected =
+            format!(".quire/environment.toml:2:1: `{key}` names a place on this machine");
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    }
+    let kept = StoredEnvironment {
+        owner: OWNER.to_owned(),
+        name: "own".to_owned(),
+        repository: None,
+        version: 1,
+        recipe: "directory = \"/srv/base\"".to_owned(),
+        author: "ann".to_owned(),
+        at: Timestamp(1),
+    };
+    let resolved = of_stored(&kept, defaults(), false).unwrap();
+    assert_eq!(resolved.environment.base, BaseSpec::Directory { path: "/srv/base".to_owned() });
+}
