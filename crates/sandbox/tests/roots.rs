@@ -15,7 +15,7 @@ fn image(stage: &Stage) -> Layer {
         "image",
         &[("etc/passwd", "root:x:0:0:root:/root:/bin/bash\n"), ("opt/tool", "t\n")],
     );
-    for program in ["/bin/bash", "/bin/cat", "/bin/ls", "/usr/bin/id", "/bin/mkdir"] {
+    for program in ["/bin/bash", "/bin/cat", "/bin/ls", "/usr/bin/id", "/bin/mkdir", "/bin/chown"] {
         let listed = Command::new("ldd").arg(program).output().unwrap().stdout;
         let listed = String::from_utf8(listed).unwrap();
         let libraries = listed.split_whitespace().filter(|word| word.starts_with('/'));
@@ -39,11 +39,11 @@ async fn a_root_of_layers_is_written_above_and_frozen_into_another_layer() {
     let said =
         sh(&sandbox, "id -u; echo new > /opt/new; echo more >> /opt/tool; mkdir /srv; ls /").await;
     assert!(said.starts_with("0\nbin\n") && !said.contains("boot"), "{said}");
-    sandbox.freeze().await.unwrap();
-    let upper = Layer {
-        path: stage.path("upper-setup/root/upper"),
-        owner: quire_domain::sandbox::LayerOwner::Sandbox,
-    };
+    // Done where there are ids, said to be done where there is one alone.
+    assert_eq!(sh(&sandbox, "chown -R 5:6 /opt/new && echo given").await, "given\n");
+    let frozen = sandbox.freeze().await.unwrap();
+    let upper = frozen["root"].clone();
+    assert_eq!(upper.path, stage.path("upper-setup/root/upper"));
     let mut spec = stage.spec("agent", vec![]);
     spec.base = SandboxBase::Layers(vec![upper, image.clone()]);
     let sandbox = create(&stage, spec).await;
