@@ -241,6 +241,7 @@ impl Driver {
 
     /// Notes what happened: on disk with the next append.
     fn record(&mut self, body: EventBody) {
+        let body = self.attempt.journal.recordable(body);
         self.transcript.push(&body);
         self.outbox.push(body);
     }

@@ -246,11 +246,7 @@ impl Pump {
             match next {
                 Ok(CommandEvent::Output(bytes) | CommandEvent::Error(bytes)) => {
                     writer.write(&bytes).await?;
-                    let mut state = lock(&self.session.state);
-                    state.screen.push(&bytes);
-                    state.size = writer.so_far();
-                    drop(state);
-                    self.show(&bytes);
+                    self.recorded(writer.recorded().unwrap_or(&bytes), writer.so_far());
                 }
                 Ok(CommandEvent::Exited(exit)) => break exit,
                 Err(gone) => {
@@ -262,6 +258,14 @@ impl Pump {
             }
         };
         let ms = self.clock.now().millis_since(self.session.started);
+        // A part of its record: the model, the person and a citation then see the same.
+        for met in output.limits_met() {
+            let line = format!("\n[{met}]\n");
+            writer.write(line.as_bytes()).await?;
+            self.recorded(writer.recorded().unwrap_or(line.as_bytes()), writer.so_far());
+        }
+        writer.settle().await?;
+        self.recorded(writer.recorded().unwrap_or_default(), writer.so_far());
         let chunk = writer.finish().await?;
         let mut state = lock(&self.session.state);
         state.exit = Some(exit);
@@ -277,6 +281,17 @@ impl Pump {
         let finished = CommandFinished { chunk, exit, ms, ended_by };
         lock(&self.ended).events.push(EventBody::CommandFinished(finished));
         Ok(())
+    }
+
+    /// Shows the model and the person what was recorded, and nothing else.
+    fn recorded(&self, bytes: &[u8], size: ChunkSize) {
+        let mut state = lock(&self.session.state);
+        state.screen.push(bytes);
+        state.size = size;
+        drop(state);
+        if !bytes.is_empty() {
+            self.show(bytes);
+        }
     }
 
     fn show(&self, bytes: &[u8]) {

@@ -13,7 +13,7 @@ use quire_domain::environment::Limits;
 use quire_domain::model::Model;
 use quire_domain::secret::Secret;
 use quire_domain::time::{Clock, Timestamp};
-use quire_engine::{Chunks, FolderBlobs, LocalBus, LocalLog};
+use quire_engine::{Chunks, FolderBlobs, LocalBus, LocalLog, Redaction};
 use quire_evidence::keys::InstallationKey;
 use quire_git::{Checkout, Git, GitConfig, GitError, PersonSettings};
 use quire_models::{Catalogue, Client};
@@ -125,14 +125,15 @@ impl Installation {
             stop(Exit::NoSandbox, error.to_string())
         })?;
         let no_sandbox = sandboxes.unsupported().map(|why| why.to_string());
+        let models = Arc::new(CatalogueModels::new(&surroundings, &settings)?);
         let record = Record {
             log: Arc::new(log),
             bus: Arc::new(LocalBus::new()),
             blobs: Arc::new(FolderBlobs::new(data_dir.join("blobs"))),
             chunks: Chunks::new(data_dir.join("chunks")),
             clock: Arc::new(WallClock),
+            redaction: Redaction::of(models.keys()),
         };
-        let models = Arc::new(CatalogueModels::new(&surroundings, &settings)?);
         let limits = limits_of(&settings);
         let mut host = surroundings.host_facts(&host_directories(&surroundings, &settings)?);
         host.private.push(data_dir.clone());
@@ -358,6 +359,12 @@ impl CatalogueModels {
         models.default_model = settings.model.as_ref().map(|setting| setting.value.clone());
         let client = Arc::new(Client::new(models.clone()));
         Ok(Self { catalogue, settings: models, client })
+    }
+
+    /// The keys that this process knows: nobody may read them in a record.
+    fn keys(&self) -> impl Iterator<Item = Secret<Vec<u8>>> {
+        let keys = self.catalogue.keys(&self.settings).into_iter();
+        keys.map(|key| Secret::new(key.reveal().clone().into_bytes()))
     }
 
     /// Finds the model for a name, or the default one.

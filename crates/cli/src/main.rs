@@ -14,6 +14,7 @@ mod task_file;
 use std::process::ExitCode;
 
 use clap::Parser;
+use rustix::process::DumpableBehavior;
 
 use crate::exit::{Exit, Stop};
 
@@ -27,6 +28,9 @@ fn main() -> ExitCode {
     }
     // An error is kept: commands that make no sandbox work without a zygote.
     let zygote = quire_sandbox::Zygote::spawn();
+    // Keys and secrets are in this process's memory: no core dump is written of it, and no other
+    // process of the person's reads it. Where the kernel does not know this, nothing is lost.
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let args = match args::Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
@@ -68,5 +72,6 @@ fn report(error: &anyhow::Error) {
             said.push_str(&cause);
         }
     }
-    show::err(&text);
+    // What a file of a repository holds may be part of it.
+    show::err(&show::style::plain(&text, true));
 }

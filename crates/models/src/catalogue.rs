@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use quire_domain::budget::Price;
 use quire_domain::model::ModelInfo;
+use quire_domain::secret::Secret;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::price;
+use crate::settings::Settings;
 
 const BUILT_IN: [(&str, &str); 8] = [
     ("openai", include_str!("../catalogue/openai.json")),
@@ -256,6 +258,11 @@ impl Catalogue {
             .iter()
             .flat_map(|provider| provider.key_variables.iter().chain(&provider.base_url_variables))
             .map(String::as_str)
+    }
+
+    /// The keys of all providers that have one here, none of them asked of a model's address.
+    pub fn keys(&self, settings: &Settings) -> Vec<Secret<String>> {
+        self.providers.iter().filter_map(|provider| crate::resolve::key(provider, settings)).collect()
     }
 
     fn add(&mut self, origin: &str, text: &str) -> Result<(), CatalogueError> {

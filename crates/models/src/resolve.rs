@@ -368,7 +368,7 @@ fn why_set_up(provider: &Provider, settings: &Settings) -> String {
     }
 }
 
-fn key(provider: &Provider, settings: &Settings) -> Option<Secret<String>> {
+pub(crate) fn key(provider: &Provider, settings: &Settings) -> Option<Secret<String>> {
     settings
         .keys
         .get(&provider.id)

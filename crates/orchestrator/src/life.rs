@@ -33,6 +33,7 @@ use crate::checkpoint::Checkpoints;
 use crate::error::RunError;
 use crate::finish::AttemptFinish;
 use crate::hold::Hold;
+use crate::known_secrets;
 use crate::lease::{LeaseKeeper, claim};
 use crate::prepare::{Layout, Preparing, Stack};
 use crate::recorder::Recorder;
@@ -71,6 +72,12 @@ pub async fn run(
     let recorder =
         Recorder::open(worker.record.clone(), attempt, claim.epoch, continued.clone(), chunk_cap)
             .await?;
+    if let (Some(scope), Some(environment)) = (&origin.secrets, &turn.request.environment)
+        && let Ok(known) = known_secrets::open(worker, scope, environment).await
+    {
+        // What cannot be opened is given to nothing that could print it.
+        recorder.redact(known.bytes());
+    }
     let life = Life {
         worker: worker.clone(),
         recorder: Arc::new(recorder),

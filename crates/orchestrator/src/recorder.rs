@@ -5,18 +5,22 @@
 //! next append, so that a phase costs no commit of its own.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use quire_domain::event::{CommandPurpose, Event, EventBody};
 use quire_domain::ids::{AttemptId, ChunkId, Epoch, Seq, Sha256};
 use quire_domain::journal::{ChunkReader, ChunkSummary, ChunkWriter, Journal, JournalError, Live};
+use quire_domain::secret::Secret;
 use quire_domain::time::Clock;
 use quire_engine::{
-    AttemptChunks, BlobError, Blobs, Bus, EventLog, LogError, StoredEvent, restore, spill,
+    AttemptChunks, BlobError, Blobs, Bus, EventLog, LogError, Redaction, StoredEvent, Stream,
+    restore, spill,
 };
 use tokio::sync::watch;
+
+use crate::redacted;
 
 /// What the recorder of every attempt writes to.
 #[derive(Clone)]
@@ -31,6 +35,8 @@ pub struct Record {
     pub chunks: quire_engine::Chunks,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What this process knows and nobody may read: the keys of models.
+    pub redaction: Redaction,
 }
 
 impl Record {
@@ -79,6 +85,9 @@ pub struct Recorder {
     chunk_cap: u64,
     state: Mutex<State>,
     touched: watch::Sender<Touched>,
+    /// What is taken out of all that is recorded and shown.
+    redaction: RwLock<Redaction>,
+    said: Mutex<Said>,
     /// Held over a whole append, so that batches reach the log in the order of their numbers.
     writing: tokio::sync::Mutex<()>,
 }
@@ -115,6 +124,13 @@ impl Touched {
     }
 }
 
+/// The model's words as they come, which may end in the middle of a secret.
+#[derive(Default)]
+struct Said {
+    text: Option<Stream>,
+    reasoning: Option<Stream>,
+}
+
 struct State {
     /// The last event that has a number, written or noted.
     last: Seq,
@@ -138,7 +154,10 @@ impl Recorder {
         let chunks = record.chunks.of(attempt, continued);
         let state =
             State { last: head.seq, last_hash: head.hash, written: head.seq, noted: Vec::new() };
+        let redaction = RwLock::new(record.redaction.clone());
         Ok(Self {
+            redaction,
+            said: Mutex::default(),
             record,
             attempt,
             epoch,
@@ -148,6 +167,19 @@ impl Recorder {
             touched: watch::Sender::new(Touched::default()),
             writing: tokio::sync::Mutex::new(()),
         })
+    }
+
+    /// Takes these values out of all that is recorded from now on. Of a command that runs already
+    /// only what it is made of is looked for that was known when it began.
+    pub fn redact(&self, values: impl IntoIterator<Item = Secret<Vec<u8>>>) {
+        let mut redaction = self.redaction.write().unwrap_or_else(PoisonError::into_inner);
+        let more = redaction.with(values);
+        *redaction = more;
+    }
+
+    /// What is taken out of all that is recorded.
+    pub fn redaction(&self) -> Redaction {
+        self.redaction.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The hash of the last event, noted ones included.
@@ -193,6 +225,10 @@ impl Recorder {
     async fn seal(&self, bodies: Vec<EventBody>) -> Result<Vec<StoredEvent>, JournalError> {
         let mut sealed = Vec::with_capacity(bodies.len());
         for body in bodies {
+            if matches!(body, EventBody::ModelReplied(_)) {
+                self.say_rest();
+            }
+            let body = self.recordable(body);
             self.touched.send_if_modified(|touched| touched.push(&body));
             let kind = body.kind().to_owned();
             let value = self.storable(&body).await?;
@@ -259,6 +295,49 @@ impl Recorder {
     }
 }
 
+impl Recorder {
+    /// What may be shown of something live; `None` where all of it waits for more.
+    fn showable(&self, redaction: &Redaction, live: Live) -> Option<Live> {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let push = |stream: &mut Option<Stream>, text: &str| {
+            let mut out = Vec::new();
+            stream.get_or_insert_with(|| redaction.stream()).push(text.as_bytes(), &mut out);
+            let text = String::from_utf8_lossy(&out).into_owned();
+            (!text.is_empty()).then_some(text)
+        };
+        match live {
+            Live::Text { text } => push(&mut said.text, &text).map(|text| Live::Text { text }),
+            Live::Reasoning { text } => {
+                push(&mut said.reasoning, &text).map(|text| Live::Reasoning { text })
+            }
+            Live::Retry { why, after_ms } => {
+                *said = Said::default();
+                Some(Live::Retry { why: redaction.text(&why).into_owned(), after_ms })
+            }
+            Live::Output { chunk, call_id, text } => {
+                let text = redaction.text(&text).into_owned();
+                Some(Live::Output { chunk, call_id, text })
+            }
+        }
+    }
+
+    /// Shows what waited: the reply is there.
+    fn say_rest(&self) {
+        let said = std::mem::take(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner));
+        let rest = |stream: Option<Stream>| {
+            let mut out = Vec::new();
+            stream?.finish(&mut out);
+            (!out.is_empty()).then(|| String::from_utf8_lossy(&out).into_owned())
+        };
+        if let Some(text) = rest(said.reasoning) {
+            self.record.bus.publish(self.attempt, Live::Reasoning { text });
+        }
+        if let Some(text) = rest(said.text) {
+            self.record.bus.publish(self.attempt, Live::Text { text });
+        }
+    }
+}
+
 fn only_integers(value: &serde_json::Value) -> bool {
     match value {
         serde_json::Value::Number(number) => number.is_i64() || number.is_u64(),
@@ -279,8 +358,7 @@ impl Journal for Recorder {
     async fn events(&self) -> Result<Vec<Event>, JournalError> {
         // A log of which nothing is on disk yet needs no reading.
         let on_disk = self.lock().written > Seq(0);
-        let mut events =
-            if on_disk { self.record.events(self.attempt).await? } else { Vec::new() };
+        let mut events = if on_disk { self.record.events(self.attempt).await? } else { Vec::new() };
         let noted = self.lock().noted.clone();
         for stored in noted {
             if stored.seq.0 > events.len() as u64 {
@@ -299,15 +377,26 @@ impl Journal for Recorder {
     }
 
     async fn open_chunk(&self) -> Result<Box<dyn ChunkWriter>, JournalError> {
-        self.chunks.create(self.chunk_cap).await
+        match self.redaction().redactor() {
+            Some(redactor) => self.chunks.create_redacted(self.chunk_cap, redactor).await,
+            None => self.chunks.create(self.chunk_cap).await,
+        }
     }
 
     async fn chunk(&self, id: &ChunkId) -> Result<Box<dyn ChunkReader>, JournalError> {
         self.chunks.read(id).await
     }
 
+    fn recordable(&self, body: EventBody) -> EventBody {
+        redacted::event(&self.redaction(), body)
+    }
+
     fn live(&self, live: Live) {
-        self.record.bus.publish(self.attempt, live);
+        let redaction = self.redaction();
+        let live = if redaction.is_empty() { Some(live) } else { self.showable(&redaction, live) };
+        if let Some(live) = live {
+            self.record.bus.publish(self.attempt, live);
+        }
     }
 }
 

@@ -6,12 +6,14 @@ use quire_domain::environment::{Environment, Limits};
 use quire_domain::ids::{AttemptId, CommitId, TaskId};
 use quire_domain::path::WorkspacePath;
 use quire_domain::task::{Request, ReviewTarget, StartPoint};
+use quire_engine::Redaction;
 use quire_environment::recipe::{self, RecipeError};
 use quire_git::GitError;
 use quire_store::{FollowUp, NewTask, SecretScope, StoreError, Submission};
 use serde::{Deserialize, Serialize};
 
 use crate::found::Found;
+use crate::known_secrets;
 use crate::resolution::Resolved;
 use crate::seen::Seen;
 use crate::worker::Worker;
@@ -86,6 +88,10 @@ pub async fn write_down(
     request.start = Some(found.start.clone());
     request.environment = Some(resolved.environment.clone());
     let origin = Origin { secrets: Some(resolved.scope.clone()), ..found.origin.clone() };
+    let redaction = redaction(worker, resolved).await;
+    if redaction.finds(request.prompt.as_bytes()) {
+        request.prompt = redaction.text(&request.prompt).into_owned();
+    }
     let title = request.prompt.lines().next().unwrap_or_default().to_owned();
     let new = NewTask {
         repository: found.repository.clone(),
@@ -96,6 +102,13 @@ pub async fn write_down(
         now: worker.clock.now(),
     };
     Ok(worker.store.submit_to_claim(new).await?)
+}
+
+/// What must not be written down: a prompt that a person pasted a token into is shown in lists.
+async fn redaction(worker: &Worker, resolved: &Resolved) -> Redaction {
+    let known = known_secrets::open(worker, &resolved.scope, &resolved.environment).await;
+    // What cannot be opened here, the attempt says.
+    worker.record.redaction.with(known.unwrap_or_default().bytes())
 }
 
 /// Whether there is something to review where the person says.

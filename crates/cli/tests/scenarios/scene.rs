@@ -155,6 +155,12 @@ impl Bytes {
         self.0.into_keys().collect()
     }
 
+    /// The paths of those that hold these bytes.
+    pub fn holding(&self, bytes: &[u8]) -> Vec<&Path> {
+        let holds = |all: &[u8]| all.windows(bytes.len()).any(|window| window == bytes);
+        self.0.iter().filter(|(_, all)| holds(all)).map(|(path, _)| path.as_path()).collect()
+    }
+
     /// The paths that came, went or have other bytes since.
     pub fn changed_since<'a>(&'a self, before: &'a Self) -> Vec<&'a Path> {
         let paths: BTreeSet<&PathBuf> = self.0.keys().chain(before.0.keys()).collect();
