@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{ask, config, doctor, model, review, run, sandbox, task, verify};
+use crate::commands::{ask, config, doctor, env, model, review, run, sandbox, task, verify};
 
 /// A software-engineering agent that works in sandboxes of its own and hands back changes with
 /// evidence.
@@ -31,6 +31,9 @@ pub enum Command {
     /// What ran here before: list, show, follow up, apply.
     #[command(subcommand)]
     Task(task::Command),
+    /// Environments: what sandboxes are made from, with versions and secrets.
+    #[command(subcommand)]
+    Env(env::Command),
     /// Check the evidence of a task, offline.
     Verify(verify::Args),
     /// Run a command in the sandbox that the agent would get.

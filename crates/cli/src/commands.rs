@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod config;
 pub mod doctor;
+pub mod env;
 pub mod go;
 pub mod model;
 pub mod review;
@@ -52,6 +53,7 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<Exit> {
         Command::Ask(args) => ask::run(args, context).await,
         Command::Review(args) => review::run(args, context).await,
         Command::Task(command) => Box::pin(task::run(command, context)).await,
+        Command::Env(command) => Box::pin(env::run(command, context)).await,
         Command::Verify(args) => verify::run(args, context).await,
         Command::Sandbox(args) => sandbox::run(args, context).await,
         Command::Doctor(args) => doctor::run(args, context).await,

@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod batch;
 pub mod compare;
+pub mod environment;
 pub mod json;
 pub mod lines;
 pub mod progress;

@@ -120,6 +120,11 @@ impl Git {
         mirror.remember(commit)
     }
 
+    /// The key of the mirror of a checkout, whether there is one yet or not.
+    pub fn mirror_key(&self, checkout: &Checkout) -> String {
+        self.mirror_of(&checkout.common_dir, ObjectFormat::of(checkout.head.as_str())).key
+    }
+
     pub(crate) fn mirror_of(&self, source: &Path, object_format: ObjectFormat) -> Mirror {
         let mut hasher = Sha256::new();
         hasher.update(LAYOUT);

@@ -171,6 +171,26 @@ impl Store {
         Ok(self.versions(owner, None, Some(repository), None).await?.pop())
     }
 
+    /// All versions of an environment, newest first; at most 1,000.
+    pub async fn environment_history(
+        &self,
+        owner: &str,
+        name: &str,
+    ) -> Result<Vec<StoredEnvironment>> {
+        let rows = sqlx::query(
+            "SELECT e.owner, e.name, e.repository, v.version, v.recipe, v.author, v.at
+             FROM environments e JOIN environment_versions v ON v.environment = e.id
+             WHERE e.deleted_at IS NULL AND e.owner = ? AND e.name = ?
+             ORDER BY v.version DESC LIMIT 1000",
+        )
+        .bind(owner)
+        .bind(name)
+        .fetch_all(self.database.reader().await?.connection()?)
+        .await
+        .map_err(failure)?;
+        rows.iter().map(environment).collect()
+    }
+
     async fn versions(
         &self,
         owner: &str,

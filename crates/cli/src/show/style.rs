@@ -61,6 +61,16 @@ pub fn duration(ms: u64) -> String {
     }
 }
 
+/// How long ago something was, as people say it: `just now`, `5 min ago`, `3 h ago`, `12 d ago`.
+pub fn since(ms: u64) -> String {
+    match ms / 60_000 {
+        0 => "just now".to_owned(),
+        minutes @ 1..60 => format!("{minutes} min ago"),
+        minutes @ 60..2_880 => format!("{} h ago", minutes / 60),
+        minutes => format!("{} d ago", minutes / 1_440),
+    }
+}
+
 /// A number with thousands apart: `3,330`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -132,6 +142,10 @@ mod tests {
         assert_eq!(
             [8, 2_430, 185_000, 7_380_000].map(duration),
             ["8 ms", "2.4 s", "3 m 05 s", "2 h 03 m"]
+        );
+        assert_eq!(
+            [59_999, 60_000, 7_199_999, 172_799_999, 172_800_000].map(since),
+            ["just now", "1 min ago", "1 h ago", "47 h ago", "2 d ago"]
         );
         assert_eq!([0, 999, 3_330, 1_234_567].map(count), ["0", "999", "3,330", "1,234,567"]);
         assert_eq!(

@@ -26,8 +26,7 @@ pub fn check(words: Words, keys: &Keys, defaults: Environment) -> Result<Environ
     let check = Check { keys };
     let mut environment = defaults;
     if let Some(name) = &words.name {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if name.is_empty() || name.len() > 60 || !name.chars().all(plain) {
+        if !is_name(name) {
             return check.wrong("name", "must have 1 to 60 letters, digits, `-`, `_` and `.`");
         }
         environment.name.clone_from(name);
@@ -144,16 +143,7 @@ impl Check<'_> {
     }
 
     fn variable(&self, path: &str, name: &str) -> Result<(), RecipeError> {
-        let valid = !name.is_empty()
-            && name.len() <= 128
-            && !name.starts_with(|c: char| c.is_ascii_digit())
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if !valid {
-            return self.wrong(path, "is no name of a variable: letters, digits and `_`");
-        }
-        if steers_the_system(name) {
-            let why = "would steer git and bash beneath Quire's own questions; set it in the \
-                       commands that need it";
+        if let Err(why) = check_variable(name) {
             return self.wrong(path, why);
         }
         Ok(())
@@ -383,6 +373,30 @@ fn steers_the_system(name: &str) -> bool {
     name.starts_with("GIT_")
         || name.starts_with("LD_")
         || ["BASH_ENV", "ENV", "IFS"].contains(&name)
+}
+
+/// Whether people can call an environment that.
+pub fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    (1..=60).contains(&name.len()) && name.chars().all(plain)
+}
+
+/// Whether a variable can be called that; else why not, to be read after its name.
+pub fn check_variable(name: &str) -> Result<(), &'static str> {
+    let valid = !name.is_empty()
+        && name.len() <= 128
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !valid {
+        return Err("is no name of a variable: letters, digits and `_`");
+    }
+    if steers_the_system(name) {
+        return Err(
+            "would steer git and bash beneath Quire's own questions; set it in the commands \
+                    that need it",
+        );
+    }
+    Ok(())
 }
 
 /// The names between `${` and `}`.
