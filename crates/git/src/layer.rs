@@ -1,5 +1,8 @@
 //! Checkout layers: the whole working tree of a commit, read-only and shared by all tasks on it.
 
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,7 +14,7 @@ use crate::build_layer::{Times, build};
 use crate::capture::SourceTimes;
 use crate::config::{Git, blocking};
 use crate::error::GitError;
-use crate::index::Index;
+use crate::index::{Entry, Index};
 use crate::lock::{HELD, Lock};
 use crate::manifest::{LayerManifest, boot_id};
 use crate::task_repository::TaskRepository;
@@ -67,6 +70,31 @@ impl CheckoutLayer {
             .collect();
         paths.sort();
         Ok(paths)
+    }
+
+    /// Where its index lies: with it, what differs later can be told.
+    pub fn index(&self) -> PathBuf {
+        self.path.join(".git/index")
+    }
+
+    /// The files and links that are not, or not the same, in the index at `earlier`, which another
+    /// layer had. Reads both: some milliseconds for 50,000 files.
+    pub fn changed_since(&self, earlier: &Path) -> Result<Vec<PathBuf>, GitError> {
+        let read =
+            |path: &Path| Index::parse(std::fs::read(path).map_err(GitError::io("read", path))?);
+        let before = read(earlier)?;
+        let before: HashMap<&[u8], (&[u8], u32)> = before
+            .entries()
+            .iter()
+            .map(|entry| (entry.path.as_bytes(), (entry.oid.as_slice(), entry.mode)))
+            .collect();
+        let now = read(&self.index())?;
+        let differs = |entry: &&Entry| {
+            let then = before.get(entry.path.as_bytes());
+            !entry.is_gitlink() && then != Some(&(entry.oid.as_slice(), entry.mode))
+        };
+        let changed = now.entries().iter().filter(differs);
+        Ok(changed.map(|entry| OsStr::from_bytes(entry.path.as_bytes()).into()).collect())
     }
 }
 

@@ -92,6 +92,7 @@ pub async fn make(make: Make<'_>, log: &mut dyn SetupLog) -> Result<Snapshot, Ma
         spec,
         overlay: WORK,
         tracked: &setup.tracked,
+        index: &layout.checkout.index(),
         what,
         env,
         timeout,

@@ -29,6 +29,7 @@ use crate::not_filled;
 use crate::recorder::Recorder;
 use crate::seen::{Seen, see};
 use crate::submit::Origin;
+use crate::touched;
 use crate::way_out::{self, asked, asked::Asked};
 use crate::worker::Worker;
 
@@ -206,6 +207,12 @@ impl Layout {
             frozen: stack.frozen.clone(),
             asked: Arc::default(),
         };
+        if layout.snapshot.is_some() {
+            let dirs = std::iter::once(&stack.attempt_dir).chain(&stack.continued);
+            if let Some(touched) = dirs.map(PathBuf::as_path).find_map(touched::made) {
+                layout.touch(touched);
+            }
+        }
         if let Some(asked) = Box::pin(asked::ask(worker, &layout)).await {
             layout.asked = Arc::new(asked);
             let found = way_out::registries_of(worker, &layout);
@@ -224,6 +231,9 @@ impl Layout {
             let config = attempt_dir.join("git/.git/config");
             let mut file = std::fs::File::options().append(true).open(config)?;
             writeln!(file, "[core]\n\thooksPath = {path}")?;
+        }
+        if let Some(touched) = touched::layer(&snapshot, &self.checkout, attempt_dir)? {
+            self.touch(touched);
         }
         std::fs::write(attempt_dir.join(SNAPSHOT_PIN), &snapshot.name)?;
         self.snapshot = Some(snapshot);
@@ -324,6 +334,12 @@ impl Layout {
             [written, set_up, own].concat()
         };
         OverlayMount { target: target.to_owned(), lowers, name: name.to_owned() }
+    }
+
+    /// Lays files over the checkout, which lies at the bottom.
+    fn touch(&mut self, layer: Layer) {
+        let work = self.lowers.entry(WORK.to_owned()).or_default();
+        work.insert(work.len().saturating_sub(1), layer);
     }
 
     /// What lies beneath everything, with what was written to its root.

@@ -226,3 +226,23 @@ fn what_is_refused_on_the_way_out_is_recorded_with_the_line_that_would_allow_it(
     let request = String::from_utf8_lossy(&scene.stage.requests()[0].body).into_owned();
     assert!(request.contains("The network is open to `allowed.example`"), "{request}");
 }
+
+#[test]
+fn a_file_that_another_commit_has_otherwise_is_newer_than_what_setup_built() {
+    let scene = scene(
+        "setup = \"mkdir -p out; cp README.md out/built\"\n",
+        "for f in README.md slugs/slugify.py; do test $f -nt out/built && echo newer $f; done; \
+         git status --short",
+    );
+    scene.repository.write(".gitignore", "out\n");
+    scene.repository.commit("Ignore");
+    assert!(!seen(&scene.run(&[]).expect_code(0)).contains("newer"));
+    scene.repository.write("README.md", "Another text.\n");
+    scene.repository.git(["add", "-A"]);
+    let old = "--date=2020-01-01T00:00:00";
+    scene.repository.git(["commit", "-qm", "Of long ago", old]);
+    let ended = scene.run(&[]).expect_code(0);
+    assert!(!told(&ended).1, "it stands on the snapshot");
+    assert!(seen(&ended).contains("newer README.md"), "{}", seen(&ended));
+    assert!(!seen(&ended).contains("slugify.py"), "{}", seen(&ended));
+}

@@ -73,6 +73,8 @@ pub struct Build<'a> {
     pub overlay: &'a str,
     /// The tracked files of the commit, sorted.
     pub tracked: &'a [String],
+    /// The index of the commit's checkout: kept, so that what differs later can be told.
+    pub index: &'a Path,
     /// What is run.
     pub what: What,
     /// Variables that it alone sees, secrets among them.
@@ -188,6 +190,9 @@ impl Build<'_> {
             used: cleaned.used,
             ..self.manifest.clone()
         };
+        if self.index.exists() {
+            std::fs::copy(self.index, making.index())?;
+        }
         Ok(self.snapshots.finish(making, &manifest)?)
     }
 

@@ -21,6 +21,9 @@ use super::manifest::{MANIFEST, Manifest};
 /// The directory of a snapshot in which its sandbox wrote.
 const UPPER: &str = "upper";
 
+/// The index of the checkout that it was made on.
+const INDEX: &str = "index";
+
 /// What the names of those that are being made begin with.
 const MAKING: &str = "making-";
 
@@ -49,6 +52,8 @@ pub struct Snapshot {
     pub variables: BTreeMap<String, String>,
     /// `core.hooksPath`, where it was set.
     pub hooks_path: Option<String>,
+    /// The indexes of the commits that it and those it lies on were made on.
+    pub indexes: Vec<PathBuf>,
     _held: Arc<Vec<Hold>>,
 }
 
@@ -63,6 +68,11 @@ impl Making {
     /// Where its sandbox writes.
     pub fn upper(&self) -> PathBuf {
         self.dir.join(UPPER)
+    }
+
+    /// Where the index of its commit is kept.
+    pub fn index(&self) -> PathBuf {
+        self.dir.join(INDEX)
     }
 
     /// Its directory: what is given to the backend to be removed.
@@ -139,8 +149,11 @@ impl Snapshots {
             }
             hooks_path = hooks_path.or(below.hooks_path);
         }
+        let all = std::iter::once(name).chain(manifest.below.iter().map(String::as_str));
+        let indexes = all.map(|name| self.dir.join(name).join(INDEX)).collect();
         let name = name.to_owned();
-        Some(Snapshot { name, manifest, layers, variables, hooks_path, _held: Arc::new(held) })
+        let held = Arc::new(held);
+        Some(Snapshot { name, manifest, layers, variables, hooks_path, indexes, _held: held })
     }
 
     /// The right to make the snapshot with `key`. Waits while another process or task makes it;
