@@ -30,6 +30,7 @@ mod pictures;
 mod prices;
 mod questions;
 mod redaction;
+mod registries;
 mod run;
 mod scene;
 mod secrets;
