@@ -176,5 +176,9 @@ pub fn read_from(here: &Here, from: &str) -> anyhow::Result<String> {
     if bytes.len() as u64 > most {
         return Err(usage(format!("the recipe from {named} is longer than {most} bytes")));
     }
+    if bytes.trim_ascii().is_empty() {
+        let hint = "a comment (`# …`) is enough for the defaults";
+        return Err(usage(format!("the recipe from {named} is empty: {hint}")));
+    }
     String::from_utf8(bytes).map_err(|_| usage(format!("the recipe from {named} is not UTF-8")))
 }

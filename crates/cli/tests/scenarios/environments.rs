@@ -164,6 +164,8 @@ fn what_cannot_be_kept_is_refused_with_its_place() {
     assert!(ended.stderr.contains("longer than"), "{}", ended.stderr);
     let ended = scene.call(["env", "create", "web", "--from", "-"]).stdin([0xff, 0xfe]).run();
     assert!(ended.expect_code(2).stderr.contains("not UTF-8"));
+    let empty = scene.env_from(&["create", "web"], "\n").expect_code(2);
+    assert!(empty.stderr.contains("is empty"), "{}", empty.stderr);
     let listed = scene.quire(["env", "list"]).expect_code(0);
     assert!(listed.stderr.contains("no environment is kept here"), "{}", listed.stderr);
 }
