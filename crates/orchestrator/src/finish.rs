@@ -11,6 +11,7 @@ pub use collect::{Collected, From};
 pub use tree::TreeFacts;
 pub(crate) use tree::quiet_git;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -21,6 +22,7 @@ use quire_domain::citation::CitationVerdict;
 use quire_domain::event::Fault;
 use quire_domain::ids::{AttemptId, CommitId, TaskId};
 use quire_domain::journal::Journal;
+use quire_domain::secret::Secret;
 use quire_domain::task::{Mode, Request, StartPoint};
 use tokio::sync::Mutex;
 
@@ -45,6 +47,8 @@ pub struct AttemptFinish {
     pub(crate) workspace: PathBuf,
     /// What runs in its sandbox beside the agent, where there is something.
     pub(crate) services: OnceLock<Arc<Services>>,
+    /// The values that credentials of its checks are made of.
+    pub(crate) secrets: BTreeMap<String, Secret<String>>,
     pub(crate) collected: Mutex<Option<Collected>>,
 }
 

@@ -10,6 +10,7 @@ mod set_up;
 mod settle;
 mod way;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quire_agent::End;
@@ -21,6 +22,7 @@ use quire_domain::event::{
 };
 use quire_domain::ids::AttemptId;
 use quire_domain::journal::Journal;
+use quire_domain::secret::Secret;
 use quire_domain::task::{Continues, Mode, Request, StartPoint, Turn};
 use quire_git::{CacheWord, GitError};
 use quire_store::Write;
@@ -72,11 +74,13 @@ pub async fn run(
     let recorder =
         Recorder::open(worker.record.clone(), attempt, claim.epoch, continued.clone(), chunk_cap)
             .await?;
+    let mut secrets = BTreeMap::new();
     if let (Some(scope), Some(environment)) = (&origin.secrets, &turn.request.environment)
         && let Ok(known) = known_secrets::open(worker, scope, environment).await
     {
-        // What cannot be opened is given to nothing that could print it.
+        // What cannot be opened is given to nothing that could print it, and who needs it says so.
         recorder.redact(known.bytes());
+        secrets = known.values;
     }
     let life = Life {
         worker: worker.clone(),
@@ -87,6 +91,7 @@ pub async fn run(
         continued,
         seen,
         cancel: lost,
+        secrets,
         held: std::sync::Mutex::default(),
         way_out: std::sync::Mutex::default(),
         services: std::sync::OnceLock::new(),
@@ -107,6 +112,8 @@ struct Life {
     continued: Vec<AttemptId>,
     seen: Option<Arc<Seen>>,
     cancel: CancellationToken,
+    /// The values that its credentials are made of.
+    secrets: BTreeMap<String, Secret<String>>,
     /// Files of this attempt and of those it goes on from, so that no sweep takes them away.
     held: std::sync::Mutex<Vec<Hold>>,
     /// The way out of its sandbox, where its environment opens one.
@@ -350,6 +357,7 @@ impl Life {
             request: self.request().clone(),
             start: start.clone(),
             services: std::sync::OnceLock::new(),
+            secrets: self.secrets.clone(),
             collected: Mutex::new(None),
         })
     }

@@ -98,8 +98,7 @@ impl AttemptFinish {
     ) -> Result<CheckFinished, ContractError> {
         let dir = self.worker.place.upper(self.attempt).join("way-out-of-checks");
         let recorder = Some(std::sync::Arc::clone(&self.recorder));
-        let way_out =
-            way_out::for_agent(&self.worker, &self.layout, &dir, recorder, &BTreeMap::new());
+        let way_out = way_out::for_agent(&self.worker, &self.layout, &dir, recorder, &self.secrets);
         let way_out = way_out.map_err(other)?;
         let sandbox = self.check_sandbox(check, head, way_out.as_ref()).await?;
         let services = self.services_of_check();

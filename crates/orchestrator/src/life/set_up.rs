@@ -1,7 +1,6 @@
 //! An attempt's environment is set up: on a snapshot that is there, or on one that is made first.
 //! No request to the model leaves before that.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -68,7 +67,7 @@ impl Life {
                 worker: &self.worker,
                 layout: &layout,
                 setup: &setup,
-                secrets: BTreeMap::new(),
+                secrets: self.secrets.clone(),
                 recorder: Some(Arc::clone(&self.recorder)),
                 waits: Box::new(waits),
             },
@@ -142,7 +141,11 @@ fn is_its_own(error: &MakeError) -> bool {
 }
 
 fn kind(error: &MakeError) -> FailureKind {
-    let MakeError::Setup(error) = error else { return FailureKind::Infrastructure };
+    let error = match error {
+        MakeError::Setup(error) => error,
+        MakeError::WayOut(_) => return FailureKind::SetupFailed,
+        MakeError::Nothing => return FailureKind::Infrastructure,
+    };
     match error {
         SetupError::Failed { .. } | SetupError::Unusable { .. } => FailureKind::SetupFailed,
         SetupError::TimedOut { .. } | SetupError::Waited(_) => FailureKind::SetupTimeout,

@@ -1,6 +1,5 @@
 //! The way out of an attempt's sandbox: opened before it, told to the model, closed after it.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use quire_domain::attempt::FailureKind;
@@ -17,7 +16,7 @@ impl Life {
     pub(super) fn open_way_out(&self, layout: &Layout) -> Result<(), Ending> {
         let dir = self.worker.place.upper(self.row.id).join("way-out");
         let recorder = Some(Arc::clone(&self.recorder));
-        let opened = for_agent(&self.worker, layout, &dir, recorder, &BTreeMap::new());
+        let opened = for_agent(&self.worker, layout, &dir, recorder, &self.secrets);
         match opened {
             Ok(opened) => {
                 let mut current = self.way_out.lock().unwrap_or_else(PoisonError::into_inner);
