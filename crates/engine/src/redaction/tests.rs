@@ -1,3 +1,5 @@
+//! What is hidden, and what stays as it was.
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Which environment is found, and where its values come from.
+
 use quire_domain::environment::Limits;
 use quire_domain::time::Timestamp;
 use quire_store::NewEnvironment;
