@@ -198,10 +198,10 @@ pub enum ImageError {
     Sandbox(#[from] SandboxError),
     /// The disk is full.
     #[error(
-        "the disk that holds `{path}` is full; make room there, then try again: what came is kept"
+        "the disk that holds {path} is full; make room there, then try again: what came is kept"
     )]
     DiskFull {
-        /// The store.
+        /// What it holds.
         path: String,
     },
     /// The store cannot be read or written.
@@ -246,7 +246,7 @@ impl ImageError {
         move |source| {
             use std::io::ErrorKind::{QuotaExceeded, StorageFull};
             if matches!(source.kind(), StorageFull | QuotaExceeded) {
-                return Self::DiskFull { path: doing };
+                return Self::DiskFull { path: "the image store".to_owned() };
             }
             Self::Store { doing, source }
         }
