@@ -19,7 +19,10 @@ fn error(text: &str) -> String {
 fn a_run_refuses_what_it_would_not_heed() {
     let run = |text: &str| parse(text, default_environment(false, Limits::default()));
     let error = run("[limits]\ncpus = 1\nidle_minutes = 5").unwrap_err().to_string();
-    assert!(error.starts_with(".quire/environment.toml:3:1: `limits.idle_minutes` is not"), "{error}");
+    assert!(
+        error.starts_with(".quire/environment.toml:3:1: `limits.idle_minutes` is not"),
+        "{error}"
+    );
     assert!(run("[limits]\ncpus = 1\n[[checks]]\ncommand = 'a'").is_ok());
 }
 
