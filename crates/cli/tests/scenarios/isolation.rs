@@ -258,3 +258,12 @@ fn a_recipe_of_the_checkout_chooses_no_place_of_this_machine_as_its_base() {
         assert_eq!(ended.stdout, "");
     }
 }
+
+#[test]
+fn an_error_that_quotes_a_file_of_the_repository_does_not_drive_the_terminal() {
+    let scene = empty();
+    scene.repository.write(".quire/config.toml", "\u{1b}[2J\u{1b}]0;title\u{7} = 1\n");
+    let ended = scene.quire(["run", "Go on."]).expect_code(2);
+    assert!(ended.stderr.contains("config.toml"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains(['\u{1b}', '\u{7}']), "{:?}", ended.stderr);
+}
