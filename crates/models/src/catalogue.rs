@@ -262,7 +262,10 @@ impl Catalogue {
 
     /// The keys of all providers that have one here, none of them asked of a model's address.
     pub fn keys(&self, settings: &Settings) -> Vec<Secret<String>> {
-        self.providers.iter().filter_map(|provider| crate::resolve::key(provider, settings)).collect()
+        self.providers
+            .iter()
+            .filter_map(|provider| crate::resolve::key(provider, settings))
+            .collect()
     }
 
     fn add(&mut self, origin: &str, text: &str) -> Result<(), CatalogueError> {
