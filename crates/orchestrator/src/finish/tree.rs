@@ -83,6 +83,31 @@ git ls-files -z -o --exclude-standard | grep -z '/$' | while IFS= read -r -d '' 
 done
 "#;
 
+/// Takes the marks off files by which git was told not to look at them. One that is not there stays
+/// marked: a sparse checkout has such.
+const UNCOVER: &str = r#"
+{
+    git ls-files -v -z | LC_ALL=C grep -z '^[a-z] ' | cut -z -c3- |
+        git update-index -z --no-assume-unchanged --stdin
+    git ls-files -v -z | LC_ALL=C grep -z '^S ' | while IFS= read -r -d '' file; do
+        file=${file#S }
+        if [ -e "$file" ] || [ -L "$file" ]; then printf '%s\0' "$file"; fi
+    done | git update-index -z --no-skip-worktree --stdin
+} 2>/dev/null
+"#;
+
+/// Settings over those of the repository inside, which the agent may have written: none of them
+/// starts a program of its, or keeps git from looking.
+const SETTINGS: [(&str, &str); 7] = [
+    ("core.fsmonitor", "false"),
+    ("core.hooksPath", "/dev/null"),
+    ("core.untrackedCache", "false"),
+    ("core.ignoreStat", "false"),
+    ("core.checkStat", "default"),
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+];
+
 /// Answers each question on a line that begins with its name; the status follows, NUL-separated.
 const QUESTIONS: &str = r#"
 printf 'head %s\n' "$(git rev-parse --verify -q 'HEAD^{commit}')"
@@ -111,7 +136,7 @@ impl AttemptFinish {
     }
 
     async fn ask(&self, sandbox: &dyn Sandbox) -> Result<Result<TreeFacts, String>, ContractError> {
-        let script = QUESTIONS.to_owned();
+        let script = format!("{UNCOVER}{QUESTIONS}");
         let argv = ["bash", "-c", &script, "ask", self.base().as_str()].map(str::to_owned).to_vec();
         let Some(ended) = run_inside(sandbox, argv, BTreeMap::new(), GIT_TIME).await? else {
             let seconds = GIT_TIME.as_secs();
@@ -210,7 +235,7 @@ pub(crate) async fn run_inside(
     env: BTreeMap<String, String>,
     time: Duration,
 ) -> Result<Option<Ended>, ContractError> {
-    let env = quiet_git().into_iter().chain(env).collect();
+    let env = quiet_git().into_iter().chain(settings()).chain(env).collect();
     let command = Command { argv, env, workdir: None, io: CommandIo::Separate };
     let started = match sandbox.start(command.clone()).await {
         // What the attempt left running had taken all there is. It is gone now, the files are not.
@@ -256,6 +281,17 @@ pub(crate) fn quiet_git() -> BTreeMap<String, String> {
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into()
+}
+
+/// [`SETTINGS`] as variables, which go before every file of settings.
+fn settings() -> impl Iterator<Item = (String, String)> {
+    let each = SETTINGS.iter().enumerate().flat_map(|(at, (name, value))| {
+        [
+            (format!("GIT_CONFIG_KEY_{at}"), (*name).to_owned()),
+            (format!("GIT_CONFIG_VALUE_{at}"), (*value).to_owned()),
+        ]
+    });
+    each.chain([("GIT_CONFIG_COUNT".to_owned(), SETTINGS.len().to_string())])
 }
 
 fn parse(output: &[u8]) -> Option<TreeFacts> {
