@@ -1,5 +1,7 @@
 //! `quire verify`: checks the evidence of a task, offline.
 
+mod file;
+
 use std::path::PathBuf;
 
 use quire_domain::ids::AttemptRef;
@@ -9,6 +11,7 @@ use quire_evidence::keys::PublicKey;
 
 use crate::commands::Context;
 use crate::commands::task::find;
+use crate::commands::verify::file::Unread;
 use crate::exit::{Exit, stop, usage};
 use crate::installation::Installation;
 use crate::show::{self, style::Style};
@@ -35,30 +38,32 @@ pub struct Args {
 /// A bundle is at most this long, in bytes.
 const MOST_BYTES: u64 = 1 << 30;
 
+/// A public key is at most this long, in bytes.
+const MOST_KEY_BYTES: u64 = 64 << 10;
+
 /// Runs it.
 pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
     let mut trusted = Vec::new();
     for path in &args.key {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| usage(format!("cannot read the key {}: {error}", path.display())))?;
+        let text = file::text(path, MOST_KEY_BYTES)
+            .map_err(|error| usage(format!("cannot use the key {}: {error}", path.display())))?;
         let key = PublicKey::parse(&text)
             .map_err(|error| usage(format!("{}: {error}", path.display())))?;
         trusted.push(key);
     }
     let style = Style::new(context.surroundings.colour());
-    let file = context.surroundings.current_dir.join(&args.what);
     if args.what.parse::<AttemptRef>().is_err() {
         if args.rerun {
             return Err(usage("--rerun needs a task of this installation, not a file"));
         }
-        let found = std::fs::metadata(&file).map_err(|error| {
-            usage(format!("`{}` is neither a task nor a file: {error}", args.what))
+        let path = context.surroundings.current_dir.join(&args.what);
+        let text = file::text(&path, MOST_BYTES).map_err(|error| match error {
+            Unread::Absent => {
+                usage(format!("`{}` is neither a task nor a file: {error}", args.what))
+            }
+            error => usage(format!("`{}` is no evidence bundle: {error}", args.what)),
         })?;
-        if !found.is_file() || found.len() > MOST_BYTES {
-            let shown = file.display();
-            return Err(usage(format!("{shown} is no file of at most 1 GiB")));
-        }
-        let bundle = parse(&std::fs::read_to_string(&file)?)?;
+        let bundle = Bundle::parse(&text).map_err(|error| usage(error.to_string()))?;
         return Ok(tell(&bundle, &trusted, Vec::new(), style, args.json));
     }
     let name: AttemptRef = args.what.parse().map_err(|error| usage(format!("{error}")))?;
@@ -67,16 +72,21 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
     let named = find(&installation, name).await?;
     let worker = &installation.worker;
     let path = quire_orchestrator::seal::bundle_path(worker, named.attempt.id);
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        return Err(stop(
+    let damaged = |why: String| {
+        let path = path.display();
+        stop(Exit::NotVerified, format!("the evidence for {name} is damaged: {why} ({path})"))
+    };
+    let text = file::text(&path, MOST_BYTES).map_err(|error| match error {
+        Unread::Absent => stop(
             Exit::NotVerified,
             format!(
                 "there is no evidence for {name}: it is signed when an attempt ends \
                  (`quire task resume` goes on with one that was cut off)"
             ),
-        ));
-    };
-    let bundle = parse(&text)?;
+        ),
+        error => damaged(error.to_string()),
+    })?;
+    let bundle = Bundle::parse(&text).map_err(|error| damaged(error.to_string()))?;
     if let Some(export) = &args.export {
         std::fs::write(export, bundle.to_text())?;
         show::err(&format!("written to {}", export.display()));
@@ -97,10 +107,6 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
         }
     }
     Ok(exit)
-}
-
-fn parse(text: &str) -> anyhow::Result<Bundle> {
-    Bundle::parse(text).map_err(|error| usage(error.to_string()))
 }
 
 /// Prints what was checked: the bundle by itself, and what is kept here beside it.

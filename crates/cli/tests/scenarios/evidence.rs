@@ -162,3 +162,41 @@ fn the_evidence_of_one_attempt_does_not_stand_for_anothers() {
         assert!(ended.stdout.contains(expected), "{}", ended.stdout);
     }
 }
+
+#[test]
+fn evidence_that_is_no_evidence_is_called_damaged_and_never_waited_for() {
+    let scene = Scene::where_model_says([Turn::say("Nothing.")]);
+    scene.run(&[]).expect_code(0);
+    let bundles = Bytes::of(&scene.stage.data().join("evidence")).into_paths();
+    let path = bundles.into_iter().find(|path| path.is_file()).unwrap();
+    let good = std::fs::read(&path).unwrap();
+    let cut = good[..good.len() / 2].to_vec();
+    let expect = |what: &str| {
+        let limit = std::time::Duration::from_secs(20);
+        let ended = scene.call(["verify", "1"]).within(limit).run().expect_code(7);
+        let expected = format!("the evidence for 1 is {what}");
+        assert!(ended.stderr.contains(&expected), "{expected}: {}", ended.stderr);
+        assert!(!ended.stdout.contains("holds"), "{}", ended.stdout);
+    };
+    for garbage in [&b""[..], b"garbage\n", &[0xff, 0xfe, 0x00], &cut] {
+        std::fs::write(&path, garbage).unwrap();
+        expect("damaged: ");
+    }
+    std::fs::remove_file(&path).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    expect("damaged: it is not a regular file");
+    let name = path.to_str().unwrap();
+    for args in [&["verify", name][..], &["verify", "1", "--key", name]] {
+        let ended = scene.quire(args.iter().copied()).expect_code(2);
+        assert!(ended.stderr.contains("it is not a regular file"), "{}", ended.stderr);
+    }
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    expect("damaged: it is not a regular file");
+    std::fs::remove_dir(&path).unwrap();
+    let ended = scene.quire(["verify", "1"]).expect_code(7);
+    assert!(ended.stderr.contains("there is no evidence for 1"), "{}", ended.stderr);
+    std::fs::write(&path, &good).unwrap();
+    scene.quire(["verify", "1"]).expect_code(0);
+}
