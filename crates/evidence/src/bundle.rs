@@ -23,7 +23,8 @@ const VERSION: u32 = 1;
 pub struct Bundle {
     /// The whole log.
     pub entries: Vec<LogEntry>,
-    /// Contents of chunks and cited files, by digest; any of them may be left out.
+    /// Contents of chunks and cited files, by digest; any of them may be left out, but not events
+    /// that were too large for the log.
     pub contents: BTreeMap<Sha256, Vec<u8>>,
     /// The signed statement.
     pub envelope: Envelope,
@@ -61,8 +62,22 @@ pub enum BundleError {
 pub struct VerifyReport {
     /// Each thing that was checked, and what is wrong with it, if anything.
     pub checks: Vec<(&'static str, Result<(), String>)>,
+    /// How many of the cited lines were looked up. That some were not is no fault.
+    pub cited: CitedLines,
     /// What the signature is worth.
     pub signature: Verdict,
+}
+
+/// How far cited lines could be looked up: contents may be left out of a bundle, those over 1 MiB
+/// are, and of an output of which lines were not kept none can be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CitedLines {
+    /// Citations that lead somewhere.
+    pub citations: usize,
+    /// Those whose lines were looked up in the contents.
+    pub looked_up: usize,
+    /// Cited files and outputs, each once, that the bundle does not hold.
+    pub not_in_bundle: usize,
 }
 
 impl VerifyReport {

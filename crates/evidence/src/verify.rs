@@ -1,12 +1,12 @@
 //! Checks a bundle: one function for each thing it says, none of them believes another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quire_domain::citation::{CheckedCitation, CitationTarget, CitationVerdict};
 use quire_domain::event::EventBody;
 use quire_domain::ids::{ChunkId, Sha256};
 
-use crate::bundle::{Bundle, VerifyReport};
+use crate::bundle::{Bundle, CitedLines, VerifyReport};
 use crate::chain::Verifier;
 use crate::citations::read;
 use crate::digest::sha256;
@@ -18,6 +18,7 @@ use crate::statement::{About, Statement};
 /// Checks everything that can be checked without a server.
 pub(crate) fn verify(bundle: &Bundle, trusted: &[PublicKey]) -> VerifyReport {
     let statement = Statement::from_envelope(&bundle.envelope).map_err(|error| error.to_string());
+    let mut cited_lines = CitedLines::default();
     let mut checks = vec![
         ("the log follows from its first event to its last", chain(bundle)),
         ("the log is whole: from the request to the outcome", whole(bundle)),
@@ -28,11 +29,26 @@ pub(crate) fn verify(bundle: &Bundle, trusted: &[PublicKey]) -> VerifyReport {
             checks.push(("the statement says what the log says", same(bundle, statement)));
             checks.push(("every citation of the answer was looked at", answer(bundle, statement)));
             checks.push(("the contents are those that were recorded", contents(bundle)));
-            checks.push(("the cited lines stand in the contents", cited(bundle, statement)));
+            let (lookup, result) = cited(bundle, statement);
+            checks.extend(result.map(|result| (claim(lookup), result)));
+            cited_lines = lookup;
         }
         Err(error) => checks.push(("the statement can be read", Err(error.clone()))),
     }
-    VerifyReport { checks, signature: verify_envelope(&bundle.envelope, trusted) }
+    VerifyReport {
+        checks,
+        cited: cited_lines,
+        signature: verify_envelope(&bundle.envelope, trusted),
+    }
+}
+
+/// What holds if every line that was looked up was found: not more than was looked at.
+fn claim(lookup: CitedLines) -> &'static str {
+    if lookup.looked_up == lookup.citations {
+        "the cited lines stand in the contents"
+    } else {
+        "the cited lines stand in those contents that the bundle holds"
+    }
 }
 
 fn chain(bundle: &Bundle) -> Result<(), String> {
@@ -95,11 +111,12 @@ fn same(bundle: &Bundle, statement: &Statement) -> Result<(), String> {
 }
 
 fn answer(bundle: &Bundle, statement: &Statement) -> Result<(), String> {
-    let answered = bundle.entries.iter().rev().find(|entry| entry.kind == "answered");
-    let Some(EventBody::Answered(answered)) =
-        answered.map(|entry| entry.event_with(&bundle.contents).body)
-    else {
+    let Some(answered) = bundle.entries.iter().rev().find(|entry| entry.kind == "answered") else {
         return Ok(());
+    };
+    // An answer that was too large for the log lies in the contents.
+    let EventBody::Answered(answered) = answered.event_with(&bundle.contents).body else {
+        return Err("the answer is not in the bundle, or cannot be read".to_owned());
     };
     let looked_at = &statement.predicate.citations;
     let reading = read(&answered.text);
@@ -120,31 +137,45 @@ fn contents(bundle: &Bundle) -> Result<(), String> {
 }
 
 /// Looks the cited lines up where their content is at hand. A chunk of which lines were not kept
-/// cannot be counted in, and is left out.
-fn cited(bundle: &Bundle, statement: &Statement) -> Result<(), String> {
+/// cannot be counted in, and is left out. No result where nothing was looked up.
+fn cited(bundle: &Bundle, statement: &Statement) -> (CitedLines, Option<Result<(), String>>) {
     let chunks: BTreeMap<&ChunkId, (&Sha256, bool)> = statement
         .predicate
         .chunks
         .iter()
         .map(|chunk| (&chunk.id, (&chunk.sha256, chunk.not_kept.is_none())))
         .collect();
+    let mut lookup = CitedLines::default();
+    let (mut absent, mut fault) = (BTreeSet::new(), None);
     for CheckedCitation { citation, verdict } in &statement.predicate.citations {
         let CitationVerdict::Resolved { source, text, .. } = verdict else { continue };
-        if let CitationTarget::Chunk(id) = &citation.target
-            && let Some((digest, countable)) = chunks.get(id)
+        lookup.citations += 1;
+        let chunk = match &citation.target {
+            CitationTarget::Chunk(id) => chunks.get(id).map(|chunk| (id, chunk)),
+            CitationTarget::File(_) => None,
+        };
+        if let Some((id, (digest, _))) = chunk
+            && *digest != source
         {
-            if *digest != source {
-                return Err(format!("{citation} was read from another output than `{id}`"));
-            }
-            if !countable {
-                continue;
-            }
+            let why = format!("{citation} was read from another output than `{id}`");
+            fault.get_or_insert(why);
         }
-        let Some(bytes) = bundle.contents.get(source) else { continue };
-        let found = lines_of(bytes, citation.lines);
-        if found.as_deref().map(cut) != Some(text) {
-            return Err(format!("{citation} shows other lines"));
+        let Some(bytes) = bundle.contents.get(source) else {
+            absent.insert(source);
+            continue;
+        };
+        if chunk.is_some_and(|(_, (_, countable))| !countable) {
+            continue;
+        }
+        lookup.looked_up += 1;
+        if lines_of(bytes, citation.lines).as_deref().map(cut) != Some(text) {
+            fault.get_or_insert_with(|| format!("{citation} shows other lines"));
         }
     }
-    Ok(())
+    lookup.not_in_bundle = absent.len();
+    let result = match fault {
+        Some(why) => Some(Err(why)),
+        None => (lookup.looked_up > 0).then_some(Ok(())),
+    };
+    (lookup, result)
 }

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use proptest::prelude::*;
 use quire_domain::ids::{AttemptId, CommitId, Epoch, Seq, Sha256, TaskId};
 use quire_domain::time::Timestamp;
-use quire_evidence::bundle::{Bundle, BundleError};
+use quire_evidence::bundle::{Bundle, BundleError, CitedLines, VerifyReport};
 use quire_evidence::chain::link_parts;
 use quire_evidence::digest::sha256;
 use quire_evidence::dsse::{Verdict, payload, sign, verify_envelope};
@@ -150,6 +150,51 @@ fn a_request_too_large_for_the_log_is_read_from_its_blob() {
     let bundle = Bundle { entries, contents, envelope, key: key().public() };
     assert_eq!(failures(&bundle), [""; 0]);
     assert!(!failures(&Bundle { contents: BTreeMap::new(), ..bundle }).is_empty());
+}
+
+/// The checks that speak of cited lines.
+fn claims(report: &VerifyReport) -> Vec<&'static str> {
+    let names = report.checks.iter().map(|(name, _)| *name);
+    names.filter(|name| name.contains("cited lines")).collect()
+}
+
+#[test]
+fn no_more_is_claimed_of_cited_lines_than_was_looked_up() {
+    let whole = bundle();
+    let report = whole.verify(&[key().public()]);
+    assert_eq!(report.cited, CitedLines { citations: 1, looked_up: 1, not_in_bundle: 0 });
+    assert_eq!(claims(&report), ["the cited lines stand in the contents"]);
+
+    let without = Bundle { contents: BTreeMap::new(), ..whole };
+    let report = without.verify(&[key().public()]);
+    assert_eq!(report.cited, CitedLines { citations: 1, looked_up: 0, not_in_bundle: 1 });
+    assert_eq!(claims(&report), [""; 0]);
+    assert!(report.trusted(), "a content that was left out is no fault: {report:?}");
+
+    // Two citations of a file that was left out, beside the output that is there.
+    let mut more = bodies();
+    for line in [1, 2] {
+        let citation =
+            json!({"target": {"file": "big.py"}, "lines": {"first": line, "last": line}});
+        let verdict = json!({"verdict": "resolved", "at": "b".repeat(40), "source": sha256(b"big"), "text": "x"});
+        more.insert(9, ("cited", json!({"citation": citation, "verdict": verdict})));
+    }
+    let report = bundle_of(chained(more)).verify(&[key().public()]);
+    assert_eq!(report.cited, CitedLines { citations: 3, looked_up: 1, not_in_bundle: 1 });
+    assert_eq!(claims(&report), ["the cited lines stand in those contents that the bundle holds"]);
+    assert!(report.trusted(), "{report:?}");
+}
+
+#[test]
+fn an_answer_that_is_not_in_the_bundle_was_not_looked_at() {
+    let mut large = bodies();
+    let answer = serde_json::to_vec(&large[9].1).unwrap();
+    large[9].1 = json!({"$blob": sha256(&answer), "bytes": answer.len()});
+    let mut bundle = bundle_of(chained(large));
+    let expected = "every citation of the answer was looked at: the answer is not in the bundle, or cannot be read";
+    assert_eq!(failures(&bundle), [expected]);
+    bundle.contents.insert(sha256(&answer), answer);
+    assert_eq!(failures(&bundle), [""; 0]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod file;
 use std::path::PathBuf;
 
 use quire_domain::ids::AttemptRef;
-use quire_evidence::bundle::Bundle;
+use quire_evidence::bundle::{Bundle, CitedLines};
 use quire_evidence::dsse::Verdict;
 use quire_evidence::keys::PublicKey;
 
@@ -139,6 +139,11 @@ fn tell(
             "trusted": trusted,
             "signature": signature,
             "checks": checks,
+            "cited": {
+                "citations": report.cited.citations,
+                "looked_up": report.cited.looked_up,
+                "not_in_bundle": report.cited.not_in_bundle,
+            },
         });
         show::out(&value.to_string());
         return exit;
@@ -148,6 +153,9 @@ fn tell(
             Ok(()) => show::out(&format!("{}  {name}", style.good("holds "))),
             Err(why) => show::out(&format!("{}  {name}: {why}", style.bad("broken"))),
         }
+    }
+    if let Some(text) = not_looked_up(report.cited) {
+        show::out(&style.warn(&text));
     }
     show::out(&signature);
     if intact {
@@ -161,4 +169,19 @@ fn tell(
         );
     }
     exit
+}
+
+/// What is said of cited lines that were not looked up, if any.
+fn not_looked_up(cited: CitedLines) -> Option<String> {
+    let CitedLines { citations, looked_up, not_in_bundle } = cited;
+    if looked_up == citations {
+        return (citations == 0).then(|| "no cited lines to look up".to_owned());
+    }
+    let why = match not_in_bundle {
+        0 => "not all lines of their outputs were kept".to_owned(),
+        1 => "1 cited content is not in the bundle".to_owned(),
+        more => format!("{more} cited contents are not in the bundle"),
+    };
+    let left = citations - looked_up;
+    Some(format!("not looked up: the lines of {left} of {citations} citations; {why}"))
 }

@@ -200,3 +200,38 @@ fn evidence_that_is_no_evidence_is_called_damaged_and_never_waited_for() {
     std::fs::write(&path, &good).unwrap();
     scene.quire(["verify", "1"]).expect_code(0);
 }
+
+#[test]
+fn a_bundle_without_its_contents_does_not_claim_that_cited_lines_stand_in_them() {
+    let scene = Scene::of("python-slugs");
+    scene.run(&[]).expect_code(0);
+    let path = scene.stage.path().join("bundle.json");
+    let path = path.to_str().unwrap();
+    scene.quire(["verify", "1", "--export", path]).expect_code(0);
+    let key = scene.stage.data().join("keys/installation.pub");
+    let verify = |more: &[&str]| {
+        let args = ["verify", path, "--key", key.to_str().unwrap()];
+        scene.quire(args.into_iter().chain(more.iter().copied())).expect_code(0)
+    };
+    let whole = verify(&[]);
+    assert!(whole.stdout.contains("holds   the cited lines stand in the contents\n"));
+    assert!(!whole.stdout.contains("not looked up"), "{}", whole.stdout);
+
+    let text = std::fs::read_to_string(path).unwrap();
+    let without: Vec<&str> = text.lines().filter(|line| !line.starts_with("{\"content")).collect();
+    std::fs::write(path, without.join("\n")).unwrap();
+    let without = verify(&[]);
+    assert!(!without.stdout.contains("the cited lines stand"), "{}", without.stdout);
+    let told = report(&verify(&["--json"]).stdout);
+    let cited = &told["cited"];
+    let count = |name: &str| cited[name].as_u64().unwrap();
+    assert!(count("citations") > 0 && count("not_in_bundle") > 0, "{told}");
+    assert_eq!(count("looked_up"), 0);
+    let claimed = |check: &Value| check["check"].as_str().unwrap().contains("cited lines");
+    assert!(!told["checks"].as_array().unwrap().iter().any(claimed), "{told}");
+    let (all, absent) = (count("citations"), count("not_in_bundle"));
+    let expected = format!(
+        "not looked up: the lines of {all} of {all} citations; {absent} cited contents are not in the bundle"
+    );
+    assert!(without.stdout.contains(&expected), "{expected}: {}", without.stdout);
+}
