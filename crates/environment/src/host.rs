@@ -189,7 +189,7 @@ impl HostView {
             self.overlays.push(OverlayMount {
                 target: source.clone(),
                 name: overlay_name("build", &source),
-                lowers: vec![Layer { path: source, owner: LayerOwner::Host }],
+                lowers: vec![Layer { path: source, owner: LayerOwner::Person }],
             });
         }
         self.build_dirs = !chosen.is_empty();
@@ -215,7 +215,7 @@ impl HostView {
 
     fn overlay(&mut self, source: PathBuf) {
         let name = overlay_name("cache", &source);
-        let lowers = vec![Layer { path: source.clone(), owner: LayerOwner::Host }];
+        let lowers = vec![Layer { path: source.clone(), owner: LayerOwner::Person }];
         self.overlays.push(OverlayMount { target: source, lowers, name });
     }
 
@@ -370,6 +370,8 @@ mod tests {
         let view = HostView::of(&facts, None);
         let binds: Vec<_> = view.binds.iter().map(|bind| bind.target.clone()).collect();
         assert_eq!(binds, [home.path().join(".cargo/bin"), home.path().join("bin")]);
+        let mut lowers = view.overlays.iter().flat_map(|overlay| &overlay.lowers);
+        assert!(lowers.all(|layer| layer.owner == LayerOwner::Person), "nobody takes them over");
         let overlays: Vec<_> = view.overlays.iter().map(|o| o.target.clone()).collect();
         assert_eq!(overlays, [home.path().join(".cargo/registry")]);
         let path = &view.env["PATH"];

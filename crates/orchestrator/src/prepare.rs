@@ -119,7 +119,7 @@ impl Layout {
         let (bare, base) = match &environment.base {
             BaseSpec::Host { bare } => (*bare, SandboxBase::Host),
             BaseSpec::Directory { path } => {
-                let layer = Layer { path: PathBuf::from(path), owner: LayerOwner::Host };
+                let layer = Layer { path: PathBuf::from(path), owner: LayerOwner::Person };
                 (true, SandboxBase::Layers(vec![layer]))
             }
             // No recipe can name one yet.
