@@ -85,7 +85,7 @@ pub enum BaseSpec {
     },
     /// An OCI image of a registry.
     Image {
-        /// Its reference, e.g. `docker.io/library/debian:12` or `registry.example/a/b@sha256:…`.
+        /// Its reference, e.g. `registry.example/library/debian:12` or `registry.example/a/b@sha256:…`.
         reference: String,
     },
 }

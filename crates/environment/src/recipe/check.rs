@@ -42,7 +42,17 @@ pub fn check(words: Words, keys: &Keys, defaults: Environment) -> Result<Environ
         environment.maintenance = Some(script).filter(|script| !script.trim().is_empty());
     }
     for name in words.variables.keys() {
-        check.variable(&format!("variables.{name}"), name)?;
+        let path = format!("variables.{name}");
+        check.variable(&path, name)?;
+        if belongs_to_the_sandbox(name) {
+            return check.wrong(
+                &path,
+                "is what the sandbox itself says; set it in the commands that need it",
+            );
+        }
+    }
+    if let Some(path) = words.variables.get("PATH") {
+        check.search_path(path)?;
     }
     check.most("variables", words.variables.len())?;
     environment.variables.extend(words.variables);
@@ -120,7 +130,7 @@ impl Check<'_> {
                 || reference.len() > 512
                 || reference.contains(char::is_whitespace)
             {
-                return self.wrong("image", "is no image, e.g. `docker.io/library/node:20`");
+                return self.wrong("image", "is no image, e.g. `registry.example/library/node:20`");
             }
             found.push(("image", BaseSpec::Image { reference: reference.clone() }));
         }
@@ -145,6 +155,21 @@ impl Check<'_> {
     fn variable(&self, path: &str, name: &str) -> Result<(), RecipeError> {
         if let Err(why) = check_variable(name) {
             return self.wrong(path, why);
+        }
+        Ok(())
+    }
+
+    /// `PATH` replaces the sandbox's own. Without the places of the system nothing is found, not
+    /// even by Quire's own questions.
+    fn search_path(&self, value: &str) -> Result<(), RecipeError> {
+        let mut places = value.split(':');
+        if !places.clone().all(|place| place.starts_with('/')) {
+            let why = "must name absolute directories, with `:` between; no variable is read in it";
+            return self.wrong("variables.PATH", why);
+        }
+        if !places.any(|place| ["/usr/bin", "/bin"].contains(&place.trim_end_matches('/'))) {
+            let why = "replaces the sandbox's own, and must name `/usr/bin` or `/bin`";
+            return self.wrong("variables.PATH", why);
         }
         Ok(())
     }
@@ -373,6 +398,11 @@ fn steers_the_system(name: &str) -> bool {
     name.starts_with("GIT_")
         || name.starts_with("LD_")
         || ["BASH_ENV", "ENV", "IFS"].contains(&name)
+}
+
+/// Variables that say where and who one is inside, and those of Quire.
+fn belongs_to_the_sandbox(name: &str) -> bool {
+    name.starts_with("QUIRE_") || ["HOME", "SHELL", "TMPDIR", "USER", "LOGNAME"].contains(&name)
 }
 
 /// Whether people can call an environment that.

@@ -29,7 +29,7 @@ fn a_run_refuses_what_it_would_not_heed() {
 /// Every key, as the documentation shows it.
 const WHOLE: &str = r#"
 name = "web"
-image = "docker.io/library/node:20"
+image = "registry.example/library/node:20"
 setup = """
 npm ci
 npx playwright install
@@ -203,4 +203,21 @@ fn where_each_key_stands_is_known() {
 fn a_recipe_that_is_too_long_is_refused() {
     let long = format!("# {}", "x".repeat(super::MOST_BYTES));
     assert!(error(&long).contains("longer than"));
+}
+
+#[test]
+fn variables_of_the_sandbox_are_refused_and_a_path_must_lead_to_programs() {
+    for name in ["HOME", "SHELL", "TMPDIR", "USER", "LOGNAME", "QUIRE_MODEL"] {
+        let error = error(&format!("[variables]\nA = 'x'\n{name} = '/x'"));
+        let expected = format!(":3:1: `variables.{name}` is what the sandbox itself says");
+        assert!(error.contains(&expected), "{error}");
+    }
+    for path in ["", "nonsense", "/usr/bin:", "$PATH:/usr/bin", "/usr/bin:.", "/opt/bin"] {
+        let error = error(&format!("[variables]\nPATH = '{path}'"));
+        assert!(error.contains(":2:1: `variables.PATH` "), "{path}: {error}");
+    }
+    assert_eq!(
+        recipe("[variables]\nPATH = '/opt/x:/usr/bin/'").variables["PATH"],
+        "/opt/x:/usr/bin/"
+    );
 }

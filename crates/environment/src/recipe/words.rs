@@ -15,7 +15,7 @@ pub struct Words {
     /// `host` (the machine's system directories, and the person's toolchains) or `bare` (the
     /// system directories alone). In its place: `image`, `directory` or `tar`.
     pub base: Option<String>,
-    /// An OCI image as the base, e.g. `docker.io/library/node:20`.
+    /// An OCI image as the base, e.g. `registry.example/library/node:20`.
     pub image: Option<String>,
     /// A directory of the machine that holds a root file system, as the base: its absolute path.
     pub directory: Option<String>,
