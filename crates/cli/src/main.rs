@@ -35,15 +35,31 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             // Clap prints help to stdout and mistakes to stderr; a closed pipe is no failure.
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
+            if error.use_stderr() {
+                let _ = error.print();
+                return Exit::Usage.into();
+            }
+            show::kept(error.print());
+            return written(Exit::Done).into();
         }
     };
     match run(args, zygote) {
-        Ok(exit) => exit.into(),
+        Ok(exit) => written(exit).into(),
         Err(error) => {
             report(&error);
             error.downcast_ref::<Stop>().map_or(Exit::Failed, |stop| stop.exit).into()
+        }
+    }
+}
+
+/// The exit code of a command that ended with `exit`: it did not do what was asked if what it had
+/// to print could not be written.
+fn written(exit: Exit) -> Exit {
+    match show::not_written() {
+        None => exit,
+        Some(error) => {
+            report(&anyhow::anyhow!("cannot write to standard output: {error}"));
+            if exit == Exit::Done { Exit::Failed } else { exit }
         }
     }
 }

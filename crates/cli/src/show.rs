@@ -13,11 +13,36 @@ pub mod style;
 pub mod table;
 pub mod tally;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::sync::OnceLock;
 
-/// Prints a line of data. A reader that went away (`| head`) is no failure.
+/// The first time that data could not be written, if a reader that went away is not why.
+static NOT_WRITTEN: OnceLock<std::io::Error> = OnceLock::new();
+
+/// Prints a line of data. A reader that went away (`| head`) is no failure; any other is told at
+/// the end, see [`not_written`].
 pub fn out(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    kept(writeln!(std::io::stdout().lock(), "{text}"));
+}
+
+/// Prints data as it is; whether more of it is of use.
+pub fn out_bytes(bytes: &[u8]) -> bool {
+    kept(std::io::stdout().lock().write_all(bytes))
+}
+
+/// Why data is missing on standard output, if it is: a full disk, say. To be asked at the end.
+pub fn not_written() -> Option<&'static std::io::Error> {
+    kept(std::io::stdout().lock().flush());
+    NOT_WRITTEN.get()
+}
+
+/// Keeps why data could not be written to standard output; whether it was written.
+pub fn kept(written: std::io::Result<()>) -> bool {
+    let Err(error) = written else { return true };
+    if error.kind() != ErrorKind::BrokenPipe {
+        let _ = NOT_WRITTEN.set(error);
+    }
+    false
 }
 
 /// Prints a line for the person.

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use quire_environment::host::HostFacts;
 use quire_environment::toolchains::TOOLCHAIN_VARIABLES;
 
+use crate::exit::usage;
+
 /// What surrounds the process, read once.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
@@ -28,7 +30,11 @@ pub struct Surroundings {
 
 impl Surroundings {
     /// Reads them.
-    pub fn read() -> std::io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// The directory it was started in cannot be told: it was deleted, or may not be read.
+    pub fn read() -> anyhow::Result<Self> {
         let variables: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((text(name)?, text(value)?)))
             .collect();
@@ -40,7 +46,7 @@ impl Surroundings {
             .filter(|home| home.is_absolute());
         Ok(Self {
             home,
-            current_dir: std::env::current_dir()?,
+            current_dir: current_dir()?,
             stdout_terminal: std::io::stdout().is_terminal(),
             stderr_terminal: std::io::stderr().is_terminal(),
             stdin_terminal: std::io::stdin().is_terminal(),
@@ -102,6 +108,16 @@ impl Surroundings {
             None => path.display().to_string(),
         }
     }
+}
+
+fn current_dir() -> anyhow::Result<PathBuf> {
+    std::env::current_dir().map_err(|error| {
+        usage(if error.kind() == std::io::ErrorKind::NotFound {
+            "the directory this was started in was deleted: change to another one".to_owned()
+        } else {
+            format!("the directory this was started in cannot be told: {error}")
+        })
+    })
 }
 
 fn text(value: OsString) -> Option<String> {

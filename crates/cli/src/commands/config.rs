@@ -5,7 +5,7 @@ use clap::Subcommand;
 use crate::commands::Context;
 use crate::exit::Exit;
 use crate::settings::Settings;
-use crate::show::{self, table::table};
+use crate::show::{self, style::plain, table::table};
 
 /// What to do with the configuration.
 #[derive(Debug, Subcommand)]
@@ -37,7 +37,9 @@ pub fn run(command: &Command, context: &Context) -> anyhow::Result<Exit> {
             .collect();
         show::out(&serde_json::to_string_pretty(&list)?);
     } else {
-        let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.to_vec()).collect();
+        // A repository's file may have said them.
+        let plain = |row: [String; 3]| row.iter().map(|cell| plain(cell, false)).collect();
+        let rows: Vec<Vec<String>> = rows.into_iter().map(plain).collect();
         let text = table(&["setting", "value", "from"], &rows, show::width());
         show::out(text.trim_end());
     }

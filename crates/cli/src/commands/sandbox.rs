@@ -60,7 +60,7 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
         tokio::select! {
             event = output.next() => match event? {
                 CommandEvent::Output(bytes) => {
-                    if std::io::stdout().write_all(&bytes).is_err() {
+                    if !show::out_bytes(&bytes) {
                         started.control.signal(CommandSignal::Kill).await?;
                     }
                 }

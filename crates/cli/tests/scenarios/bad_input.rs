@@ -432,3 +432,44 @@ fn wrong_flags_and_tasks_that_do_not_exist_are_usage() {
         assert!(!ended.stderr.is_empty(), "{args:?}");
     }
 }
+
+#[test]
+fn a_setting_of_a_repository_does_not_drive_the_terminal() {
+    let scene = looker();
+    scene.repository.write(".quire/config.toml", "budget = \"\\u001b[2J\\u0007\"\n");
+    let shown = scene.quire(["config", "show"]).expect_code(0).stdout;
+    assert!(shown.contains("␛[2J␇"), "{shown:?}");
+    assert!(!shown.contains(['\u{1b}', '\u{7}']), "{shown:?}");
+}
+
+#[test]
+fn what_cannot_be_printed_is_a_failure_and_a_reader_that_went_away_is_none() {
+    let scene = looker();
+    scene.run(&[]).expect_code(0);
+    for words in [
+        &["task", "list"][..],
+        &["task", "show", "1"],
+        &["task", "diff", "1"],
+        &["task", "logs", "1", "--json"],
+        &["verify", "1", "--json"],
+        &["--help"],
+    ] {
+        let to = |line| {
+            let call = scene.call(words.iter().copied());
+            call.beneath(&["bash", "-c", line, "bash"]).run()
+        };
+        let full = to("exec \"$@\" > /dev/full").expect_code(1);
+        assert!(full.stderr.contains("error: cannot write to standard output"), "{words:?}");
+        let gone = to("\"$@\" | true; exit ${PIPESTATUS[0]}").expect_code(0);
+        assert!(!gone.stderr.contains("error"), "{words:?}: {}", gone.stderr);
+    }
+}
+
+#[test]
+fn a_directory_that_was_deleted_is_named_as_what_it_is() {
+    let scene = looker();
+    let gone = tempfile::Builder::new().prefix("quire-gone-").tempdir_in("/var/tmp").unwrap();
+    let call = scene.stage.quire(["run", "Go on."]).in_dir(gone.path());
+    let ended = call.beneath(&["bash", "-c", "rmdir \"$PWD\" && exec \"$@\"", "bash"]).run();
+    expect_refusal(&scene, ended, 2, &["was deleted"]);
+}

@@ -1,7 +1,5 @@
 //! `quire task diff`: the change of a task, or one attempt's change against another's.
 
-use std::io::Write;
-
 use quire_domain::ids::{AttemptRef, CommitId};
 use quire_orchestrator::readings;
 
@@ -67,7 +65,7 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
     if installation.surroundings.stdout_terminal {
         let style = Style::new(installation.surroundings.colour());
         show::out(coloured(&String::from_utf8_lossy(&diff.text), style).trim_end());
-    } else if std::io::stdout().write_all(&diff.text).is_err() {
+    } else if !show::out_bytes(&diff.text) {
         return Ok(Exit::Done);
     }
     if diff.cut {

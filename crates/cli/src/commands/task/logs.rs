@@ -1,7 +1,5 @@
 //! `quire task logs`: what an attempt did, event by event; or the whole output of one command.
 
-use std::io::Write;
-
 use quire_domain::ids::{AttemptRef, ChunkId};
 
 use crate::commands::task::{find, told};
@@ -46,11 +44,11 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
             offset = piece.offset + piece.bytes.len() as u64;
             let written = if installation.surroundings.stdout_terminal {
                 let text = String::from_utf8_lossy(&piece.bytes);
-                std::io::stdout().write_all(show::style::plain(&text, true).as_bytes())
+                show::out_bytes(show::style::plain(&text, true).as_bytes())
             } else {
-                std::io::stdout().write_all(&piece.bytes)
+                show::out_bytes(&piece.bytes)
             };
-            if written.is_err() {
+            if !written {
                 return Ok(Exit::Done);
             }
         }
