@@ -4,9 +4,11 @@
 //! [`chain`] links and verifies events, [`citations`] reads citations from an answer and
 //! [`resolve()`] looks where they lead,
 //! [`staleness`] knows which commands ran before the last change, [`statement`] sums an attempt up from its log, [`dsse`] and
-//! [`keys`] sign it, [`bundle`] holds all of it in one file, [`rerun`] compares repeated
+//! [`keys`] sign it, [`bundle`] holds all of it in one file,
+//! [`about`] says what such a file is about, [`rerun`] compares repeated
 //! commands. What that proves and what not: `docs/design/evidence.md`.
 
+pub mod about;
 pub mod bundle;
 pub mod canonical;
 pub mod chain;

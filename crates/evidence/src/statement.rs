@@ -6,7 +6,7 @@ use quire_domain::attempt::Outcome;
 use quire_domain::citation::CheckedCitation;
 use quire_domain::environment::CheckSpec;
 use quire_domain::event::{EndedBy, EventBody};
-use quire_domain::ids::{AttemptId, ChunkId, CommitId, Sha256, TaskId};
+use quire_domain::ids::{AttemptId, ChunkId, CommitId, Sha256, TaskId, TaskNumber};
 use quire_domain::journal::ChunkSummary;
 use quire_domain::sandbox::ExitStatus;
 use quire_domain::task::{Continues, Mode};
@@ -62,6 +62,9 @@ pub enum SubjectDigest {
 pub struct About {
     /// The task.
     pub task: TaskId,
+    /// The number people type for it; absent in statements of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<TaskNumber>,
     /// The attempt.
     pub attempt: AttemptId,
     /// The version of Quire that signs.

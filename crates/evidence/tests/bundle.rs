@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use proptest::prelude::*;
-use quire_domain::ids::{AttemptId, CommitId, Epoch, Seq, Sha256, TaskId};
+use quire_domain::ids::{AttemptId, CommitId, Epoch, Seq, Sha256, TaskId, TaskNumber};
 use quire_domain::time::Timestamp;
+use quire_evidence::about::RecordAbout;
 use quire_evidence::bundle::{Bundle, BundleError, CitedLines, VerifyReport};
 use quire_evidence::chain::link_parts;
 use quire_evidence::digest::sha256;
@@ -73,6 +74,7 @@ fn bodies() -> Vec<(&'static str, Value)> {
 fn about() -> About {
     About {
         task: "018f0000-0000-7000-8000-000000000001".parse::<TaskId>().unwrap(),
+        number: Some(TaskNumber(42)),
         attempt: "018f0000-0000-7000-8000-000000000002".parse::<AttemptId>().unwrap(),
         quire_version: "0.1.0".to_owned(),
     }
@@ -195,6 +197,37 @@ fn an_answer_that_is_not_in_the_bundle_was_not_looked_at() {
     assert_eq!(failures(&bundle), [expected]);
     bundle.contents.insert(sha256(&answer), answer);
     assert_eq!(failures(&bundle), [""; 0]);
+}
+
+#[test]
+fn a_bundle_says_what_it_is_about() {
+    let about = RecordAbout::of(&bundle()).unwrap();
+    let expected = RecordAbout {
+        task: self::about().task,
+        number: Some(TaskNumber(42)),
+        attempt: self::about().attempt,
+        ordinal: Some(1),
+        request: Some("fix it".to_owned()),
+        is_follow_up: false,
+        base: Some(CommitId::parse(&"a".repeat(40)).unwrap()),
+        head: Some(CommitId::parse(&"b".repeat(40)).unwrap()),
+    };
+    assert_eq!(about, expected);
+    let mut long = bodies();
+    long[0].1["request"]["prompt"] = json!("\n \n  First. \r\nSecond.");
+    let about = RecordAbout::of(&bundle_of(chained(long))).unwrap();
+    assert_eq!(about.request.as_deref(), Some("First."));
+}
+
+#[test]
+fn a_statement_of_an_earlier_version_has_no_number_and_holds() {
+    let entries = chained(bodies());
+    let about = About { number: None, ..about() };
+    let envelope = Statement::of_log(&entries, about).unwrap().sign(&key()).unwrap();
+    assert!(!String::from_utf8(payload(&envelope).unwrap()).unwrap().contains("\"number\""));
+    let bundle = Bundle { envelope, ..bundle() };
+    assert_eq!(failures(&bundle), [""; 0]);
+    assert_eq!(RecordAbout::of(&bundle).unwrap().number, None);
 }
 
 #[test]

@@ -3,15 +3,18 @@
 
 use quire_domain::attempt::Attempt;
 use quire_domain::event::{CommandFinished, EventBody};
+use quire_domain::task::Task;
+use quire_evidence::about::RecordAbout;
 use quire_evidence::bundle::Bundle;
-use quire_evidence::statement::Statement;
 
 use crate::seal::{SealError, entries};
 use crate::worker::Worker;
 
 /// Compares log and chunks with the bundle: what is compared, and what is wrong, if anything.
+/// `task` is what the store has under the number that was asked for.
 pub async fn compare(
     worker: &Worker,
+    task: &Task,
     attempt: &Attempt,
     bundle: &Bundle,
 ) -> Result<Vec<(&'static str, Result<(), String>)>, SealError> {
@@ -26,23 +29,30 @@ pub async fn compare(
     };
     let chunks = chunks(worker, attempt, bundle).await?;
     Ok(vec![
-        ("the evidence is that of this attempt", of_this(attempt, bundle)),
+        ("the evidence is that of this attempt", of_this(task, attempt, bundle)),
         ("the log kept here is the one that was signed", log),
         ("the outputs kept here are those that were recorded", chunks),
     ])
 }
 
-/// The statement names its attempt, so that the record of one cannot stand for another's.
-fn of_this(attempt: &Attempt, bundle: &Bundle) -> Result<(), String> {
-    let about = Statement::from_envelope(&bundle.envelope)
-        .map_err(|error| error.to_string())?
-        .predicate
-        .about;
+/// The record names its attempt, its task and its number, so that the record of one cannot stand
+/// for another's, nor one number for another.
+fn of_this(task: &Task, attempt: &Attempt, bundle: &Bundle) -> Result<(), String> {
+    let about = RecordAbout::of(bundle).map_err(|error| error.to_string())?;
     if about.attempt != attempt.id {
         return Err(format!("it is that of attempt {}, not of {}", about.attempt, attempt.id));
     }
-    if about.task != attempt.task {
+    if about.task != attempt.task || about.task != task.id {
         return Err(format!("it is that of another task, {}", about.task));
+    }
+    if let Some(number) = about.number.filter(|number| *number != task.number) {
+        return Err(format!("it is that of task {number}, not of {}", task.number));
+    }
+    if let Some(ordinal) = about.ordinal.filter(|ordinal| *ordinal != attempt.ordinal) {
+        return Err(format!(
+            "it is that of attempt {ordinal} of its turn, not {}",
+            attempt.ordinal
+        ));
     }
     Ok(())
 }

@@ -53,7 +53,9 @@ pub async fn seal(
         let bytes = worker.record.blobs.get(&blob).await.map_err(blob_error)?;
         contents.insert(blob, bytes.to_vec());
     }
-    let about = About { task, attempt, quire_version: worker.place.version.clone() };
+    // Evidence without the number is better than none.
+    let number = worker.store.task_by_id(task).await.ok().map(|task| task.number);
+    let about = About { task, number, attempt, quire_version: worker.place.version.clone() };
     let damaged = |error: StatementError| SealError::Damaged(error.to_string());
     let statement = Statement::of_log_with(&entries, &contents, about).map_err(damaged)?;
     let envelope = statement.sign(&worker.key).map_err(damaged)?;

@@ -1,5 +1,6 @@
 //! `quire verify`: checks the evidence of a task, offline.
 
+mod about;
 mod file;
 
 use std::path::PathBuf;
@@ -91,7 +92,9 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
         std::fs::write(export, bundle.to_text())?;
         show::err(&format!("written to {}", export.display()));
     }
-    let local = quire_orchestrator::local_record::compare(worker, &named.attempt, &bundle).await?;
+    let local =
+        quire_orchestrator::local_record::compare(worker, &named.task, &named.attempt, &bundle)
+            .await?;
     let mut exit = tell(&bundle, &trusted, local, style, args.json);
     if args.rerun {
         let reruns = quire_orchestrator::rerun::rerun(worker, &named.task, &named.attempt).await?;
@@ -137,6 +140,7 @@ fn tell(
         let value = serde_json::json!({
             "intact": intact,
             "trusted": trusted,
+            "about": about::json(bundle),
             "signature": signature,
             "checks": checks,
             "cited": {
@@ -147,6 +151,9 @@ fn tell(
         });
         show::out(&value.to_string());
         return exit;
+    }
+    for line in about::lines(bundle, intact) {
+        show::out(&line);
     }
     for (name, result) in &checks {
         match result {

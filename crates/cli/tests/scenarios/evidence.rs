@@ -235,3 +235,35 @@ fn a_bundle_without_its_contents_does_not_claim_that_cited_lines_stand_in_them()
     );
     assert!(without.stdout.contains(&expected), "{expected}: {}", without.stdout);
 }
+
+#[test]
+fn verify_names_what_was_signed_and_numbers_that_were_swapped_are_noticed() {
+    let scene = Scene::where_model_says([Turn::say("Nothing."), Turn::say("Nothing.")]);
+    let first = "First\u{1b}[2J of two\nand more";
+    scene.quire(["run", "--json", first]).expect_code(0);
+    scene.quire(["run", "--json", "Second of two"]).expect_code(0);
+    let base = scene.repository.head();
+    let one = scene.quire(["verify", "1"]).expect_code(0);
+    let expected = format!(
+        "The signed record is of task 1, attempt 1\n  request  First\u{241b}[2J of two\n  base     {base}\n"
+    );
+    assert!(one.stdout.starts_with(&expected), "{expected}: {}", one.stdout);
+    let two = report(&scene.quire(["verify", "2", "--json"]).expect_code(0).stdout);
+    let about = &two["about"];
+    let said = ["number", "ordinal", "request", "base"].map(|name| about[name].clone());
+    assert_eq!(Value::from(said.to_vec()), serde_json::json!([2, 1, "Second of two", base]));
+
+    let swap = "import sqlite3, sys\n\
+                db = sqlite3.connect(sys.argv[1])\n\
+                for old, new in ((1, 99), (2, 1), (99, 2)):\n    \
+                    db.execute('UPDATE tasks SET number = ? WHERE number = ?', (new, old))\n\
+                db.commit()\n";
+    let store = scene.stage.data().join("quire.db");
+    let swapped = std::process::Command::new("python3").args(["-c", swap]).arg(store).output();
+    let swapped = swapped.unwrap();
+    assert!(swapped.status.success(), "{}", String::from_utf8_lossy(&swapped.stderr));
+    let one = scene.quire(["verify", "1"]).expect_code(7);
+    assert!(one.stdout.contains("of task 2, attempt 1\n  request  Second of two\n"));
+    let expected = "broken  the evidence is that of this attempt: it is that of task 2, not of 1";
+    assert!(one.stdout.contains(expected), "{}", one.stdout);
+}
