@@ -85,6 +85,13 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
                  (`quire task resume` goes on with one that was cut off)"
             ),
         ),
+        Unread::Io(error) => {
+            let path = path.display();
+            stop(
+                Exit::NotVerified,
+                format!("cannot read the evidence for {name}: {error} ({path})"),
+            )
+        }
         error => damaged(error.to_string()),
     })?;
     let bundle = Bundle::parse(&text).map_err(|error| damaged(error.to_string()))?;

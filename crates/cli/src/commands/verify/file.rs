@@ -53,6 +53,10 @@ pub fn text(path: &Path, most: u64) -> Result<String, Unread> {
     if !found.is_file() {
         return Err(Unread::NoFile);
     }
+    if found.len() > most {
+        return Err(Unread::TooLong(most));
+    }
+    // It may grow while it is read.
     let mut bytes = Vec::new();
     file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(Unread::Io)?;
     if bytes.len() as u64 > most {
