@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use quire_domain::path::WorkspacePath;
 use quire_domain::task::StartPoint;
-use quire_environment::recipe;
+use quire_environment::recipe::{self, RecipeError};
 use quire_git::{Checkout, GitError};
 
 use crate::seen::Seen;
@@ -105,7 +105,7 @@ pub(crate) async fn look_at_checkout(
         checkout: Some(root.clone()),
     };
     // The recipe of a checkout that the person runs this in is trusted; another ref's is not.
-    let recipe = recipe_of(&root);
+    let recipe = recipe_of(&root)?;
     let repository = root.display().to_string();
     let seen = Some(Arc::new(Seen::new(checkout, captured)));
     Ok(Found { repository, origin, start, recipe, seen })
@@ -163,16 +163,40 @@ fn below(root: &Path, path: &Path) -> Option<WorkspacePath> {
     WorkspacePath::parse(path.strip_prefix(root).ok()?.to_str()?).ok()
 }
 
-/// The recipe that lies in a checkout now.
-pub fn recipe_of(top_level: &Path) -> Option<String> {
-    read_small(&top_level.join(recipe::RECIPE_PATH))
-}
-
-fn read_small(path: &Path) -> Option<String> {
+/// The recipe that lies in a checkout now, if there is one.
+///
+/// # Errors
+///
+/// What lies there is no file of text, is too long, or may not be read: a task would otherwise
+/// begin without what the person asked for.
+pub fn recipe_of(top_level: &Path) -> Result<Option<String>, RecipeError> {
+    use std::io::ErrorKind::{InvalidData, NotADirectory, NotFound};
+    let wrong = |what: &str| {
+        let recipe = recipe::RECIPE_PATH.to_owned();
+        Err(RecipeError { recipe, position: None, what: what.to_owned() })
+    };
+    let path = top_level.join(recipe::RECIPE_PATH);
+    let found = match std::fs::symlink_metadata(&path) {
+        Ok(found) => found,
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Ok(None),
+        Err(error) => return wrong(&format!("cannot be read: {error}")),
+    };
     // A link may lead anywhere, and its target's first line into an error.
-    let found = std::fs::symlink_metadata(path).ok()?;
-    (found.is_file() && found.len() <= 2 * recipe::MOST_BYTES as u64)
-        .then(|| std::fs::read_to_string(path).ok())?
+    if found.is_symlink() {
+        return wrong("is a link, which is not followed; put the file itself there");
+    }
+    if !found.is_file() {
+        return wrong("is no regular file");
+    }
+    if found.len() > recipe::MOST_BYTES as u64 {
+        return wrong(&format!("is longer than {} bytes", recipe::MOST_BYTES));
+    }
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == NotFound => Ok(None),
+        Err(error) if error.kind() == InvalidData => wrong("is not UTF-8"),
+        Err(error) => wrong(&format!("cannot be read: {error}")),
+    }
 }
 
 /// Where a repository lies inside that is not a checkout of the person's.

@@ -51,7 +51,7 @@ pub enum Command {
 /// Runs it.
 pub async fn run(command: Command, context: Context) -> anyhow::Result<Exit> {
     let root = context.surroundings.current_dir.ancestors().find(|dir| dir.join(".git").exists());
-    let place = root.map(Place::of_checkout).unwrap_or_default();
+    let place = root.map(Place::of_checkout).transpose()?.unwrap_or_default();
     let root = root.map(ToOwned::to_owned);
     let installation = Installation::open(context, root.as_deref()).await?;
     let here = Here { installation, place };

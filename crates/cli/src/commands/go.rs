@@ -103,7 +103,7 @@ pub async fn go(common: Common, asked: Asked, context: Context) -> anyhow::Resul
     let inspected = installation.inspected.take().transpose();
     let inspected = inspected.map_err(|error| refused(error.into()))?;
     let top_level = inspected.as_ref().map(|checkout| checkout.top_level.as_path());
-    let place = Place::of(&source, top_level);
+    let place = Place::of(&source, top_level)?;
     let defaults = defaults_of(&installation.settings)?;
     let environment =
         place.environment(&installation, defaults, common.env.as_deref(), common.bare).await?;

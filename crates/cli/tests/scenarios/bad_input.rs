@@ -473,3 +473,22 @@ fn a_directory_that_was_deleted_is_named_as_what_it_is() {
     let ended = call.beneath(&["bash", "-c", "rmdir \"$PWD\" && exec \"$@\"", "bash"]).run();
     expect_refusal(&scene, ended, 2, &["was deleted"]);
 }
+
+#[test]
+fn a_recipe_that_is_no_file_of_text_is_not_passed_over() {
+    let scene = looker();
+    let recipe = scene.repository.path().join(".quire/environment.toml");
+    let refused = |word: &str| {
+        expect_refusal(&scene, scene.quire(["run", "Go on."]), 2, &["environment.toml", word]);
+        std::fs::remove_file(&recipe).unwrap();
+    };
+    scene.repository.write(".quire/other.toml", "");
+    symlink("other.toml", &recipe).unwrap();
+    refused("is a link");
+    assert!(Command::new("mkfifo").arg(&recipe).status().unwrap().success());
+    refused("is no regular file");
+    std::fs::write(&recipe, b"name = '\xff'\n").unwrap();
+    refused("is not UTF-8");
+    std::fs::write(&recipe, "#".repeat(300_000)).unwrap();
+    refused("is longer than");
+}

@@ -101,6 +101,8 @@ fn repository_of(here: &Here, repo: &str) -> anyhow::Result<String> {
     let path = std::fs::canonicalize(&path)
         .map_err(|error| usage(format!("cannot find {}: {error}", path.display())))?;
     let root = path.ancestors().find(|dir| dir.join(".git").exists());
-    root.and_then(|root| Place::of_checkout(root).repository)
+    let place = root.map(Place::of_checkout).transpose()?;
+    place
+        .and_then(|place| place.repository)
         .ok_or_else(|| usage(format!("{} lies in no git repository", path.display())))
 }

@@ -22,18 +22,19 @@ pub struct Place {
 
 impl Place {
     /// The place of a source; `top_level` is that of its checkout.
-    pub fn of(source: &Source, top_level: Option<&Path>) -> Self {
-        match (source, top_level) {
+    pub fn of(source: &Source, top_level: Option<&Path>) -> anyhow::Result<Self> {
+        Ok(match (source, top_level) {
             (Source::Url(url), _) => Self { repository: public_address(url).ok(), recipe: None },
-            (Source::Checkout(_), Some(root)) => Self::of_checkout(root),
+            (Source::Checkout(_), Some(root)) => Self::of_checkout(root)?,
             (Source::Checkout(_), None) => Self::default(),
-        }
+        })
     }
 
-    /// The place of a checkout.
-    pub fn of_checkout(top_level: &Path) -> Self {
+    /// The place of a checkout. A recipe there that cannot be read is an error.
+    pub fn of_checkout(top_level: &Path) -> anyhow::Result<Self> {
         let root = std::fs::canonicalize(top_level).unwrap_or_else(|_| top_level.to_owned());
-        Self { repository: Some(root.display().to_string()), recipe: recipe_of(&root) }
+        let recipe = recipe_of(&root).map_err(|error| usage(error.to_string()))?;
+        Ok(Self { repository: Some(root.display().to_string()), recipe })
     }
 
     /// The environment of a run here.

@@ -196,7 +196,7 @@ impl Planner<'_> {
         let installation = self.installation;
         let defaults = defaults_of(&Settings::read(&installation.surroundings, root)?)?;
         let named = self.common.env.as_deref();
-        let place = Place::of(&start.source, root);
+        let place = Place::of(&start.source, root)?;
         let resolved = place.environment(installation, defaults, named, start.bare).await?;
         resolved.heeded().map_err(|error| usage(error.to_string()))?;
         let resolved = Arc::new(resolved);
