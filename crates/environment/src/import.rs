@@ -2,7 +2,7 @@
 //!
 //! [`import`] gives a recipe as text, with a comment for each line that says where it is from, and a
 //! list of what could not be carried over: nothing is dropped in silence. `json` and `yaml` read
-//! into a [`node::Node`], `devcontainer` and `copilot` translate it into a `draft::Draft`, which
+//! into a `node::Node`, `devcontainer` and `copilot` translate it into a `draft::Draft`, which
 //! writes the recipe and keeps out of it what a recipe refuses.
 
 mod copilot;

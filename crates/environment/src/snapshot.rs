@@ -1,6 +1,6 @@
 //! Snapshots: what setup wrote, kept as read-only layers and laid beneath later attempts.
 //!
-//! [`key`] says what one hangs on, [`decide`] whether there is one that fits, [`build`] makes one,
+//! [`key`] says what one hangs on, [`mod@decide`] whether there is one that fits, [`build`] makes one,
 //! [`kept`] is where they lie and when they go. Reasons: `docs/design/environments.md`.
 
 pub mod build;

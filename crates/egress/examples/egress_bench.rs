@@ -1,6 +1,6 @@
 //! What the proxy costs: latency beside a direct request, throughput, memory.
 //!
-//! `cargo run --release -p quire-egress --example bench`. Client, proxy and far end share this
+//! `cargo run --release -p quire-egress --example egress_bench`. Client, proxy and far end share this
 //! process and its cores, so that throughput is what all three of them reach together.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement ends where it fails")]
