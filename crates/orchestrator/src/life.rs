@@ -69,33 +69,8 @@ pub async fn run(
     let origin = worker.store.origin(turn.id).await?;
     let origin = Origin::parse(origin.as_deref().unwrap_or_default()).map_err(RunError::Origin)?;
     let continued = worker.store.continued(attempt).await?;
-    let chunk_cap =
-        turn.request.environment.as_ref().map_or(2 << 30, |env| env.limits.output_bytes);
-    let recorder =
-        Recorder::open(worker.record.clone(), attempt, claim.epoch, continued.clone(), chunk_cap)
-            .await?;
-    let mut secrets = BTreeMap::new();
-    if let (Some(scope), Some(environment)) = (&origin.secrets, &turn.request.environment)
-        && let Ok(known) = known_secrets::open(worker, scope, environment).await
-    {
-        // What cannot be opened is given to nothing that could print it, and who needs it says so.
-        recorder.redact(known.bytes());
-        secrets = known.values;
-    }
-    let life = Life {
-        worker: worker.clone(),
-        recorder: Arc::new(recorder),
-        row: Attempt { epoch: claim.epoch, ..row },
-        turn,
-        origin,
-        continued,
-        seen,
-        cancel: lost,
-        secrets,
-        held: std::sync::Mutex::default(),
-        way_out: std::sync::Mutex::default(),
-        services: std::sync::OnceLock::new(),
-    };
+    let row = Attempt { epoch: claim.epoch, ..row };
+    let life = Life::of(worker.clone(), row, turn, origin, continued, seen, lost).await?;
     match Box::pin(life.go()).await {
         Err(error) if error.is_disk_full() => life.stand_still(error).await,
         ended => ended,
@@ -123,6 +98,46 @@ struct Life {
 }
 
 impl Life {
+    /// An attempt that this process holds, its record taken over under the epoch of `row`.
+    async fn of(
+        worker: Worker,
+        row: Attempt,
+        turn: Turn,
+        origin: Origin,
+        continued: Vec<AttemptId>,
+        seen: Option<Arc<Seen>>,
+        cancel: CancellationToken,
+    ) -> Result<Self, RunError> {
+        let chunk_cap =
+            turn.request.environment.as_ref().map_or(2 << 30, |env| env.limits.output_bytes);
+        let record = worker.record.clone();
+        let recorder =
+            Recorder::open(record, row.id, row.epoch, continued.clone(), chunk_cap).await?;
+        let mut secrets = BTreeMap::new();
+        if let (Some(scope), Some(environment)) = (&origin.secrets, &turn.request.environment)
+            && let Ok(known) = known_secrets::open(&worker, scope, environment).await
+        {
+            // What cannot be opened is given to nothing that could print it, and who needs it says
+            // so.
+            recorder.redact(known.bytes());
+            secrets = known.values;
+        }
+        Ok(Self {
+            worker,
+            recorder: Arc::new(recorder),
+            row,
+            turn,
+            origin,
+            continued,
+            seen,
+            cancel,
+            secrets,
+            held: std::sync::Mutex::default(),
+            way_out: std::sync::Mutex::default(),
+            services: std::sync::OnceLock::new(),
+        })
+    }
+
     async fn go(&self) -> Result<AttemptState, RunError> {
         self.hold().await;
         if let Some(state) = self.settle().await? {
