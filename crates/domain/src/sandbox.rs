@@ -250,6 +250,8 @@ pub enum CommandIo {
     InputOutput,
     /// Standard input empty; output and error apart ([`CommandEvent::Error`]).
     Separate,
+    /// Standard input a pipe that stays open; output and error apart.
+    InputSeparate,
     /// A terminal of this size for all three.
     Terminal {
         /// Columns.
@@ -379,6 +381,13 @@ pub trait CommandControl: Send + Sync {
 
     /// Sends a signal to it and its process group.
     async fn signal(&self, signal: CommandSignal) -> Result<(), SandboxError>;
+
+    /// Gives its terminal another size, which it is told of (SIGWINCH). Nothing happens where it
+    /// has none.
+    async fn resize(&self, columns: u16, rows: u16) -> Result<(), SandboxError> {
+        let _ = (columns, rows);
+        Ok(())
+    }
 }
 
 /// The signals that are sent to commands.

@@ -17,6 +17,8 @@ pub mod ask {
     /// `[FOLD, id]` with a memory file that is not read and a pipe for the answer: may this
     /// sandbox be folded? If so `/tmp` is saved.
     pub const FOLD: u32 = 5;
+    /// `[RESIZE, pid, columns, rows]`: of the terminal that the command was given.
+    pub const RESIZE: u32 = 6;
 }
 
 /// How a command is connected, in `START`.
@@ -29,6 +31,8 @@ pub mod io {
     pub const SEPARATE: u32 = 2;
     /// A terminal, relayed by two pipes.
     pub const TERMINAL: u32 = 3;
+    /// Output and error to a pipe each, input from a third.
+    pub const INPUT_SEPARATE: u32 = 4;
 }
 
 /// Guest to host.

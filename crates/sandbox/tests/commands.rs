@@ -88,6 +88,41 @@ async fn a_terminal_is_one_of_the_size_that_was_asked_for() {
 }
 
 #[tokio::test]
+async fn a_terminal_takes_another_size_and_the_command_is_told() {
+    let stage = Stage::new().await;
+    let sandbox = create(&stage, stage.spec("resize", vec![])).await;
+    let io = CommandIo::Terminal { columns: 80, rows: 24 };
+    let script = "trap 'stty size; exit' WINCH; echo ready; while :; do read -t 1 x; done";
+    let command = Command { io, ..bash(script) };
+    let StartedCommand { mut output, control, .. } = sandbox.start(command).await.unwrap();
+    let CommandEvent::Output(ready) = output.next().await.unwrap() else { panic!("it ended") };
+    assert_eq!(&ready[..], b"ready\r\n");
+    control.resize(132, 50).await.unwrap();
+    assert_eq!(rest(&mut output).await, ("50 132\r\n".to_owned(), ExitStatus::Code(0)));
+}
+
+#[tokio::test]
+async fn input_output_and_error_can_each_have_a_pipe() {
+    let stage = Stage::new().await;
+    let sandbox = create(&stage, stage.spec("pipes", vec![])).await;
+    let command =
+        Command { io: CommandIo::InputSeparate, ..bash("tr a-z A-Z; echo e >&2; exit 3") };
+    let StartedCommand { mut output, control, .. } = sandbox.start(command).await.unwrap();
+    control.write(b"hello", Duration::from_secs(5)).await.unwrap();
+    control.close_input().await.unwrap();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let status = loop {
+        match output.next().await.unwrap() {
+            CommandEvent::Output(bytes) => out.extend_from_slice(&bytes),
+            CommandEvent::Error(bytes) => err.extend_from_slice(&bytes),
+            CommandEvent::Exited(status) => break status,
+        }
+    };
+    assert_eq!((out.as_slice(), err.as_slice()), (&b"HELLO"[..], &b"e\n"[..]));
+    assert_eq!(status, ExitStatus::Code(3));
+}
+
+#[tokio::test]
 async fn a_terminal_passes_on_an_interrupt_and_the_end_of_input() {
     let stage = Stage::new().await;
     let sandbox = create(&stage, stage.spec("interrupt", vec![])).await;

@@ -123,6 +123,9 @@ impl Guest {
                     unsafe { libc::kill(-pid, signal) };
                 }
             }
+            ask::RESIZE => {
+                self.terminals.resize(number(1).cast_signed(), number(2), number(3));
+            }
             ask::READ => {
                 let limit = u64::from(number(2)) | u64::from(number(3)) << 32;
                 helper::run(&mut fds, |request, answer| read::read(request, limit, answer));

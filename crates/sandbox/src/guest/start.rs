@@ -71,6 +71,7 @@ pub fn start(
     let request = fds.take(0).ok_or(libc::EINVAL)?;
     let output = fds.take(1).ok_or(libc::EINVAL)?;
     let third = fds.take(2);
+    let fourth = fds.take(3);
     let mapped = Mapped::of(&request)?;
     let words = Words::parse(mapped.bytes())?;
     let mut child = Child {
@@ -88,6 +89,10 @@ pub fn start(
     match start.io {
         io::INPUT_OUTPUT => child.input = third.as_ref().ok_or(libc::EINVAL)?.as_raw_fd(),
         io::SEPARATE => child.error = third.as_ref().ok_or(libc::EINVAL)?.as_raw_fd(),
+        io::INPUT_SEPARATE => {
+            child.error = third.as_ref().ok_or(libc::EINVAL)?.as_raw_fd();
+            child.input = fourth.as_ref().ok_or(libc::EINVAL)?.as_raw_fd();
+        }
         io::TERMINAL => {
             let (terminal, opened) = Terminal::open(start.columns, start.rows)?;
             child.input = opened.as_raw_fd();
@@ -104,7 +109,7 @@ pub fn start(
     let pid = fork_and_execute(&mut child, stack)?;
     if let Some((terminal, _)) = slave {
         let input = third.ok_or(libc::EINVAL)?;
-        terminals.add(terminal.with_pipes(output, input));
+        terminals.add(terminal.with_pipes(pid, output, input));
     }
     Ok(pid)
 }

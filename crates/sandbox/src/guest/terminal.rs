@@ -36,23 +36,18 @@ impl Terminal {
                 return Err(errno());
             }
             let slave = OwnedFd::from_raw_fd(slave);
-            let size = libc::winsize {
-                ws_row: u16::try_from(rows).unwrap_or(24),
-                ws_col: u16::try_from(columns).unwrap_or(80),
-                ws_xpixel: 0,
-                ws_ypixel: 0,
-            };
-            libc::ioctl(master.as_raw_fd(), libc::TIOCSWINSZ, &raw const size);
+            set_size(&master, columns, rows);
             Ok((Self { master }, slave))
         }
     }
 
-    /// Joins it with the host's pipes.
-    pub fn with_pipes(self, output: OwnedFd, input: OwnedFd) -> Relay {
+    /// Joins it with the host's pipes; `pid` is the command that has it.
+    pub fn with_pipes(self, pid: i32, output: OwnedFd, input: OwnedFd) -> Relay {
         for fd in [&output, &input] {
             let _ = crate::wire::set_nonblocking(fd);
         }
         Relay {
+            pid,
             master: self.master,
             output: Some(output),
             input: Some(input),
@@ -60,6 +55,18 @@ impl Terminal {
             to_terminal: Held::default(),
         }
     }
+}
+
+/// Gives a terminal its size; what runs in the foreground is told by the kernel.
+fn set_size(master: &OwnedFd, columns: u32, rows: u32) {
+    let size = libc::winsize {
+        ws_row: u16::try_from(rows).unwrap_or(24),
+        ws_col: u16::try_from(columns).unwrap_or(80),
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: reads a structure on the stack.
+    unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
 }
 
 /// Which bytes of a buffer wait to be written.
@@ -77,6 +84,7 @@ impl Held {
 
 /// A terminal and its two pipes.
 pub struct Relay {
+    pid: i32,
     master: OwnedFd,
     output: Option<OwnedFd>,
     input: Option<OwnedFd>,
@@ -123,6 +131,13 @@ impl Terminals {
     pub fn add(&mut self, relay: Relay) {
         if let Some(free) = self.relays.iter_mut().find(|slot| slot.is_none()) {
             *free = Some(relay);
+        }
+    }
+
+    /// Gives the terminal of a command another size.
+    pub fn resize(&self, pid: i32, columns: u32, rows: u32) {
+        if let Some(relay) = self.relays.iter().flatten().find(|relay| relay.pid == pid) {
+            set_size(&relay.master, columns, rows);
         }
     }
 

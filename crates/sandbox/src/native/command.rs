@@ -54,22 +54,20 @@ pub async fn start(
         CommandIo::Output => (kinds::OUTPUT, 0, 0),
         CommandIo::InputOutput => (kinds::INPUT_OUTPUT, 0, 0),
         CommandIo::Separate => (kinds::SEPARATE, 0, 0),
+        CommandIo::InputSeparate => (kinds::INPUT_SEPARATE, 0, 0),
         CommandIo::Terminal { columns, rows } => {
             (kinds::TERMINAL, u32::from(columns), u32::from(rows))
         }
     };
-    match command.io {
-        CommandIo::Output => {}
-        CommandIo::Separate => {
-            let (ours, theirs) = read_pipe(owner).map_err(failed)?;
-            error = Some(ours);
-            fds.push(theirs);
-        }
-        CommandIo::InputOutput | CommandIo::Terminal { .. } => {
-            let (ours, theirs) = write_pipe(owner).map_err(failed)?;
-            input = Some(ours);
-            fds.push(theirs);
-        }
+    if matches!(command.io, CommandIo::Separate | CommandIo::InputSeparate) {
+        let (ours, theirs) = read_pipe(owner).map_err(failed)?;
+        error = Some(ours);
+        fds.push(theirs);
+    }
+    if !matches!(command.io, CommandIo::Output | CommandIo::Separate) {
+        let (ours, theirs) = write_pipe(owner).map_err(failed)?;
+        input = Some(ours);
+        fds.push(theirs);
     }
     let news = guest.expect_command(number)?;
     let borrowed: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
@@ -316,5 +314,13 @@ impl CommandControl for Control {
             return self.write(&[3], Duration::from_secs(1)).await;
         }
         self.guest.send([ask::SIGNAL, self.pid.cast_unsigned(), number.cast_unsigned()], &[]).await
+    }
+
+    async fn resize(&self, columns: u16, rows: u16) -> Result<(), SandboxError> {
+        if !self.terminal {
+            return Ok(());
+        }
+        let packet = [ask::RESIZE, self.pid.cast_unsigned(), columns.into(), rows.into()];
+        self.guest.send(packet, &[]).await
     }
 }
