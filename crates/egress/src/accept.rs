@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::connection;
+use crate::descriptors;
 use crate::refusal::Refusal;
 use crate::room::Room;
 
@@ -36,10 +37,18 @@ pub(crate) async fn serve(
             Ok(accepted) => accepted,
             // It was shut down: the sandbox behind it has ended.
             Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => return,
-            Err(_) => tokio::select! {
-                () = ended.cancelled() => return,
-                () = tokio::time::sleep(PAUSE) => continue,
-            },
+            Err(error) => {
+                let answered = async {
+                    if descriptors::ran_out(&error) {
+                        turn_one_away(&room, &listener).await;
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                };
+                tokio::select! {
+                    () = ended.cancelled() => return,
+                    () = answered => continue,
+                }
+            }
         };
         let _ = stream.set_nodelay(true);
         // One connection at a time waits for its turn; those behind it wait in the kernel's queue.
@@ -66,6 +75,21 @@ pub(crate) async fn serve(
             }
         });
     }
+}
+
+/// Answers the connection that waits longest, where no descriptor is left to serve it. Those that
+/// are only kept for later make room for the next.
+async fn turn_one_away(room: &Arc<Room>, listener: &TcpListener) {
+    room.crowded.notify_waiters();
+    room.shared.crowded.notify_waiters();
+    let refuse = async {
+        // Another thread may have been faster: the connection then waits for the next round.
+        let Ok(Ok((stream, peer))) = tokio::time::timeout(PAUSE, listener.accept()).await else {
+            return;
+        };
+        connection::refuse(Arc::clone(room), stream, peer.port(), &Refusal::no_descriptor()).await;
+    };
+    room.shared.spare.lend(refuse).await;
 }
 
 /// A place among the connections of the sandbox, and one among those of the worker. While there is

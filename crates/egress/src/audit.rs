@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures::future::BoxFuture;
 use quire_domain::event::{Egress, EventBody};
 use quire_domain::ids::ChunkId;
 use tokio::sync::mpsc;
+
+/// Finds out which command a connection belongs to.
+pub type Asking = BoxFuture<'static, Option<ChunkId>>;
 
 /// Is told of every request and tunnel, when it ended or was refused.
 ///
@@ -15,9 +19,11 @@ pub trait Audit: Send + Sync {
     /// A request ended, or was refused.
     fn record(&self, record: AuditRecord);
 
-    /// The command that the process behind `client_port` belongs to, if that is known. Asked once,
-    /// when the connection is accepted; what is asked over it later carries the same answer.
-    fn command(&self, client_port: u16) -> Option<ChunkId> {
+    /// Finds out which command the process behind `client_port` belongs to; `None` where nobody
+    /// can. Asked once, when the connection is accepted, and given a second; what is asked over
+    /// the connection later carries the same answer. It can be told only while the connection
+    /// lives: an answer waits for it a moment.
+    fn command(&self, client_port: u16) -> Option<Asking> {
         let _ = client_port;
         None
     }
@@ -72,7 +78,23 @@ impl AuditRecord {
 #[derive(Debug)]
 pub struct AuditQueue {
     sender: mpsc::Sender<AuditRecord>,
-    lost: Arc<AtomicU64>,
+    lost: Arc<Dropped>,
+}
+
+/// What did not fit into the queue.
+#[derive(Debug, Default)]
+struct Dropped {
+    allowed: AtomicU64,
+    denied: AtomicU64,
+}
+
+/// How many records nobody took in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lost {
+    /// Of requests that were let through.
+    pub allowed: u64,
+    /// Of requests that were refused.
+    pub denied: u64,
 }
 
 impl AuditQueue {
@@ -80,15 +102,17 @@ impl AuditQueue {
     /// dropped, with the door that holds it.
     pub fn new(bound: usize) -> (Self, AuditReceiver) {
         let (sender, receiver) = mpsc::channel(bound.max(1));
-        let lost = Arc::new(AtomicU64::new(0));
+        let lost = Arc::new(Dropped::default());
         (Self { sender, lost: Arc::clone(&lost) }, AuditReceiver { receiver, lost })
     }
 }
 
 impl Audit for AuditQueue {
     fn record(&self, record: AuditRecord) {
+        let (allowed, times) = (record.allowed, record.egress.times);
         if self.sender.try_send(record).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+            let count = if allowed { &self.lost.allowed } else { &self.lost.denied };
+            count.fetch_add(times, Ordering::Relaxed);
         }
     }
 }
@@ -97,7 +121,7 @@ impl Audit for AuditQueue {
 #[derive(Debug)]
 pub struct AuditReceiver {
     receiver: mpsc::Receiver<AuditRecord>,
-    lost: Arc<AtomicU64>,
+    lost: Arc<Dropped>,
 }
 
 impl AuditReceiver {
@@ -119,8 +143,11 @@ impl AuditReceiver {
     }
 
     /// How many records were dropped since this was last asked, as nobody took them in time.
-    pub fn lost(&self) -> u64 {
-        self.lost.swap(0, Ordering::Relaxed)
+    pub fn lost(&self) -> Lost {
+        Lost {
+            allowed: self.lost.allowed.swap(0, Ordering::Relaxed),
+            denied: self.lost.denied.swap(0, Ordering::Relaxed),
+        }
     }
 }
 
@@ -128,7 +155,7 @@ impl AuditReceiver {
 mod tests {
     use quire_domain::event::Egress;
 
-    use super::{Audit, AuditQueue, AuditRecord};
+    use super::{Audit, AuditQueue, AuditRecord, Lost};
 
     fn record(host: &str, path: &str) -> AuditRecord {
         AuditRecord {
@@ -161,7 +188,8 @@ mod tests {
         assert_eq!((merged[0].egress.times, merged[0].egress.received), (2, 20));
         assert_eq!(merged[0].egress.path, None);
         assert_eq!(merged[1].egress.path.as_deref(), Some("/1"));
-        assert_eq!((receiver.lost(), receiver.lost()), (1, 0));
+        assert_eq!(receiver.lost(), Lost { allowed: 1, denied: 0 });
+        assert_eq!(receiver.lost(), Lost::default());
         drop(queue);
         assert_eq!(receiver.next().await, None);
     }

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use quire_domain::ids::ChunkId;
 use tokio::net::TcpStream;
 
 use crate::entry::Entry;
 use crate::meter::{Meter, Over};
+use crate::origin::{BEFORE_REFUSAL, Origin};
 use crate::outer;
 use crate::refusal::Refusal;
 use crate::relay;
@@ -25,7 +25,8 @@ pub(crate) struct Connection {
     pub(crate) room: Arc<Room>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) client_port: u16,
-    pub(crate) chunk: Option<ChunkId>,
+    /// The command that made it.
+    pub(crate) origin: Origin,
     over: OnceLock<Over>,
     /// Requests and tunnels that are going on.
     entries: AtomicUsize,
@@ -80,8 +81,9 @@ pub(crate) async fn refuse(
 }
 
 async fn turn_away(connection: &Arc<Connection>, stream: &TcpStream, refusal: &Refusal) {
+    connection.origin.within(BEFORE_REFUSAL).await;
     Entry::new(connection, "(any)").refuse(refusal);
-    let bytes = outer::raw_answer(refusal);
+    let bytes = outer::raw_answer(refusal, connection.room.policy.setting);
     let write = relay::write_all(stream, &bytes);
     // Nobody has to read it.
     let _ = tokio::time::timeout(Duration::from_millis(100), write).await;
@@ -90,9 +92,9 @@ async fn turn_away(connection: &Arc<Connection>, stream: &TcpStream, refusal: &R
 
 impl Connection {
     fn new(room: Arc<Room>, client_port: u16) -> Self {
-        let meter = Meter::new(Arc::clone(&room.totals), room.limits().clone());
+        let meter = Meter::new(Arc::clone(&room.totals), room.bounds());
         Self {
-            chunk: room.audit.command(client_port),
+            origin: Origin::ask(room.audit.as_ref(), client_port),
             meter: Arc::new(meter),
             client_port,
             over: OnceLock::new(),

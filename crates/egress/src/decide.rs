@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(tunnel(&policy, None, &target("c.c.example")), seen("*.c.example /v1"));
         let refusal = tunnel(&policy, None, &target("d.example:8443")).unwrap_err();
         assert_eq!(refusal.line.as_deref(), Some("d.example:8443"));
-        assert!(refusal.text().contains("\n    d.example:8443\n"));
+        assert!(refusal.text("").contains("\n    d.example:8443\n"));
         assert!(looks_inside(&policy));
         policy.credentials.push(with_credential("a.example POST /x"));
         assert_eq!(tunnel(&policy, None, &target("a.example")), seen("a.example POST /x"));

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::address::{Address, classify};
+use crate::descriptors;
 use crate::parent::Parent;
 use crate::private::PrivateHost;
 use crate::proxy::Shared;
@@ -80,6 +81,7 @@ pub(crate) async fn route(
             "resolve_timeout",
             format!("resolving {} took too long", target.host),
         )),
+        (Err(error), None) if descriptors::ran_out(&error) => Err(Refusal::no_descriptor()),
         (Err(_), None) => Err(Refusal::upstream(
             "unresolved",
             format!("the name {} does not resolve", target.host),
@@ -164,6 +166,7 @@ async fn connect(
 ) -> Result<TcpStream, Refusal> {
     match tokio::time::timeout(shared.settings.limits.connect, race(addresses)).await {
         Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) if descriptors::ran_out(&error) => Err(Refusal::no_descriptor()),
         Ok(Err(error)) => {
             Err(Refusal::upstream("unreachable", format!("cannot connect to {target}: {error}")))
         }

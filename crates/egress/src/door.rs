@@ -62,7 +62,8 @@ impl Door {
         let room = Arc::new(Room::new(shared, policy, audit)?);
         let ended = CancellationToken::new();
         let serving = Mutex::new(ended.child_token());
-        let frame = Frame { room, runtime, ended, tasks: TaskTracker::new(), serving };
+        let tasks = room.tasks.clone();
+        let frame = Frame { room, runtime, ended, tasks, serving };
         Ok(Self { frame: Arc::new(frame) })
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Instant;
 
 use hyper::HeaderMap;
@@ -156,11 +157,28 @@ impl Drop for Entry {
             sent: self.sent.load(Ordering::Relaxed),
             received: self.received.load(Ordering::Relaxed),
             ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            chunk: connection.chunk.clone(),
+            chunk: None,
             times: 1,
         };
         let allowed = said.verdict == Verdict::Allowed;
         let record = AuditRecord { allowed, client_port: connection.client_port, egress };
-        connection.room.tell(record, said.line.as_deref());
+        tell(connection, record, said.line.take());
     }
+}
+
+/// Tells the audit, when the command behind the connection is known.
+fn tell(connection: &Connection, mut record: AuditRecord, line: Option<String>) {
+    let room = &connection.room;
+    if let Poll::Ready(chunk) = connection.origin.known() {
+        record.egress.chunk = chunk;
+    } else if tokio::runtime::Handle::try_current().is_ok() {
+        let (room, origin) = (Arc::clone(room), connection.origin.clone());
+        let tasks = room.tasks.clone();
+        tasks.spawn(async move {
+            record.egress.chunk = origin.found().await;
+            room.tell(record, line.as_deref());
+        });
+        return;
+    }
+    room.tell(record, line.as_deref());
 }

@@ -12,6 +12,7 @@ use crate::decide::{self, Allowed, Asked};
 use crate::dial;
 use crate::entry::Entry;
 use crate::headers;
+use crate::origin::BEFORE_ANSWER;
 use crate::outer;
 use crate::refusal::Refusal;
 use crate::upstream::{Destination, Upstream};
@@ -27,7 +28,7 @@ pub(crate) async fn run(
         Ok(response) => response,
         Err(refusal) => {
             entry.refuse(&refusal);
-            outer::refused(&refusal)
+            outer::refused(connection, &refusal).await
         }
     }
 }
@@ -65,6 +66,7 @@ async fn exchange(
         match sent {
             Sent::Answered(response) => {
                 let response = answered(connection, entry, response)?;
+                connection.origin.within(BEFORE_ANSWER).await;
                 connection.set_upstream(upstream);
                 return Ok(response);
             }

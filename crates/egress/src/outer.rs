@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 use hyper::header::{self, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,6 +23,7 @@ use crate::exchange;
 use crate::headers;
 use crate::limits::EgressLimits;
 use crate::meter::Metered;
+use crate::origin::BEFORE_REFUSAL;
 use crate::refusal::Refusal;
 use crate::target::{BadTarget, Target};
 use crate::tunnel::{self, Plan};
@@ -109,7 +111,7 @@ async fn answer(connection: &Arc<Connection>, request: Request<Incoming>) -> Res
             let host = if odd.is_empty() { "(none)" } else { &odd };
             let entry = Entry::new(connection, host);
             entry.refuse(&refusal);
-            return refused(&refusal);
+            return refused(connection, &refusal).await;
         }
     };
     let entry = Entry::new(connection, &target.to_string());
@@ -126,7 +128,7 @@ async fn answer(connection: &Arc<Connection>, request: Request<Incoming>) -> Res
         }
         Err(refusal) => {
             entry.refuse(&refusal);
-            refused(&refusal)
+            refused(connection, &refusal).await
         }
     }
 }
@@ -191,10 +193,15 @@ fn names_the_proxy(request: &Request<Incoming>) -> bool {
     hosts.next().is_none() && matches!(name, "127.0.0.1" | "localhost")
 }
 
-/// An answer that says why not.
-pub(crate) fn refused(refusal: &Refusal) -> Response<Body> {
-    let mut response = Response::new(Body::text(refusal.text()));
+/// An answer that says why not. It waits a moment for the command behind the connection to be
+/// known: with the answer a program is often gone.
+pub(crate) async fn refused(connection: &Connection, refusal: &Refusal) -> Response<Body> {
+    connection.origin.within(BEFORE_REFUSAL).await;
+    let mut response = Response::new(Body::text(refusal.text(connection.room.policy.setting)));
     *response.status_mut() = refusal.status;
+    if let Ok(phrase) = ReasonPhrase::try_from(refusal.phrase()) {
+        response.extensions_mut().insert(phrase);
+    }
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(marker(refusal), HeaderValue::from_static(refusal.reason));
@@ -202,14 +209,14 @@ pub(crate) fn refused(refusal: &Refusal) -> Response<Body> {
 }
 
 /// The same for a connection that no HTTP was spoken on yet.
-pub(crate) fn raw_answer(refusal: &Refusal) -> Vec<u8> {
-    let text = refusal.text();
+pub(crate) fn raw_answer(refusal: &Refusal, setting: &str) -> Vec<u8> {
+    let text = refusal.text(setting);
     let status = refusal.status;
     format!(
         "HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\n{}: {}\r\n\
          Content-Length: {}\r\nConnection: close\r\n\r\n{text}",
         status.as_u16(),
-        status.canonical_reason().unwrap_or_default(),
+        refusal.phrase(),
         marker(refusal),
         refusal.reason,
         text.len(),

@@ -19,6 +19,12 @@ pub struct Policy {
     pub further: Vec<NetworkRule>,
     /// Headers added outside. What their rules match is allowed whatever `network` is.
     pub credentials: Vec<Credential>,
+    /// Bytes that the sandbox may send and receive in all, where that is less than the worker's
+    /// own bound.
+    pub most_bytes: Option<u64>,
+    /// The setting that says what may be reached, e.g. `network.agent`: told to whoever is
+    /// refused. Empty where it has no name.
+    pub setting: &'static str,
 }
 
 /// A header that is added to matching requests, with its value.

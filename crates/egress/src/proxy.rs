@@ -6,6 +6,7 @@ use rustls::ClientConfig;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::audit::Audit;
+use crate::descriptors::Spare;
 use crate::door::Door;
 use crate::error::EgressError;
 use crate::limits::EgressLimits;
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) slots: Arc<Semaphore>,
     /// A connection of any sandbox waits for a place.
     pub(crate) crowded: Notify,
+    /// Lets a connection be answered where no descriptor is left.
+    pub(crate) spare: Spare,
     roots: OnceLock<Loaded>,
     client: OnceLock<Arc<ClientConfig>>,
 }
@@ -65,8 +68,8 @@ impl EgressProxy {
     pub fn new(settings: EgressSettings) -> Self {
         let slots = Arc::new(Semaphore::new(slots(&settings.limits)));
         let (roots, client) = (OnceLock::new(), OnceLock::new());
-        let crowded = Notify::new();
-        Self { shared: Arc::new(Shared { settings, slots, crowded, roots, client }) }
+        let (crowded, spare) = (Notify::new(), Spare::new());
+        Self { shared: Arc::new(Shared { settings, slots, crowded, spare, roots, client }) }
     }
 
     /// A way out for one sandbox. It is served on the runtime that this is called on, until the

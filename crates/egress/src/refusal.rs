@@ -1,5 +1,7 @@
 //! Why a request does not go through, in the words that its maker reads.
 
+use std::fmt::Write as _;
+
 use hyper::StatusCode;
 
 /// A request that does not go through.
@@ -36,6 +38,17 @@ impl Refusal {
         Self { reason, status: StatusCode::GATEWAY_TIMEOUT, why: why.into(), line: None }
     }
 
+    /// The worker has no descriptor left.
+    pub(crate) fn no_descriptor() -> Self {
+        Self {
+            reason: "descriptors",
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            why: "the worker has as many files and connections open as it may; try again"
+                .to_owned(),
+            line: None,
+        }
+    }
+
     pub(crate) fn with_line(mut self, line: String) -> Self {
         self.line = Some(line);
         self
@@ -51,12 +64,23 @@ impl Refusal {
         self.line.as_deref().unwrap_or(&self.why)
     }
 
-    /// The answer's text.
-    pub(crate) fn text(&self) -> String {
+    /// What stands behind the status. Of a refused tunnel many programs show no more.
+    pub(crate) fn phrase(&self) -> String {
+        format!("{} (quire: {})", self.status.canonical_reason().unwrap_or("Refused"), self.reason)
+    }
+
+    /// The answer's text; `setting` is what says what may be reached, empty if that has no name.
+    pub(crate) fn text(&self, setting: &str) -> String {
         let mut text = format!("quire: {} ({}).\n", self.why, self.reason);
         if let Some(line) = &self.line {
-            text.push_str(
-                "To allow it, add this line to the network rules of the environment:\n\n",
+            let place = match setting {
+                "" => "the network rules".to_owned(),
+                setting => format!("`{setting}`"),
+            };
+            let _ = writeln!(
+                text,
+                "Nothing in here can allow it. A person can, by adding this rule to {place} of the \
+                 environment:\n",
             );
             text.push_str("    ");
             text.push_str(line);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hyper::HeaderMap;
 use hyper::header::HeaderValue;
 use tokio::sync::{Notify, Semaphore};
+use tokio_util::task::TaskTracker;
 
 use crate::audit::{Audit, AuditRecord};
 use crate::authority::Authority;
@@ -33,6 +34,8 @@ pub(crate) struct Room {
     /// A connection of this sandbox waits for a place.
     pub(crate) crowded: Notify,
     pub(crate) totals: Arc<Totals>,
+    /// Its connections, and what is still to be told of them.
+    pub(crate) tasks: TaskTracker,
     denied: Mutex<DeniedHosts>,
     allowed_count: AtomicU64,
     denied_count: AtomicU64,
@@ -54,6 +57,7 @@ impl Room {
             slots,
             crowded: Notify::new(),
             totals: Arc::default(),
+            tasks: TaskTracker::new(),
             denied: Mutex::default(),
             allowed_count: AtomicU64::new(0),
             denied_count: AtomicU64::new(0),
@@ -72,6 +76,14 @@ impl Room {
 
     pub(crate) fn limits(&self) -> &EgressLimits {
         &self.shared.settings.limits
+    }
+
+    /// The bounds of a connection: those of the worker, and what the environment says within them.
+    pub(crate) fn bounds(&self) -> EgressLimits {
+        let mut limits = self.limits().clone();
+        let own = self.policy.most_bytes.unwrap_or(u64::MAX);
+        limits.bytes_in_all = limits.bytes_in_all.min(own);
+        limits
     }
 
     /// What the administrator says about `target`.

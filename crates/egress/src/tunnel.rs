@@ -20,6 +20,7 @@ use crate::entry::Entry;
 use crate::exchange;
 use crate::hello::{self, BadHello, ClientHello, MOST_HELLO_BYTES};
 use crate::meter::Metered;
+use crate::origin::BEFORE_REFUSAL;
 use crate::outer;
 use crate::refusal::Refusal;
 use crate::relay;
@@ -83,8 +84,9 @@ pub(crate) async fn run(
         Err(_) => Refusal::bad("no_hello", "the tunnel was opened and nothing came"),
     };
     plan.entry.refuse(&refusal);
+    connection.origin.within(BEFORE_REFUSAL).await;
     let bytes = match refusal.reason {
-        "not_tls" => outer::raw_answer(&refusal),
+        "not_tls" => outer::raw_answer(&refusal, connection.room.policy.setting),
         "sni_mismatch" | "no_sni" => UNRECOGNIZED_NAME.to_vec(),
         _ => HANDSHAKE_FAILURE.to_vec(),
     };
@@ -191,7 +193,7 @@ async fn answer(
         let why = "inside of a tunnel the request line names the path alone";
         let refusal = Refusal::bad("absolute_form", why);
         entry.refuse(&refusal);
-        return outer::refused(&refusal);
+        return outer::refused(connection, &refusal).await;
     }
     exchange::run(connection, destination, entry, request).await
 }

@@ -10,6 +10,7 @@ mod http;
 mod limits;
 mod names;
 mod namespace;
+mod origin;
 mod parent;
 mod probes;
 mod rules;

@@ -148,7 +148,7 @@ async fn a_refusal_says_the_line_that_would_allow_it_and_is_summed_up() {
     for _ in 0..2 {
         let answer = stage.raw(b"CONNECT evil.example:8443 HTTP/1.1\r\n\r\n").await;
         assert!(
-            answer.contains("network rules of the environment:\n\n    evil.example:8443\n"),
+            answer.contains("the network rules of the environment:\n\n    evil.example:8443\n"),
             "{answer}"
         );
     }

@@ -155,7 +155,7 @@ impl Stage {
         });
         let records: Arc<Records> = Arc::default();
         let policy =
-            Policy { network: plot.network, further: Vec::new(), credentials: plot.credentials };
+            Policy { network: plot.network, credentials: plot.credentials, ..Policy::default() };
         let audit = Arc::clone(&records) as Arc<dyn Audit>;
         let door = proxy.open(policy, audit).unwrap();
         let address = listen(&door);
