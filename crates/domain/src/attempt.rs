@@ -130,6 +130,10 @@ pub enum FailureKind {
     SetupFailed,
     /// The setup script took too long.
     SetupTimeout,
+    /// Setup left the value of a secret in what it wrote.
+    SecretLeaked,
+    /// The values of the environment's secrets cannot be had.
+    SecretsUnavailable,
     /// The base image could not be brought or used.
     ImageUnavailable,
     /// A service was not ready in time, or ended.
@@ -161,6 +165,12 @@ impl FailureKind {
             }
             Self::SetupFailed => "read the setup's log, mend the script, then run it again",
             Self::SetupTimeout => "make the setup faster or raise its time limit",
+            Self::SecretLeaked => {
+                "have the setup remove that file, or read the value from its variable at each use; better, use a credential (`docs/environments.md`), which is never inside"
+            }
+            Self::SecretsUnavailable => {
+                "bring the key back from a backup, or set the secrets anew with `quire env secret set`, then run it again"
+            }
             Self::ImageUnavailable => {
                 "check the image's name, the registry and its credentials with `quire env test`"
             }
@@ -194,6 +204,8 @@ impl FailureKind {
             Self::RepositoryUnavailable => "repository_unavailable",
             Self::SetupFailed => "setup_failed",
             Self::SetupTimeout => "setup_timeout",
+            Self::SecretLeaked => "secret_leaked",
+            Self::SecretsUnavailable => "secrets_unavailable",
             Self::ImageUnavailable => "image_unavailable",
             Self::ServiceFailed => "service_failed",
             Self::ModelUnavailable => "model_unavailable",

@@ -35,6 +35,26 @@ pub trait SandboxBackend: Send + Sync {
     /// carries other users' ids, so that only the backend can remove all of it.
     async fn discard(&self, path: &Path) -> Result<(), SandboxError>;
 
+    /// The same, and nothing of it is left on the disk when this returns: for what may hold secrets.
+    async fn erase(&self, path: &Path) -> Result<(), SandboxError> {
+        self.discard(path).await
+    }
+
+    /// Has a directory removed should this process die, for as long as it has this name. Best effort:
+    /// a crash of the whole machine leaves it, to be swept.
+    async fn forfeit(&self, path: &Path) -> Result<(), SandboxError> {
+        let _ = path;
+        Ok(())
+    }
+
+    /// Opens something that a sandbox wrote, whoever of its ids owns it and whatever its mode: what is
+    /// at `path` (its bytes) below `dir`, through no link and onto no other file system. Regular files
+    /// and directories for reading, of all else only what names it (`O_PATH`).
+    async fn open_written(&self, dir: &Path, path: &[u8]) -> std::io::Result<std::os::fd::OwnedFd> {
+        let _ = (dir, path);
+        Err(std::io::ErrorKind::PermissionDenied.into())
+    }
+
     /// Removes what crashed processes left: control groups, work directories of throw-away
     /// uppers, trash. Never what a living process or a kept upper uses.
     async fn sweep(&self) -> Result<(), SandboxError>;
