@@ -260,7 +260,7 @@ impl Pump {
         let ms = self.clock.now().millis_since(self.session.started);
         // A part of its record: the model, the person and a citation then see the same.
         for met in output.limits_met() {
-            let line = format!("\n[{met}]\n");
+            let line = met.line();
             writer.write(line.as_bytes()).await?;
             self.recorded(writer.recorded().unwrap_or(line.as_bytes()), writer.so_far());
         }

@@ -190,7 +190,7 @@ impl FailureKind {
                 "the work is kept in the sandbox; go on with `quire task message`"
             }
             Self::DiskFull => {
-                "raise `disk` under `[limits]` in `.quire/environment.toml`, or ask for less, then go on with `quire task message`"
+                "raise `limits.disk_mib` of the environment (`quire env show --origin` says where it is), or ask for less, then go on with `quire task message`"
             }
             Self::Infrastructure => {
                 "this is our fault: report it with the output of `quire doctor`"

@@ -324,6 +324,24 @@ pub enum LimitMet {
     Upper(u64),
 }
 
+impl LimitMet {
+    /// The key of a recipe that raises it.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Memory(_) => "limits.memory_mib",
+            Self::Processes(_) => "limits.processes",
+            Self::FileSize(_) | Self::Upper(_) => "limits.disk_mib",
+            Self::Tmp(_) | Self::SharedMemory(_) => "limits.tmp_mib",
+        }
+    }
+
+    /// What is recorded at the end of a command's output: the model, the person and a citation
+    /// then see the same.
+    pub fn line(&self) -> String {
+        format!("\n[{self}]\n")
+    }
+}
+
 impl std::fmt::Display for LimitMet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mib = |bytes: &u64| bytes >> 20;

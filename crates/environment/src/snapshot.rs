@@ -3,14 +3,18 @@
 //! [`key`] says what one hangs on, [`mod@decide`] whether there is one that fits, [`build`] makes one,
 //! [`kept`] is where they lie and when they go. Reasons: `docs/design/environments.md`.
 
+mod advice;
 pub mod build;
 pub mod clean;
 pub mod decide;
 mod hold;
 pub mod kept;
 pub mod key;
+mod left_running;
 pub mod manifest;
 mod output;
+pub mod search;
+mod searched;
 pub mod variables;
 
 pub use build::{Build, SetupError, SetupLog, What};

@@ -133,3 +133,4 @@ fn draft(wanted: &Wanted, key: Key, what: What, below: Option<&Snapshot>) -> Man
         used: UpperUse::default(),
     }
 }
+        limits_met: Vec::new(),

@@ -69,6 +69,21 @@ impl SandboxError {
             _ => false,
         }
     }
+
+    /// The key of a recipe that raises the limit at which it was ended, if it was ended at one.
+    pub fn limit_key(&self) -> Option<&'static str> {
+        let what = match self {
+            Self::DiskFull => return Some("limits.disk_mib"),
+            Self::LimitExceeded { what } => what,
+            _ => return None,
+        };
+        let keys = [
+            ("memory", "limits.memory_mib"),
+            ("processes", "limits.processes"),
+            ("files", "limits.files"),
+        ];
+        keys.into_iter().find(|(word, _)| what.starts_with(word)).map(|(_, key)| key)
+    }
 }
 
 /// Why a file could not be read or changed.

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use quire_domain::event::EndedBy;
 use quire_domain::journal::JournalError;
 use quire_domain::sandbox::{
-    Command, CommandEvent, CommandIo, CommandSignal, ExitStatus, Layer, Sandbox, SandboxBackend,
-    SandboxError, SandboxSpec, SandboxUser, StartedCommand, Upper,
+    Command, CommandEvent, CommandIo, CommandSignal, ExitStatus, Layer, LimitMet, Sandbox,
+    SandboxBackend, SandboxError, SandboxSpec, SandboxUser, StartedCommand, Upper,
 };
 use quire_domain::time::Clock;
 use tokio::time::Instant;
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::clean::{CleanError, clean, quiet_git};
 use super::kept::{Making, Snapshots};
 use super::key::Key;
+use super::left_running;
 use super::manifest::Manifest;
 use super::output::Tail;
 use super::variables;
@@ -90,22 +91,26 @@ pub struct Build<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The script ended with an error.
-    #[error("{} ended with {}{}", what.as_str(), words(*exit), last(tail))]
+    #[error("{} ended with {}{}{}", what.as_str(), words(*exit), at_limits(met), last(tail))]
     Failed {
         /// What ran.
         what: What,
         /// How it ended.
         exit: ExitStatus,
+        /// The limits that were met while it ran.
+        met: Vec<LimitMet>,
         /// Its last lines.
         tail: Vec<String>,
     },
     /// It took too long.
-    #[error("{} did not end within {} s{}", what.as_str(), limit.as_secs(), last(tail))]
+    #[error("{} did not end within {} s{}{}", what.as_str(), limit.as_secs(), at_limits(met), last(tail))]
     TimedOut {
         /// What ran.
         what: What,
         /// How long it may take.
         limit: Duration,
+        /// The limits that were met while it ran.
+        met: Vec<LimitMet>,
         /// Its last lines.
         tail: Vec<String>,
     },
@@ -163,15 +168,16 @@ impl Build<'_> {
         let workspace = spec.workdir.clone();
         let sandbox = self.sandboxes.create(spec).await.map_err(|e| self.broken(e, &tail))?;
         let sandbox = sandbox.as_ref();
-        self.script(sandbox, &mut tail, log).await?;
+        let limits_met = self.script(sandbox, &mut tail, log).await?;
         let (variables, mut notes) = read_variables(sandbox).await;
+        notes.extend(left_running::note(sandbox, self.what).await);
         // Ends what it left running: nothing writes from here on.
         sandbox.freeze_until_restart().await.map_err(|e| self.broken(e, &tail))?;
         let commit = &self.manifest.commit;
         let cleaned = clean(sandbox, self.overlay, &workspace, commit, self.tracked).await;
         let cleaned = cleaned.map_err(|error| match error {
             CleanError::Sandbox(source) => self.broken(source, &tail),
-            CleanError::NotATree(_) => {
+            CleanError::NotATree(_) | CleanError::NoTool(_) => {
                 let (what, why) = (self.what, error.to_string());
                 SetupError::Unusable { what, why, tail: tail.lines() }
             }
@@ -186,6 +192,7 @@ impl Build<'_> {
             overlays: layers.iter().filter(|one| has_something(one.1)).map(name_of).collect(),
             variables,
             hooks_path: cleaned.hooks_path,
+            limits_met,
             notes,
             used: cleaned.used,
             ..self.manifest.clone()
@@ -196,13 +203,13 @@ impl Build<'_> {
         Ok(self.snapshots.finish(making, &manifest)?)
     }
 
-    /// Runs the script to its end.
+    /// Runs the script to its end; gives the limits that were met while it ran.
     async fn script(
         &self,
         sandbox: &dyn Sandbox,
         tail: &mut Tail,
         log: &mut dyn SetupLog,
-    ) -> Result<(), SetupError> {
+    ) -> Result<Vec<LimitMet>, SetupError> {
         let mut env = quiet_git();
         env.insert("QUIRE_ENV".to_owned(), variables::FILE.to_owned());
         env.insert("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned());
@@ -226,18 +233,25 @@ impl Build<'_> {
         let killed = ExitStatus::Signal(KILL);
         let what = self.what;
         match ended {
-            Ok(Some(exit)) => {
+            Ok((exit, met)) => {
+                for met in &met {
+                    log.output(met.line().as_bytes()).await?;
+                }
+                let Some(exit) = exit else {
+                    log.ended(killed, ms, Some(EndedBy::Timeout)).await?;
+                    let (limit, tail) = (self.timeout, tail.lines());
+                    return Err(SetupError::TimedOut { what, limit, met, tail });
+                };
                 log.ended(exit, ms, None).await?;
                 if exit.success() {
-                    return Ok(());
+                    return Ok(met);
                 }
-                Err(SetupError::Failed { what, exit, tail: tail.lines() })
-            }
-            Ok(None) => {
-                log.ended(killed, ms, Some(EndedBy::Timeout)).await?;
-                Err(SetupError::TimedOut { what, limit: self.timeout, tail: tail.lines() })
+                Err(SetupError::Failed { what, exit, met, tail: tail.lines() })
             }
             Err(Broken::Sandbox(error)) => {
+                if error.limit_key().is_some() {
+                    log.output(format!("\n[{error}]\n").as_bytes()).await?;
+                }
                 log.ended(killed, ms, Some(EndedBy::SandboxGone)).await?;
                 Err(self.broken(error, tail))
             }
@@ -258,24 +272,33 @@ enum Broken {
     Journal(JournalError),
 }
 
-/// Takes down what a command prints until it ends; `None` if it was ended at `deadline`.
+/// How long a command that was killed is given to be gone, so that the limits it met are known.
+const BURIAL: Duration = Duration::from_secs(2);
+
+/// Takes down what a command prints until it ends; gives how, `None` if it was ended at `deadline`,
+/// and the limits that were met.
 async fn follow(
     started: &mut StartedCommand,
     deadline: Instant,
     tail: &mut Tail,
     log: &mut dyn SetupLog,
-) -> Result<Option<ExitStatus>, Broken> {
+) -> Result<(Option<ExitStatus>, Vec<LimitMet>), Broken> {
     loop {
         let Ok(event) = tokio::time::timeout_at(deadline, started.output.next()).await else {
             let _ = started.control.signal(CommandSignal::Kill).await;
-            return Ok(None);
+            let gone = async {
+                while !matches!(started.output.next().await, Ok(CommandEvent::Exited(_)) | Err(_)) {
+                }
+            };
+            let _ = tokio::time::timeout(BURIAL, gone).await;
+            return Ok((None, started.output.limits_met()));
         };
         match event.map_err(Broken::Sandbox)? {
             CommandEvent::Output(bytes) | CommandEvent::Error(bytes) => {
                 tail.push(&bytes);
                 log.output(&bytes).await.map_err(Broken::Journal)?;
             }
-            CommandEvent::Exited(exit) => return Ok(Some(exit)),
+            CommandEvent::Exited(exit) => return Ok((Some(exit), started.output.limits_met())),
         }
     }
 }
@@ -311,6 +334,10 @@ fn words(exit: ExitStatus) -> String {
         ExitStatus::Code(code) => format!("exit status {code}"),
         ExitStatus::Signal(signal) => format!("signal {signal}"),
     }
+}
+
+fn at_limits(met: &[LimitMet]) -> String {
+    met.iter().fold(String::new(), |text, met| text + "; " + &met.to_string())
 }
 
 fn last(tail: &[String]) -> String {

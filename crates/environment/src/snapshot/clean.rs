@@ -30,7 +30,10 @@ const NAMED: usize = 8;
 /// input are the tracked files that were written, each with a NUL.
 const SCRIPT: &str = r#"
 set -eu
+[ "$(sh -c 'echo well' 2>/dev/null)" = well ] || { echo 'lost sh'; exit 1; }
+case "$(git --version 2>/dev/null)" in git\ version*) ;; *) echo 'lost git'; exit 1 ;; esac
 cd "$1"
+git rev-parse -q --verify "$2^{commit}" >/dev/null 2>&1 || { echo 'lost tree'; exit 1; }
 written=/tmp/.quire-written
 cat > "$written"
 printf 'hooks %s\n' "$(git config --local --get core.hooksPath || true)"
@@ -69,6 +72,12 @@ pub enum CleanError {
     /// Git does not find its way any more.
     #[error("what it left is no working tree any more: {0}")]
     NotATree(String),
+    /// What every later command needs cannot be run any more.
+    #[error(
+        "it removed `{0}` or put another program in its place, and nothing can be run after it: \
+         leave the one of the base as it is"
+    )]
+    NoTool(&'static str),
 }
 
 /// Cleans the working tree at `workspace`, the overlay named `overlay`. `tracked` are the files of
@@ -112,6 +121,12 @@ pub async fn clean(
     }
     let hooks = text.lines().find_map(|line| line.strip_prefix("hooks ")).unwrap_or_default();
     cleaned.hooks_path = inside(hooks, workspace);
+    if !hooks.is_empty() && cleaned.hooks_path.is_none() {
+        let hooks = hooks.replace(char::is_control, "?");
+        cleaned.notes.push(format!(
+            "its `core.hooksPath` ({hooks}) is not in the working tree: these hooks do not run"
+        ));
+    }
     Ok(cleaned)
 }
 
@@ -129,7 +144,10 @@ pub fn quiet_git() -> BTreeMap<String, String> {
 }
 
 async fn said(sandbox: &dyn Sandbox, command: Command, input: &[u8]) -> Result<String, CleanError> {
-    let mut started = sandbox.start(command).await?;
+    let mut started = match sandbox.start(command).await {
+        Err(SandboxError::Spawn { .. }) => return Err(CleanError::NoTool("bash")),
+        started => started?,
+    };
     let mut said = Vec::new();
     let control = started.control.clone();
     let write = async {
@@ -155,11 +173,21 @@ async fn said(sandbox: &dyn Sandbox, command: Command, input: &[u8]) -> Result<S
     };
     let exit = exit?;
     let text = String::from_utf8_lossy(&said).into_owned();
-    if !exit.success() || !text.lines().any(|line| line == "done") {
-        let last = text.lines().last().unwrap_or("git said nothing").to_owned();
-        return Err(CleanError::NotATree(last));
+    let mut lines = text.lines();
+    if exit.success() && lines.any(|line| line == "done") {
+        return Ok(text);
     }
-    Ok(text)
+    Err(match text.lines().last() {
+        // A `bash` that is another program: not even the first line of the script was run.
+        None => CleanError::NoTool("bash"),
+        Some("lost sh") => CleanError::NoTool("sh"),
+        Some("lost git") => CleanError::NoTool("git"),
+        Some("lost tree") => {
+            let why = "its `.git` is gone or another one; leave it as it is".to_owned();
+            CleanError::NotATree(why)
+        }
+        Some(last) => CleanError::NotATree(last.to_owned()),
+    })
 }
 
 fn named<'a>(paths: impl ExactSizeIterator<Item = &'a str>) -> String {

@@ -165,6 +165,7 @@ mod tests {
             used: UpperUse::default(),
         };
         (name.to_owned(), manifest)
+            limits_met: Vec::new(),
     }
 
     const NOW: Timestamp = Timestamp(100 * HOUR);

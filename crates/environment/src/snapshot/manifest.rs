@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
-use quire_domain::sandbox::UpperUse;
+use quire_domain::sandbox::{LimitMet, UpperUse};
 use quire_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +48,9 @@ pub struct Manifest {
     /// `core.hooksPath`, where setup set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hooks_path: Option<String>,
+    /// Limits that were met while it was made, although the script ended well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits_met: Vec<LimitMet>,
     /// Lines about it for the person.
     #[serde(default)]
     pub notes: Vec<String>,
