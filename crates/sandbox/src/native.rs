@@ -6,6 +6,7 @@ mod changes;
 mod command;
 mod etc;
 mod files;
+mod flush;
 mod group_places;
 mod groups;
 mod guest;

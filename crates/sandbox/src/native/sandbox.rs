@@ -242,7 +242,9 @@ impl Sandbox for NativeSandbox {
 
     async fn freeze(&self) -> Result<BTreeMap<String, Layer>, SandboxError> {
         let place = self.still().await?.clone();
-        tokio::task::spawn_blocking(move || upper::sync(&place))
+        let overlays: Vec<String> =
+            system::overlay_names(&self.spec).into_iter().map(str::to_owned).collect();
+        tokio::task::spawn_blocking(move || upper::sync(&place, &overlays))
             .await
             .map_err(io::Error::other)
             .and_then(|synced| synced)

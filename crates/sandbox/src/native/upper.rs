@@ -7,6 +7,7 @@ use std::path::Path;
 
 use quire_domain::sandbox::SandboxError;
 
+use super::flush;
 use super::guest::creating;
 
 /// The file that names the boot during which an upper was last written.
@@ -40,10 +41,12 @@ fn mark_of(upper: &Path) -> std::path::PathBuf {
     upper.with_file_name(name)
 }
 
-/// Brings all of it to the disk and says so: a restart then does no harm. What overlayfs keeps
-/// to refuse a second mount lies in the work directories, which each mount makes anew.
-pub fn sync(upper: &Path) -> io::Result<()> {
-    rustix::fs::syncfs(fs::File::open(upper)?)?;
+/// Brings what its overlays hold to the disk and says so: a restart then does no harm. What
+/// overlayfs keeps to refuse a second mount lies in the work directories, which each mount makes
+/// anew.
+pub fn sync(upper: &Path, overlays: &[String]) -> io::Result<()> {
+    let directory = fs::File::open(upper)?.into();
+    flush::flush(&directory, overlays.iter().map(|name| format!("{name}/upper")))?;
     fs::write(mark_of(upper), "")
 }
 
