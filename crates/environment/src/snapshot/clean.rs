@@ -6,12 +6,12 @@
 //!
 //! It runs inside, as setup did: what setup left there is not to be trusted outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
 use quire_domain::sandbox::{
-    Command, CommandEvent, CommandIo, CommandSignal, Sandbox, SandboxError, UpperUse,
+    Changes, Command, CommandEvent, CommandIo, CommandSignal, Sandbox, SandboxError, UpperUse,
 };
 
 /// Paths of the working tree that are looked at; beyond, all tracked files are taken out.
@@ -23,11 +23,15 @@ const TIME: Duration = Duration::from_mins(10);
 /// What is read of its output, in bytes.
 const OUTPUT: usize = 64 << 10;
 
+/// Entries of the top that are looked into one by one.
+const PLACES: usize = 64;
+
 /// Paths that are named in a note.
 const NAMED: usize = 8;
 
-/// `$1` is the working tree, `$2` the commit, `$3` whether all tracked files are taken out. Its
-/// input are the tracked files that were written, each with a NUL.
+/// `$1` is the working tree, `$2` the commit, `$3` whether all tracked files are taken out, the
+/// others where new files may be. Its input are the tracked files that were written, each with a
+/// NUL.
 const SCRIPT: &str = r#"
 set -eu
 [ "$(sh -c 'echo well' 2>/dev/null)" = well ] || { echo 'lost sh'; exit 1; }
@@ -40,9 +44,14 @@ printf 'hooks %s\n' "$(git config --local --get core.hooksPath || true)"
 if [ "$3" = all ] || [ -s "$written" ]; then
     git checkout -q -f "$2" -- .
 fi
-git ls-files -o --exclude-standard --directory --no-empty-directory | head -n 200 \
-    | sed 's/^/removed /'
-git clean -q -ffd
+if [ "$#" -gt 3 ]; then
+    commit=$2 all=$3
+    shift 3
+    git ls-files -o --exclude-standard --directory --no-empty-directory -- "$@" | head -n 200 \
+        | sed 's/^/removed /'
+    git clean -q -ffd -- "$@"
+    set -- . "$commit" "$all"
+fi
 if [ "$3" = all ]; then
     git ls-files -z | xargs -0r rm -f --
 fi
@@ -100,9 +109,11 @@ pub async fn clean(
     }
     let script = ["bash", "-c", SCRIPT, "clean"].map(str::to_owned);
     let arguments = [workspace.display().to_string(), commit.to_owned(), all.to_owned()];
+    let mut env = quiet_git();
+    env.insert("GIT_LITERAL_PATHSPECS".to_owned(), "1".to_owned());
     let command = Command {
-        argv: script.into_iter().chain(arguments).collect(),
-        env: quiet_git(),
+        argv: script.into_iter().chain(arguments).chain(places(&changes, tracked)).collect(),
+        env,
         workdir: Some("/".into()),
         io: CommandIo::InputOutput,
     };
@@ -128,6 +139,25 @@ pub async fn clean(
         ));
     }
     Ok(cleaned)
+}
+
+/// Where in the working tree files may be that no commit knows: entries of its top, so that git
+/// need not look through a large tree of which nothing was written.
+fn places(changes: &Changes, tracked: &[String]) -> Vec<String> {
+    let new = changes.paths.iter().filter(|path| tracked.binary_search(path).is_err());
+    let mut tops: BTreeSet<&str> = BTreeSet::new();
+    for path in new {
+        let top = path.split('/').next().unwrap_or(path);
+        if top != ".git" {
+            tops.insert(top);
+        }
+    }
+    // A name that is no text is not known here.
+    let unclear = tops.iter().any(|top| top.contains(char::REPLACEMENT_CHARACTER));
+    if changes.more || unclear || tops.len() > PLACES {
+        return vec![".".to_owned()];
+    }
+    tops.into_iter().map(str::to_owned).collect()
 }
 
 /// Variables by which git asks nobody, and takes the tree of another user for its own: setup runs
