@@ -12,6 +12,10 @@ use crate::error::ImageError;
 pub struct Base {
     /// Its layers, topmost first: for [`quire_domain::sandbox::SandboxBase::Layers`].
     pub layers: Vec<Layer>,
+    /// What it is, in full: an image by registry, path and digest, else the path on this machine.
+    pub name: String,
+    /// About what its layers take on the disk, unpacked; 0 for a directory.
+    pub bytes: u64,
     /// What the snapshot's key names it by: the same as long as its content is the same. An image's
     /// or a tar's digest; for a directory see `docs/design/images.md`.
     pub identity: String,
@@ -48,6 +52,21 @@ impl Base {
         let lacks: Vec<Lack> = self.lacks.iter().filter(|lack| which(lack)).cloned().collect();
         if lacks.is_empty() { Ok(()) } else { Err(ImageError::Unusable { lacks }) }
     }
+}
+
+/// What is known of an image or a tar without asking anybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Its digest.
+    pub identity: String,
+    /// How many layers it has.
+    pub layers: usize,
+    /// About what those take that are here, unpacked.
+    pub bytes: u64,
+    /// Whether all of them are here.
+    pub whole: bool,
+    /// Seconds since 1970 when it was last asked what the name stands for.
+    pub asked_at: u64,
 }
 
 /// Keeps what a base is made of from being evicted, until its last copy is dropped.

@@ -72,6 +72,8 @@ pub(crate) async fn base(shared: &Shared, path: &str, task: Task<'_>) -> Result<
     };
     Ok(Base {
         layers: vec![layer],
+        name: path.to_owned(),
+        bytes: 0,
         identity,
         env: std::collections::BTreeMap::new(),
         workdir: None,

@@ -33,8 +33,9 @@ pub enum ImageError {
     },
     /// Its certificate is not believed.
     #[error(
-        "the certificate of `{registry}` is not believed: {why}; add its authority's certificate to \
-         the settings if it is a company's own"
+        "the certificate of `{registry}` is not believed: {why}; if it is a company's own, name its \
+         authority's certificate: `ca_file = \"/path/to/ca.pem\"` under `[images]` in your \
+         config.toml"
     )]
     Certificate {
         /// Which.
@@ -44,8 +45,8 @@ pub enum ImageError {
     },
     /// An address that may not be reached.
     #[error(
-        "`{host}` has a private address ({address}); an administrator can list it among the private \
-         hosts"
+        "`{host}` has a private address ({address}), which is not reached unasked; if it is meant, \
+         add `private = [\"{host}\"]` under `[images]` in your config.toml"
     )]
     Private {
         /// Which host.
@@ -76,8 +77,8 @@ pub enum ImageError {
     },
     /// Too many requests.
     #[error(
-        "the registry `{registry}` asks to wait{}; try later, or name a credential: strangers are \
-         limited first", wait(*.retry_after)
+        "the registry `{registry}` asks to wait{}; try later, or name a credential \
+         (`[images.credentials.\"{registry}\"]` in your config.toml): strangers are limited first", wait(*.retry_after)
     )]
     RateLimited {
         /// Which registry.
@@ -140,7 +141,10 @@ pub enum ImageError {
         there: Vec<String>,
     },
     /// More than is taken.
-    #[error("{what} is too large: {limit}; raise the limit in the settings if it is meant")]
+    #[error(
+        "{what} is too large: {limit}; if it is meant, raise {} under `[images.limits]` in your \
+         config.toml", .limit.key()
+    )]
     TooLarge {
         /// A layer, the image, a manifest.
         what: String,
@@ -262,6 +266,18 @@ impl ImageError {
     }
 }
 
+impl TooLarge {
+    /// The key of the settings that raises it.
+    fn key(&self) -> &'static str {
+        match self {
+            Self::Layers { .. } => "`layers`",
+            Self::Bytes { .. } => "`download_gib` or `unpacked_gib`",
+            Self::Entries { .. } => "`files`",
+            Self::Ratio { .. } => "`ratio`",
+        }
+    }
+}
+
 /// Which limit was met.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TooLarge {
@@ -297,11 +313,13 @@ fn denied(registry: &str, repository: &str, user: Option<&str>) -> String {
     match user {
         Some(user) => format!(
             "the registry `{registry}` does not let {user} read `{repository}`; check the credential \
-             for `{registry}` and what it may read"
+             for `{registry}` (`quire config show`) and what it may read"
         ),
         None => format!(
             "the registry `{registry}` lets nobody read `{repository}` without a credential, or there \
-             is no such image; name a credential for `{registry}` in the settings"
+             is no such image; a credential is named under \
+             `[images.credentials.\"{registry}\"]` in your config.toml, by `user` and \
+             `password_file`"
         ),
     }
 }

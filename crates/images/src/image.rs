@@ -18,7 +18,7 @@ const DEPTH: usize = 3;
 pub(crate) async fn base(shared: &Shared, name: &str, task: Task<'_>) -> Result<Base, ImageError> {
     let reference = Reference::parse(name, &shared.settings)?;
     let key = key(&reference, shared.settings.credentials.get(&reference.registry));
-    let known = shared.store.record(&key).filter(|record| record.name == reference.to_string());
+    let known = known(shared, name);
     let mut notes = Vec::new();
     let (record, is_new) = match known {
         // A digest stands for the same for ever.
@@ -48,8 +48,31 @@ pub(crate) async fn base(shared: &Shared, name: &str, task: Task<'_>) -> Result<
         },
     };
     let hold = shared.hold(&key, is_new.then_some(&record), task).await?;
+    if is_new {
+        note_pinned(shared, &reference, &record)?;
+    }
     layers::bring(shared, &record, Source::Registry(&reference), task).await?;
     Ok(shared.finished(&record, hold, notes))
+}
+
+/// Writes down what the name with its digest stands for as well: who goes on from a task that was
+/// given this image asks for it so, and finds it also where the registry is away.
+fn note_pinned(shared: &Shared, reference: &Reference, record: &Record) -> Result<(), ImageError> {
+    if reference.digest.is_some() {
+        return Ok(());
+    }
+    let pinned = Reference { digest: Some(record.digest.clone()), ..reference.clone() };
+    let key = key(&pinned, shared.settings.credentials.get(&reference.registry));
+    let record = Record { name: pinned.to_string(), ..record.clone() };
+    let noted = shared.store.write_record(&key, &record);
+    noted.map_err(ImageError::store("note what an image is made of"))
+}
+
+/// What is known of it from earlier.
+pub(crate) fn known(shared: &Shared, name: &str) -> Option<Record> {
+    let reference = Reference::parse(name, &shared.settings).ok()?;
+    let key = key(&reference, shared.settings.credentials.get(&reference.registry));
+    shared.store.record(&key).filter(|record| record.name == reference.to_string())
 }
 
 /// Names the record of what this name stands for to this user: what one may read, another may not.

@@ -7,13 +7,15 @@ use quire_domain::environment::BaseSpec;
 use quire_domain::sandbox::SandboxBackend;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::{Base, Hold};
+use crate::base::{Base, Hold, Known};
+use crate::digest::Digest;
 use crate::error::ImageError;
 use crate::progress::{Teller, Watcher};
+use crate::reference::Reference;
 use crate::registry::{Call, Registries};
 use crate::settings::Settings;
 use crate::store::lock::{self, Mode};
-use crate::store::{Record, Store};
+use crate::store::{LayerFacts, Record, Store};
 use crate::{directory, image, tar_file, usable};
 
 /// Where images are kept and how they are come by.
@@ -84,7 +86,7 @@ impl Images {
         &self,
         spec: &BaseSpec,
         backend: &dyn SandboxBackend,
-        progress: &Watcher,
+        progress: &Watcher<'_>,
         cancel: &CancellationToken,
     ) -> Result<Base, ImageError> {
         let teller = Teller::new(progress);
@@ -95,6 +97,37 @@ impl Images {
             BaseSpec::Tar { path } => tar_file::base(&self.shared, path, task).await,
             BaseSpec::Image { reference } => image::base(&self.shared, reference, task).await,
         }
+    }
+
+    /// The name of an image as it is for ever: with the digest that it stood for. A name that has
+    /// one, and one that cannot be read, stays as it is.
+    pub fn pinned(&self, reference: &str, identity: &str) -> String {
+        let settings = &self.shared.settings;
+        match (Reference::parse(reference, settings), identity.parse::<Digest>()) {
+            (Ok(found), Ok(digest)) if found.digest.is_none() => {
+                Reference { digest: Some(digest), ..found }.to_string()
+            }
+            _ => reference.to_owned(),
+        }
+    }
+
+    /// What is known of a base from earlier, if anything is. Asks nobody.
+    pub fn known(&self, spec: &BaseSpec) -> Option<Known> {
+        let shared = &self.shared;
+        let record = match spec {
+            BaseSpec::Image { reference } => image::known(shared, reference),
+            BaseSpec::Tar { path } => tar_file::known(shared, path),
+            BaseSpec::Host { .. } | BaseSpec::Directory { .. } => None,
+        }?;
+        let facts: Vec<Option<LayerFacts>> =
+            record.chains().iter().map(|chain| shared.store.facts(chain)).collect();
+        Some(Known {
+            identity: record.digest.to_string(),
+            layers: facts.len(),
+            bytes: facts.iter().flatten().map(LayerFacts::bytes).sum(),
+            whole: facts.iter().all(Option::is_some),
+            asked_at: record.asked_at,
+        })
     }
 
     /// Removes the least recently used layers until no more than `kept_bytes` of the settings'
@@ -155,6 +188,8 @@ impl Shared {
         let described = record.described.clone();
         Base {
             layers: chains.iter().rev().map(|chain| self.store.layer(chain)).collect(),
+            name: record.name.clone(),
+            bytes: facts.iter().map(LayerFacts::bytes).sum(),
             identity: record.digest.to_string(),
             env: described.env,
             workdir: described.workdir,

@@ -26,7 +26,7 @@ mod tar_file;
 mod unpack;
 mod usable;
 
-pub use base::{Base, Hold, Lack, LackKind};
+pub use base::{Base, Hold, Known, Lack, LackKind};
 pub use digest::Digest;
 pub use error::{ImageError, TooLarge};
 pub use images::{Evicted, Images, ImagesConfig};

@@ -47,11 +47,11 @@ pub enum Progress {
 }
 
 /// Who is told. Called from several tasks; returns at once.
-pub type Watcher = dyn Fn(Progress) + Send + Sync;
+pub type Watcher<'a> = dyn Fn(Progress) + Send + Sync + 'a;
 
 /// Tells no more than a person can read.
 pub(crate) struct Teller<'a> {
-    watcher: &'a Watcher,
+    watcher: &'a Watcher<'a>,
     last: Mutex<HashMap<(usize, bool), Instant>>,
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct Teller<'a> {
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl<'a> Teller<'a> {
-    pub(crate) fn new(watcher: &'a Watcher) -> Self {
+    pub(crate) fn new(watcher: &'a Watcher<'a>) -> Self {
         Self { watcher, last: Mutex::default() }
     }
 

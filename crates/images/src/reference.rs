@@ -149,7 +149,10 @@ pub enum BadReference {
     #[error("leave out `{0}://`: an image is named as registry.example/path:tag")]
     Scheme(String),
     /// It names no registry, and no default one is set.
-    #[error("`{0}` names no registry: write registry.example/{0}, or set a default registry")]
+    #[error(
+        "`{0}` names no registry: write registry.example/{0}, or set `default_registry` under \
+         `[images]` in your config.toml"
+    )]
     NoRegistry(String),
     /// What stands before the first slash is no host.
     #[error("`{0}` is no registry's host name")]

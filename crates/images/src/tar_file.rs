@@ -18,7 +18,7 @@ use crate::store::{Record, now};
 pub(crate) async fn base(shared: &Shared, path: &str, task: Task<'_>) -> Result<Base, ImageError> {
     let file = Shared::absolute(path)?;
     let (seen, size) = look(path, file)?;
-    let key = format!("tar-{}", Digest::of(path.as_bytes()).hex());
+    let key = key(path);
     let known = shared.store.record(&key).filter(|known| known.name == path && known.seen == seen);
     let record = if let Some(record) = known {
         record
@@ -41,6 +41,16 @@ pub(crate) async fn base(shared: &Shared, path: &str, task: Task<'_>) -> Result<
         return Err(Shared::path_error(path, "it changed while it was read; try again"));
     }
     Ok(shared.finished(&record, hold, Vec::new()))
+}
+
+/// What is known of it from earlier, if it has not changed since.
+pub(crate) fn known(shared: &Shared, path: &str) -> Option<Record> {
+    let (seen, _) = look(path, Path::new(path)).ok()?;
+    shared.store.record(&key(path)).filter(|known| known.name == path && known.seen == seen)
+}
+
+fn key(path: &str) -> String {
+    format!("tar-{}", Digest::of(path.as_bytes()).hex())
 }
 
 /// What it looks like from outside, and its size.

@@ -40,7 +40,7 @@ pub(crate) fn lacks(found: &Found) -> Vec<Lack> {
         lack(LackKind::Bash, "it has no `bash`, by which commands run".into(), add(found, "bash"));
     }
     if !found.git {
-        lack(LackKind::Git, "it has no `git`".into(), add(found, "git"));
+        lack(LackKind::Git, "it has no `git`".into(), add_or_set_up(found, "git"));
     }
     if !found.accounts {
         let line = "RUN echo 'root:x:0:0:root:/root:/bin/sh' > /etc/passwd";
@@ -54,7 +54,7 @@ pub(crate) fn lacks(found: &Found) -> Vec<Lack> {
         lack(
             LackKind::Certificates,
             "it has no certificate authorities: programs believe no server over TLS".into(),
-            add(found, "ca-certificates"),
+            add_or_set_up(found, "ca-certificates"),
         );
     }
     all
@@ -62,18 +62,32 @@ pub(crate) fn lacks(found: &Found) -> Vec<Lack> {
 
 /// The line that installs packages, by the package manager that is there.
 fn add(found: &Found, packages: &str) -> String {
-    let line = match found.installer.as_deref() {
+    match install(found, packages) {
+        Some(line) => format!("add `RUN {line}` to its Dockerfile"),
+        None => format!(
+            "it has no package manager either: copy {packages} into it, or choose another image"
+        ),
+    }
+}
+
+/// The same for what setup can bring as well.
+fn add_or_set_up(found: &Found, packages: &str) -> String {
+    match install(found, packages) {
+        Some(line) => format!(
+            "add `{line}` to `setup` in .quire/environment.toml, or `RUN {line}` to its Dockerfile"
+        ),
+        None => add(found, packages),
+    }
+}
+
+fn install(found: &Found, packages: &str) -> Option<String> {
+    Some(match found.installer.as_deref() {
         Some("apt-get") => format!("apt-get update && apt-get install -y {packages}"),
         Some("apk") => format!("apk add --no-cache {packages}"),
         Some("pacman") => format!("pacman -Sy --noconfirm {packages}"),
         Some(other) => format!("{other} install -y {packages}"),
-        None => {
-            return format!(
-                "it has no package manager either: copy {packages} into it, or choose another image"
-            );
-        }
-    };
-    format!("add `RUN {line}` to its Dockerfile")
+        None => return None,
+    })
 }
 
 fn named(machine: u16) -> String {
