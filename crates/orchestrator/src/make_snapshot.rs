@@ -129,8 +129,8 @@ fn draft(wanted: &Wanted, key: Key, what: What, below: Option<&Snapshot>) -> Man
         overlays: Vec::new(),
         variables: BTreeMap::new(),
         hooks_path: None,
+        limits_met: Vec::new(),
         notes: Vec::new(),
         used: UpperUse::default(),
     }
 }
-        limits_met: Vec::new(),

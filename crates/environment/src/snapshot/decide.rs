@@ -161,11 +161,11 @@ mod tests {
             overlays: Vec::new(),
             variables: std::collections::BTreeMap::new(),
             hooks_path: None,
+            limits_met: Vec::new(),
             notes: Vec::new(),
             used: UpperUse::default(),
         };
         (name.to_owned(), manifest)
-            limits_met: Vec::new(),
     }
 
     const NOW: Timestamp = Timestamp(100 * HOUR);
