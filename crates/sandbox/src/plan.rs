@@ -22,6 +22,16 @@ pub enum Request {
     /// Remove a tree whose owners this user may not act for otherwise. Descriptor: the answer's
     /// socket.
     Remove(PathBuf),
+    /// Remove this tree should the host die while it has this name. Descriptor: the answer's socket.
+    Forfeit(PathBuf),
+    /// Open what a sandbox wrote, whoever of its ids owns it. Descriptor: the answer's socket, on
+    /// which what was opened travels back.
+    Open {
+        /// The directory that it lies in or below.
+        dir: PathBuf,
+        /// Where below it, in bytes.
+        path: Vec<u8>,
+    },
     /// Say what the zygote can do here, and with layers on the file system of this directory.
     /// Descriptor: the answer's socket.
     Probe(PathBuf),

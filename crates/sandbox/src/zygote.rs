@@ -10,6 +10,7 @@ mod own;
 mod remove;
 mod serve;
 mod spawn;
+mod written;
 
 pub(crate) use idmap::RANGE;
 pub(crate) use spawn::FIRST_ID;

@@ -150,6 +150,35 @@ impl SandboxBackend for NativeBackend {
         Ok(())
     }
 
+    async fn erase(&self, path: &Path) -> Result<(), SandboxError> {
+        upper::forget(path);
+        // Processes that were ended a moment ago may still be writing.
+        for _ in 0..10 {
+            if self.maker.remove(path).await.is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.maker.remove(path).await
+    }
+
+    async fn forfeit(&self, path: &Path) -> Result<(), SandboxError> {
+        let path = std::path::absolute(path).map_err(creating("find what is forfeited"))?;
+        ask(&self.maker.zygote, &Request::Forfeit(path)).await.map(drop)
+    }
+
+    async fn open_written(&self, dir: &Path, path: &[u8]) -> io::Result<OwnedFd> {
+        let dir = std::path::absolute(dir)?;
+        let request = Request::Open { dir, path: path.to_owned() };
+        let (answer, mut fds) =
+            ask_for(&self.maker.zygote, &request, PATIENCE).await.map_err(io::Error::other)?;
+        match (answer, fds.pop()) {
+            (Answer::Done, Some(opened)) => Ok(opened),
+            (Answer::Failed { errno, .. }, _) => Err(io::Error::from_raw_os_error(errno)),
+            _ => Err(io::Error::other("the zygote gave an answer out of place")),
+        }
+    }
+
     async fn report(&self) -> IsolationReport {
         report::report(&self.maker).await
     }
@@ -273,7 +302,7 @@ impl Maker {
 
     /// Removes a tree, whoever of its ids owns it.
     pub async fn remove(&self, path: &Path) -> Result<(), SandboxError> {
-        match ask_for(&self.zygote, &Request::Remove(path.to_owned()), LONG).await? {
+        match ask_for(&self.zygote, &Request::Remove(path.to_owned()), LONG).await?.0 {
             Answer::Failed { step, errno } => {
                 Err(creating(&step)(io::Error::from_raw_os_error(errno)))
             }
@@ -332,18 +361,18 @@ async fn send_request(
 
 /// Asks for something that the zygote answers at once.
 async fn ask(zygote: &Zygote, what: &Request) -> Result<Answer, SandboxError> {
-    ask_for(zygote, what, PATIENCE).await
+    Ok(ask_for(zygote, what, PATIENCE).await?.0)
 }
 
 async fn ask_for(
     zygote: &Zygote,
     what: &Request,
     patience: Duration,
-) -> Result<Answer, SandboxError> {
+) -> Result<(Answer, Vec<OwnedFd>), SandboxError> {
     let socket = request(zygote, what, &[]).await?;
     wire::set_nonblocking(&socket).map_err(creating("hear from the zygote"))?;
     let socket =
         wire::watch(socket, Interest::READABLE).map_err(creating("hear from the zygote"))?;
     let answer = tokio::time::timeout(patience, next_answer(&socket)).await;
-    Ok(answer.map_err(|_| SandboxError::Timeout(patience))??.0)
+    answer.map_err(|_| SandboxError::Timeout(patience))?
 }

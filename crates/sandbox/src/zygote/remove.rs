@@ -33,7 +33,7 @@ pub(super) fn in_child(path: &Path, answer_to: &OwnedFd) -> Option<Answer> {
 }
 
 /// Never follows a link: the tree was written by a sandbox.
-fn remove(path: &Path) -> io::Result<()> {
+pub(super) fn remove(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),
         Ok(_) => std::fs::remove_file(path),

@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{RecvFlags, SendFlags};
 
 use super::spawn::Parent;
-use super::{handle, remove, spawn};
+use super::{handle, remove, spawn, written};
 use crate::plan::{Answer, Request};
 use crate::wire;
 
@@ -84,6 +84,17 @@ fn handle_request(
             nursery.stem(answer_to, groups, range)
         }
         Ok(Request::Remove(path)) => remove::in_child(&path, answer_to),
+        Ok(Request::Forfeit(path)) => {
+            nursery.forfeit(path);
+            Some(Answer::Done)
+        }
+        Ok(Request::Open { dir, path }) => match written::open(&dir, &path) {
+            Ok(opened) => {
+                send_answer(answer_to, &Answer::Done, Some(&opened));
+                None
+            }
+            Err(errno) => Some(Answer::Failed { step: "open".to_owned(), errno }),
+        },
         Ok(Request::Probe(place)) => Some(Answer::Abilities(nursery.probe(&place))),
         Err(error) => {
             Some(Answer::Failed { step: format!("read the request: {error}"), errno: libc::EINVAL })

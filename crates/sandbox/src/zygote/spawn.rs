@@ -8,8 +8,8 @@ use rustix::fs::CWD;
 use rustix::net::RecvFlags;
 
 use super::idmap::{self, IdMaps, RANGE, Shift};
-use super::own;
 use super::serve::{PLAN_LIMIT, send_answer};
+use super::{own, remove};
 use crate::build::seccomp::{self, Filtered};
 use crate::build::{self, Awaited, Filters, Seed, Task, handover};
 use crate::plan::{Abilities, Answer, Plan, Request};
@@ -56,6 +56,8 @@ pub struct Nursery {
     life_reader: OwnedFd,
     /// Control groups of its sandboxes, for the end.
     groups: Vec<PathBuf>,
+    /// Trees that go with the host.
+    forfeited: Vec<PathBuf>,
 }
 
 impl Nursery {
@@ -72,6 +74,7 @@ impl Nursery {
             life: Some(life),
             life_reader,
             groups: Vec::new(),
+            forfeited: Vec::new(),
         })
     }
 
@@ -167,8 +170,28 @@ impl Nursery {
         self.groups.extend(groups);
     }
 
-    /// When the host is gone: ends every sandbox and stem, and removes what groups are left.
+    /// Has a tree removed at the end, if it still has this name then.
+    pub fn forfeit(&mut self, tree: PathBuf) {
+        self.forfeited.retain(|other| other.exists());
+        self.forfeited.push(tree);
+    }
+
+    /// When the host is gone: ends every sandbox and stem, removes what groups are left, and what
+    /// was forfeited.
     pub fn clear_away(&mut self) {
+        self.end_all();
+        for tree in &self.forfeited {
+            // What was killed a moment ago may still be writing.
+            for _ in 0..10 {
+                if remove::remove(tree).is_ok() {
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        }
+    }
+
+    fn end_all(&mut self) {
         for _ in 0..2_000 {
             let own = std::process::id();
             let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children"));
