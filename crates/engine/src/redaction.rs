@@ -35,6 +35,8 @@ struct Known {
     values: Vec<Secret<Vec<u8>>>,
     /// All forms, sorted, each once.
     forms: Vec<Vec<u8>>,
+    /// Which of the values each form is one of.
+    of: Vec<usize>,
     /// The length of the longest.
     longest: usize,
     /// Which bytes a form begins with.
@@ -50,16 +52,22 @@ impl Redaction {
     pub fn of(values: impl IntoIterator<Item = Secret<Vec<u8>>>) -> Self {
         let values: Vec<_> =
             values.into_iter().filter(|value| why_not(value.reveal()).is_none()).collect();
-        let mut forms: Vec<Vec<u8>> =
-            values.iter().flat_map(|value| forms::of(value.reveal())).collect();
-        if forms.iter().map(Vec::len).sum::<usize>() > MOST_BYTES {
-            forms = values.iter().flat_map(|value| forms::plain(value.reveal())).collect();
+        let all = |forms: fn(&[u8]) -> Vec<Vec<u8>>| -> Vec<(Vec<u8>, usize)> {
+            let values = values.iter().enumerate();
+            values
+                .flat_map(|(of, value)| forms(value.reveal()).into_iter().map(move |f| (f, of)))
+                .collect()
+        };
+        let mut forms = all(forms::of);
+        if forms.iter().map(|(form, _)| form.len()).sum::<usize>() > MOST_BYTES {
+            forms = all(forms::plain);
         }
         forms.sort();
-        forms.dedup();
+        forms.dedup_by(|one, other| one.0 == other.0);
         if forms.is_empty() {
             return Self(None);
         }
+        let (forms, of): (Vec<_>, Vec<_>) = forms.into_iter().unzip();
         let any = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(&forms);
         let all = AhoCorasick::builder().match_kind(MatchKind::Standard).build(&forms);
         let (Ok(any), Ok(all)) = (any, all) else { return Self(None) };
@@ -70,7 +78,7 @@ impl Redaction {
                 begins[usize::from(*first)] = true;
             }
         }
-        Self(Some(Arc::new(Known { values, forms, longest, begins, any, all })))
+        Self(Some(Arc::new(Known { values, forms, of, longest, begins, any, all })))
     }
 
     /// Looks for these values as well.
@@ -92,6 +100,19 @@ impl Redaction {
     /// Whether a value, in any of its forms, is in `bytes`.
     pub fn finds(&self, bytes: &[u8]) -> bool {
         self.0.as_ref().is_some_and(|known| known.any.is_match(bytes))
+    }
+
+    /// The first value that is in `bytes`, in any of its forms.
+    pub fn value_in(&self, bytes: &[u8]) -> Option<&Secret<Vec<u8>>> {
+        let known = self.0.as_ref()?;
+        let found = known.any.find(bytes)?;
+        known.values.get(*known.of.get(found.pattern().as_usize())?)
+    }
+
+    /// The length of the longest form, in bytes: of pieces that are looked at one by one, so much
+    /// less one has to be looked at again.
+    pub fn longest(&self) -> usize {
+        self.0.as_ref().map_or(0, |known| known.longest)
     }
 
     /// A text without the values.

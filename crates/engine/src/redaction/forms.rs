@@ -1,5 +1,5 @@
 //! The forms in which a value is looked for: as it is, its lines, in base64 at each of the three
-//! places it can have in a group, percent-encoded, and escaped as in JSON.
+//! places it can have in a group, percent-encoded, escaped as in JSON, in hexadecimal, and in UTF-16.
 
 use std::fmt::Write;
 
@@ -21,6 +21,8 @@ pub fn of(value: &[u8]) -> Vec<Vec<u8>> {
             in_base64(block, &mut forms);
             percent_encoded(block, &mut forms);
             escaped(block, &mut forms);
+            hexadecimal(block, &mut forms);
+            wide(block, &mut forms);
         }
     }
     forms.retain(|form| form.len() >= SHORTEST);
@@ -127,4 +129,29 @@ fn escaped(value: &[u8], forms: &mut Vec<Vec<u8>>) {
     let twice = serde_json::to_string(&plain).unwrap_or_default();
     let twice = twice.get(1..twice.len().saturating_sub(1)).unwrap_or_default().to_owned();
     forms.extend([plain, lower, upper, page, slashes, twice].map(String::into_bytes));
+}
+
+/// In digits of either case, without anything between them.
+fn hexadecimal(value: &[u8], forms: &mut Vec<Vec<u8>>) {
+    let (mut lower, mut upper) = (String::new(), String::new());
+    for byte in value {
+        // Writing to a text cannot fail.
+        let _ = write!(lower, "{byte:02x}");
+        let _ = write!(upper, "{byte:02X}");
+    }
+    forms.extend([lower.into_bytes(), upper.into_bytes()]);
+}
+
+/// As some programs keep texts. Of the other byte order the same bytes are in the middle, so both are
+/// found by what lies between the first byte and the last.
+fn wide(value: &[u8], forms: &mut Vec<Vec<u8>>) {
+    let Ok(text) = std::str::from_utf8(value) else { return };
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    if text.is_ascii() {
+        // A first byte is `c`, a last one 0: `c 0 d 0 e` is in both.
+        forms.push(bytes[..bytes.len().saturating_sub(1)].to_vec());
+    } else {
+        forms.push(bytes);
+        forms.push(text.encode_utf16().flat_map(u16::to_be_bytes).collect());
+    }
 }

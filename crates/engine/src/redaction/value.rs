@@ -2,7 +2,7 @@
 //! and show by that what it was.
 
 /// The shortest value that is redacted, in bytes.
-pub const SHORTEST: usize = 6;
+pub const SHORTEST: usize = 8;
 
 /// Words of one case are redacted from this length on, in bytes: shorter ones stand in any text.
 const SHORTEST_WORD: usize = 12;
@@ -22,7 +22,7 @@ pub fn why_not(value: &[u8]) -> Option<&'static str> {
         seen[usize::from(*byte)] = true;
     }
     if value.len() < SHORTEST {
-        Some("is shorter than 6 bytes")
+        Some("is shorter than 8 bytes")
     } else if seen.iter().filter(|seen| **seen).count() < LEAST_DIFFERENT {
         Some("is made of one or two characters")
     } else if value.len() < SHORTEST_NUMBER && all(u8::is_ascii_digit) {
