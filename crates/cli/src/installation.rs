@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use quire_domain::environment::Limits;
 use quire_domain::model::Model;
 use quire_domain::secret::Secret;
+use quire_domain::sizes::Machine;
 use quire_domain::time::{Clock, Timestamp};
 use quire_engine::{Chunks, FolderBlobs, LocalBus, LocalLog, Redaction};
 use quire_evidence::keys::InstallationKey;
@@ -156,6 +157,7 @@ impl Installation {
                 global_instructions: surroundings.config_dir().map(|dir| dir.join("AGENTS.md")),
                 worker: quire_orchestrator::lease::worker_name(&host_name()),
                 host: host_name(),
+                machine: machine(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 checkpoint_after: match settings.checkpoint_seconds.value {
                     0 => None,
@@ -309,6 +311,12 @@ pub fn limits_of(settings: &Settings) -> Limits {
         }
     }
     limits
+}
+
+/// How large this machine is, as programs on it see it.
+fn machine() -> Machine {
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Machine { cpus: u32::try_from(cpus).unwrap_or(u32::MAX), memory_bytes: total_memory() }
 }
 
 fn total_memory() -> u64 {

@@ -341,6 +341,9 @@ impl Life {
         let mut notes = vec![setup.line(layout, self.worker.clock.now())];
         notes.extend(layout.notes.clone());
         notes.extend(setup.notes.clone());
+        if let setup::Found::There(snapshot) = &setup.found {
+            notes.extend(setup::doubts(snapshot));
+        }
         notes.extend(self.budget_without_price().await);
         let captured = EventBody::BaseCaptured(BaseCaptured {
             base: start.base.clone(),

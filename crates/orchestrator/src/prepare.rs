@@ -15,6 +15,7 @@ use quire_domain::sandbox::{
     BindMount, Layer, LayerOwner, OverlayMount, Sandbox, SandboxBase, SandboxError, SandboxSpec,
     SandboxUser, Upper,
 };
+use quire_domain::sizes;
 use quire_domain::task::StartPoint;
 use quire_environment::host::{CheckoutFacts, HostView};
 use quire_environment::offline::OFFLINE_VARIABLES;
@@ -70,6 +71,8 @@ pub struct Layout {
     frozen: Vec<BTreeMap<String, Layer>>,
     /// What the tools of the base say they fetch from.
     pub(crate) asked: Arc<Asked>,
+    /// What programs that size themselves by the machine are told.
+    sizes: BTreeMap<String, String>,
 }
 
 /// What of an attempt is stacked on the checkout: its own `.git`, and what the attempts it
@@ -206,6 +209,7 @@ impl Layout {
             lowers,
             frozen: stack.frozen.clone(),
             asked: Arc::default(),
+            sizes: sizes::variables(&environment.limits, worker.place.machine),
         };
         if layout.snapshot.is_some() {
             let dirs = std::iter::once(&stack.attempt_dir).chain(&stack.continued);
@@ -304,6 +308,7 @@ impl Layout {
         let mut env = self.view.env.clone();
         let offline = OFFLINE_VARIABLES.iter();
         env.extend(offline.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        env.extend(self.sizes.clone());
         env.extend(self.environment.variables.clone());
         // Set by a setup that knew all of the above.
         env.extend(self.snapshot.iter().flat_map(|snapshot| snapshot.variables.clone()));

@@ -242,9 +242,17 @@ impl Pump {
                     }
                 }
                 Ok(CommandEvent::Exited(exit)) => break (exit, false),
-                Err(_) => break (ExitStatus::Signal(9), true),
+                Err(error) => {
+                    if error.limit_key().is_some() {
+                        let _ = chunk.write(format!("\n[{error}]\n").as_bytes()).await;
+                    }
+                    break (ExitStatus::Signal(9), true);
+                }
             }
         };
+        for met in output.limits_met() {
+            let _ = chunk.write(met.line().as_bytes()).await;
+        }
         let ms = self.clock.now().millis_since(started);
         let ended_by = match (self.state.ending.load(Ordering::Relaxed), gone) {
             (true, _) => Some(EndedBy::AttemptEnd),

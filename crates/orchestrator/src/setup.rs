@@ -163,6 +163,17 @@ impl Setup {
     }
 }
 
+/// What a person should know of a snapshot that is used: its setup met a limit and went on.
+pub fn doubts(snapshot: &Snapshot) -> impl Iterator<Item = String> {
+    snapshot.manifest.limits_met.iter().map(|met| {
+        format!(
+            "when this snapshot was made {met}; raise `{}` and run `quire env reset` if something is \
+             missing",
+            met.key()
+        )
+    })
+}
+
 fn age_words(ms: u64) -> String {
     match ms / 60_000 {
         0 => format!("{} s", ms / 1_000),

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use quire_domain::model::Model;
 use quire_domain::network::DomainPattern;
 use quire_domain::sandbox::SandboxBackend;
+use quire_domain::sizes::Machine;
 use quire_domain::time::Clock;
 use quire_egress::EgressProxy;
 use quire_environment::host::HostFacts;
@@ -66,6 +67,8 @@ pub struct Place {
     pub global_instructions: Option<PathBuf>,
     /// This machine's name.
     pub host: String,
+    /// This machine's size.
+    pub machine: Machine,
     /// The worker's name: [`crate::lease::worker_name`].
     pub worker: String,
     /// The version of Quire.

@@ -181,13 +181,22 @@ impl AttemptFinish {
         tokio::pin!(deadline);
         let mut output = started.output;
         let mut out_of_time = false;
+        let mut ended_by = None;
         let exit = loop {
             tokio::select! {
-                event = output.next() => match event? {
-                    CommandEvent::Output(bytes) | CommandEvent::Error(bytes) => {
+                event = output.next() => match event {
+                    Ok(CommandEvent::Output(bytes) | CommandEvent::Error(bytes)) => {
                         chunk.write(&bytes).await.map_err(other)?;
                     }
-                    CommandEvent::Exited(exit) => break exit,
+                    Ok(CommandEvent::Exited(exit)) => break exit,
+                    // It used more than it may: a check that failed, and nothing of ours.
+                    Err(error) if error.limit_key().is_some() => {
+                        let line = format!("\n[{error}]\n");
+                        chunk.write(line.as_bytes()).await.map_err(other)?;
+                        ended_by = Some(EndedBy::SandboxGone);
+                        break ExitStatus::Signal(9);
+                    }
+                    Err(error) => return Err(error.into()),
                 },
                 () = &mut deadline, if !out_of_time => {
                     out_of_time = true;
@@ -195,9 +204,12 @@ impl AttemptFinish {
                 }
             }
         };
+        for met in output.limits_met() {
+            chunk.write(met.line().as_bytes()).await.map_err(other)?;
+        }
         let summary = chunk.finish().await.map_err(other)?;
         let ms = self.worker.clock.now().millis_since(started_at);
-        let ended_by = out_of_time.then_some(EndedBy::Timeout);
+        let ended_by = if out_of_time { Some(EndedBy::Timeout) } else { ended_by };
         let finished = CheckFinished {
             check: check.clone(),
             commit: head.clone(),

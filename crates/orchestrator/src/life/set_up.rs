@@ -18,7 +18,7 @@ use super::Life;
 use super::conclude::Ending;
 use crate::error::RunError;
 use crate::make_snapshot::{Make, MakeError, make};
-use crate::prepare::Layout;
+use crate::prepare::{Layout, causes};
 use crate::recorder::Recorder;
 use crate::setup::{Found, Setup};
 
@@ -80,7 +80,10 @@ impl Life {
         let ms = self.worker.clock.now().millis_since(started);
         let detail = match &made {
             Ok(snapshot) => made_words(snapshot),
-            Err(error) => format!("{error}{}", self.packages_words(&layout, &setup)),
+            Err(error) => {
+                let advice = advice(error).map_or_else(String::new, |text| format!("\n  → {text}"));
+                format!("{}{}{advice}", causes(error), self.packages_words(&layout, &setup))
+            }
         };
         let failed = made.is_err();
         let finished = PhaseFinished { phase, ms, detail: detail.clone(), failed };
@@ -125,11 +128,22 @@ fn made_words(snapshot: &Snapshot) -> String {
         manifest.used.files,
         manifest.used.bytes.div_ceil(1_000_000)
     );
+    for met in &manifest.limits_met {
+        text.push_str("; ");
+        text.push_str(&met.to_string());
+    }
     for note in &manifest.notes {
         text.push_str("; ");
         text.push_str(note);
     }
     text
+}
+
+fn advice(error: &MakeError) -> Option<String> {
+    match error {
+        MakeError::Setup(error) => error.advice(),
+        MakeError::WayOut(_) | MakeError::Nothing => None,
+    }
 }
 
 /// Whether it is the script that failed, and nothing of ours.
