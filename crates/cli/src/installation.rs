@@ -17,7 +17,10 @@ use quire_domain::time::{Clock, Timestamp};
 use quire_engine::{Chunks, FolderBlobs, LocalBus, LocalLog, Redaction};
 use quire_evidence::keys::InstallationKey;
 use quire_git::{Checkout, Git, GitConfig, GitError, PersonSettings};
+use quire_images::Images;
 use quire_models::{Catalogue, Client};
+use quire_orchestrator::bases::Bases;
+use quire_orchestrator::prepare::causes;
 use quire_orchestrator::recorder::Record;
 use quire_orchestrator::secrets_key::SecretsKey;
 use quire_orchestrator::worker::{Models, Place, Worker};
@@ -39,8 +42,6 @@ pub struct Installation {
     pub surroundings: Surroundings,
     /// Models by name.
     pub models: Arc<CatalogueModels>,
-    /// What a sandbox may use on this host.
-    pub limits: Limits,
     /// Why no sandbox can be made here, where that is known before one is tried.
     pub no_sandbox: Option<String>,
     /// The checkout that a command works on, if it said so when it opened all this.
@@ -135,7 +136,6 @@ impl Installation {
             clock: Arc::new(WallClock),
             redaction: Redaction::of(models.keys()),
         };
-        let limits = limits_of(&settings);
         let mut host = surroundings.host_facts(&host_directories(&surroundings, &settings)?);
         host.private.push(data_dir.clone());
         let worker = Worker {
@@ -152,6 +152,7 @@ impl Installation {
                 None => SecretsKey::beside(&data_dir),
             }),
             way_out: settings.egress.way_out(),
+            bases: bases(&settings, &data_dir),
             host,
             place: Place {
                 global_instructions: surroundings.config_dir().map(|dir| dir.join("AGENTS.md")),
@@ -166,7 +167,7 @@ impl Installation {
                 data_dir,
             },
         };
-        Ok(Self { worker, settings, surroundings, models, limits, no_sandbox, inspected })
+        Ok(Self { worker, settings, surroundings, models, no_sandbox, inspected })
     }
 }
 
@@ -198,6 +199,17 @@ fn data_dir_of(settings: &Settings) -> anyhow::Result<PathBuf> {
         std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))?;
     }
     Ok(dir.clone())
+}
+
+/// Root file systems that are not the host's. Files that the settings name are read when the first
+/// is needed.
+fn bases(settings: &Settings, data_dir: &Path) -> Bases {
+    let dir = data_dir.join("images");
+    let (images, egress, place) = (settings.images.clone(), settings.egress.clone(), dir.clone());
+    Bases::new(dir, move || {
+        let config = images.config(&egress, &place, &std::env::current_exe())?;
+        Images::open(config).map_err(|error| causes(&error))
+    })
 }
 
 /// Where git is, and what it may know of the person.

@@ -2,6 +2,7 @@
 //! the environment, flags. Each value remembers where it came from.
 
 mod egress;
+mod images;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use self::egress::{Egress, EgressWords};
+use self::images::{Images, ImagesWords};
 use crate::exit::usage;
 use crate::surroundings::Surroundings;
 
@@ -55,6 +57,8 @@ pub struct Settings {
     pub secrets_key_file: Option<Setting<PathBuf>>,
     /// How sandboxes reach the world.
     pub egress: Egress,
+    /// How registries of images are reached.
+    pub images: Images,
     /// Providers by name.
     pub providers: BTreeMap<String, Setting<Provider>>,
 }
@@ -86,6 +90,7 @@ struct File {
     layers_gib: Option<u64>,
     checkpoint_seconds: Option<u64>,
     egress: Option<EgressWords>,
+    images: Option<ImagesWords>,
     #[serde(default)]
     providers: BTreeMap<String, Provider>,
 }
@@ -129,6 +134,7 @@ impl Settings {
             checkpoint_seconds: default(5),
             secrets_key_file: None,
             egress: Egress::default(),
+            images: Images::default(),
             providers: BTreeMap::new(),
         }
     }
@@ -142,6 +148,7 @@ impl Settings {
             || file.layers_gib.is_some()
             || file.checkpoint_seconds.is_some()
             || file.egress.is_some()
+            || file.images.is_some()
             || !file.providers.is_empty();
         if trust == Trust::Repository && personal {
             return Err(usage(format!(
@@ -172,6 +179,9 @@ impl Settings {
         set(&mut self.checkpoint_seconds, file.checkpoint_seconds, origin);
         if let Some(words) = file.egress {
             self.egress.layer(words, origin)?;
+        }
+        if let Some(words) = file.images {
+            self.images.layer(words, origin)?;
         }
         for (name, value) in file.providers {
             self.providers.insert(name, Setting { value, origin: at(origin) });
@@ -247,6 +257,7 @@ impl Settings {
             rows.push(row("secrets_key_file", Some(file), path));
         }
         rows.extend(self.egress.rows());
+        rows.extend(self.images.rows());
         for (name, provider) in &self.providers {
             let name = format!("providers.{name}.base_url");
             rows.push(row(&name, Some(provider), |p| p.base_url.clone().unwrap_or_default()));
@@ -332,7 +343,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("repo/.quire")).unwrap();
         let file = dir.path().join("repo/.quire/config.toml");
-        for text in ["[egress]\n", "egress.private = ['a.example:80']", "egress.packages = []"] {
+        for text in
+            ["[egress]\n", "egress.private = ['a.example:80']", "egress.packages = []", "[images]"]
+        {
             std::fs::write(&file, text).unwrap();
             let around = surroundings(dir.path(), &[]);
             let error = Settings::read(&around, Some(&dir.path().join("repo"))).unwrap_err();

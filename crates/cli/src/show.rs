@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod batch;
+pub mod bringing;
 pub mod compare;
 pub mod environment;
 pub mod json;

@@ -194,6 +194,11 @@ pub struct BaseCaptured {
     pub uncommitted: u32,
     /// Where the repository lies inside the sandbox.
     pub workspace: String,
+    /// What the root of its sandboxes is made of, where that is not the host's: an image's or a
+    /// tar's digest. What goes on from this attempt stands on the same, whatever the name stands
+    /// for by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
     /// What of the host is shown beside it, and the cache's word, each a line for the person.
     #[serde(default)]
     pub notes: Vec<String>,

@@ -133,6 +133,12 @@ pub enum Live {
         chunk: ChunkId,
         /// The call that started the command, if a model did.
         call_id: Option<CallId>,
+    /// What the attempt's base or environment waits for, in a few words: told over and over while
+    /// an image comes in.
+    Preparing {
+        /// What.
+        text: String,
+    },
         /// The piece, decoded lossily.
         text: String,
     },

@@ -59,7 +59,7 @@ pub fn default_environment(bare: bool, limits: Limits) -> Environment {
 
 /// Keys that can be written and that no run heeds yet. A run refuses them: what a person asked for
 /// is never left out in silence. A line goes when its part is built.
-const NOT_HEEDED: &[&str] = &["image", "tar", "secrets", "limits.idle_minutes"];
+const NOT_HEEDED: &[&str] = &["limits.idle_minutes"];
 
 /// Reads the recipe of a repository for a run; what it does not say is as in `defaults`.
 pub fn parse(text: &str, defaults: Environment) -> Result<Environment, RecipeError> {

@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use bytes::Bytes;
 use quire_agent::{ContractError, InstructionTree, OutsideFile, ReadText};
+use quire_domain::sandbox::Layer;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+
+use crate::base;
 
 /// The instruction files of one attempt.
 pub struct LayerInstructions {
@@ -26,8 +29,8 @@ pub struct LayerInstructions {
 /// Where a base with a root of its own may hold instructions.
 #[derive(Debug, Clone)]
 pub struct RootFiles {
-    /// The root on the host.
-    pub root: PathBuf,
+    /// Its layers, topmost first.
+    pub layers: Vec<Layer>,
     /// The home directory inside.
     pub home: PathBuf,
     /// The workspace inside.
@@ -78,7 +81,9 @@ impl InstructionTree for LayerInstructions {
             for directory in root.directories() {
                 for name in ["AGENTS.override.md", "AGENTS.md"] {
                     let path = directory.join(name);
-                    if let Some(content) = read_in(&root.root, &path, limit) {
+                    if let Some(content) = base::find(&root.layers, &path).and_then(|place| {
+                        read_in(place.parent()?, Path::new(place.file_name()?), limit)
+                    }) {
                         files.push(OutsideFile { path: path.display().to_string(), content });
                         break;
                     }

@@ -15,6 +15,7 @@ use quire_domain::ids::{AttemptId, TaskId};
 use quire_domain::time::Timestamp;
 use quire_environment::snapshot::Snapshots;
 
+use crate::bases;
 use crate::hold::Hold;
 use crate::lease::is_gone;
 use crate::prepare::pinned;
@@ -89,6 +90,9 @@ pub async fn sweep(worker: &Worker, keep: Keep) {
     snapshots.sweep(sandboxes).await;
     snapshots.evict(sandboxes, keep.snapshot_bytes, &stood_on, now).await;
 }
+    let mut bases = found.bases;
+    bases.extend(left.iter().flat_map(|kept| &kept.dirs).flat_map(|dir| bases::pinned(dir)));
+    bases::evict(worker, &bases).await;
 
 /// The names of the snapshots that what is kept stands on.
 pub async fn snapshots_in_use(worker: &Worker) -> BTreeSet<String> {
@@ -121,6 +125,8 @@ struct Found {
     /// The snapshots beneath it.
     snapshots: BTreeSet<String>,
 }
+    /// The layers of images beneath it.
+    bases: Vec<PathBuf>,
 
 impl Found {
     /// Notes what the files in `dir` stand on.
@@ -128,6 +134,7 @@ impl Found {
         self.layers.extend(layer_below(dir));
         self.snapshots.extend(pinned(dir));
     }
+        self.bases.extend(bases::pinned(dir));
 }
 
 async fn find(worker: &Worker) -> Found {

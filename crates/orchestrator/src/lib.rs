@@ -6,6 +6,7 @@
 //! the evidence ([`seal`]). Everything that happens goes through the [`recorder`].
 
 mod base;
+pub mod bases;
 mod captures;
 mod check_out;
 mod checkpoint;

@@ -3,6 +3,7 @@
 mod conclude;
 mod cut_off;
 mod drive;
+mod ground;
 mod open;
 mod price;
 mod run_services;
@@ -18,6 +19,7 @@ use quire_domain::attempt::{
     Attempt, AttemptResult, AttemptState, FailureKind, Outcome, SuspendReason,
 };
 use quire_domain::event::{
+use quire_domain::environment::Environment;
     BaseCaptured, Claimed, Event, EventBody, Phase, PhaseFinished, Resumed, Submitted, Suspended,
 };
 use quire_domain::ids::AttemptId;
@@ -31,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::conclude::Ending;
 pub use self::conclude::spent_of;
+use crate::bases::Ground;
 use crate::checkpoint::Checkpoints;
 use crate::error::RunError;
 use crate::finish::AttemptFinish;
@@ -42,8 +45,8 @@ use crate::recorder::Recorder;
 use crate::seen::Seen;
 use crate::services::Services;
 use crate::setup::{self, Setup};
-use crate::submit::Origin;
-use crate::way_out::WayOut;
+use crate::submit::{Origin, environment};
+use crate::way_out::{Stage, WayOut, asked};
 use crate::worker::Worker;
 
 /// Runs an attempt until it ends or stands still; gives where it then stands.
@@ -287,13 +290,20 @@ impl Life {
 
     async fn layout(&self, start: &StartPoint) -> Result<Result<Layout, Ending>, RunError> {
         let started = self.worker.clock.now();
-        let layout = match self.layout_quietly(start).await {
+        let layout = match self.layout_quietly(start, &ground).await {
             Ok(layout) => layout,
             Err(error) => return repository_unavailable(&error).map(Err),
         };
         let detail = match &layout.checkout.cache {
             CacheWord::Hit => "cache hit".to_owned(),
             CacheWord::Miss { why } => format!("cache miss: {why}"),
+        if let Some(ending) = self.secrets_locked() {
+            return Ok(Err(ending));
+        }
+        let ground = match Box::pin(self.ground()).await? {
+            Ok(ground) => ground,
+            Err(ending) => return Ok(Err(ending)),
+        };
         };
         let ms = self.worker.clock.now().millis_since(started);
         let phase = PhaseFinished { phase: Phase::Checkout, ms, detail, failed: false };
@@ -304,28 +314,29 @@ impl Life {
             Err(error) => return repository_unavailable(&error).map(Err),
         };
         self.base_captured(start, &layout, &setup).await?;
-        match self.set_up(layout, setup).await? {
+        match self.set_up(layout, setup).await?.and_then(|layout| self.check_git(layout)) {
             Ok(layout) => Ok(self.open_way_out(&layout).map(|()| layout)),
             Err(ending) => Ok(Err(ending)),
         }
     }
 
     /// The layout, and nothing said of it.
-    async fn layout_quietly(&self, start: &StartPoint) -> Result<Layout, GitError> {
-        let environment = self.request().environment.clone().unwrap_or_else(|| {
-            quire_environment::recipe::default_environment(
-                false,
-                quire_domain::environment::Limits::default(),
-            )
-        });
+    async fn layout_quietly(
+        &self,
+        start: &StartPoint,
+        ground: &Ground,
+    ) -> Result<Layout, GitError> {
         let stack = Stack {
             attempt_dir: self.worker.place.upper(self.row.id),
             frozen: crate::prepare::frozen_layers(&self.worker, &self.continued)
                 .unwrap_or_default(),
             continued: self.continued.iter().map(|id| self.worker.place.upper(*id)).collect(),
         };
-        Layout::make(&self.worker, &self.origin, start, &environment, &stack, self.seen.clone())
-            .await
+        Layout::make(&self.worker, &self.origin, start, ground, &stack, self.seen.clone()).await
+    }
+
+    fn environment(&self) -> Environment {
+        environment(self.request())
     }
 
     async fn base_captured(
@@ -368,6 +379,7 @@ impl Life {
             sandbox: Arc::new(sandbox),
             workspace: layout.workspace.clone(),
             layout,
+            root: layout.root.as_ref().map(|root| root.identity.clone()),
             task: self.row.task,
             attempt: self.row.id,
             name: self.name(),

@@ -18,12 +18,16 @@ use quire_domain::sandbox::{
 use quire_domain::sizes;
 use quire_domain::task::StartPoint;
 use quire_environment::host::{CheckoutFacts, HostView};
+use quire_environment::image_variables;
 use quire_environment::offline::OFFLINE_VARIABLES;
 use quire_environment::snapshot::{Snapshot, Snapshots};
 use quire_git::{AttemptGit, CheckoutLayer, GitError, LayerTimes, TaskRepository};
+use quire_images::{Base, ImageError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::base;
+use crate::bases::{self, Ground};
 use crate::generated;
 use crate::lease;
 use crate::not_filled;
@@ -63,7 +67,8 @@ pub struct Layout {
     pub snapshot: Option<Snapshot>,
     /// What of the host is shown.
     pub view: HostView,
-    base: SandboxBase,
+    /// The root file system beneath everything, where that is not the host's.
+    pub root: Option<Base>,
     /// Lower layers by overlay, topmost first: the attempt's own `.git`, the checkout, what the
     /// host shows.
     lowers: BTreeMap<String, Vec<Layer>>,
@@ -114,23 +119,16 @@ impl Layout {
         worker: &Worker,
         origin: &Origin,
         start: &StartPoint,
-        environment: &Environment,
+        ground: &Ground,
         stack: &Stack,
         seen: Option<Arc<Seen>>,
     ) -> Result<Self, GitError> {
         let repository = worker.git.task_repository(&origin.mirror, &origin.layer).await?;
-        let (bare, base) = match &environment.base {
-            BaseSpec::Host { bare } => (*bare, SandboxBase::Host),
-            BaseSpec::Directory { path } => {
-                let layer = Layer { path: PathBuf::from(path), owner: LayerOwner::Person };
-                (true, SandboxBase::Layers(vec![layer]))
-            }
-            // No recipe can name one yet.
-            BaseSpec::Tar { .. } | BaseSpec::Image { .. } => {
-                (true, SandboxBase::Layers(Vec::new()))
-            }
-        };
-        let view = if bare {
+        let environment = &ground.environment;
+        let bare = !matches!(environment.base, BaseSpec::Host { bare: false });
+        let view = if let Some(base) = &ground.base {
+            view_of_root(worker, base)
+        } else if bare {
             HostView::bare(&worker.host)
         } else {
             let checkout = origin
@@ -184,6 +182,13 @@ impl Layout {
             })?;
             layer
         };
+        if let Some(base) = &ground.base {
+            bases::pin(&stack.attempt_dir, base).map_err(|source| GitError::Io {
+                doing: "note the base in",
+                path: stack.attempt_dir.clone(),
+                source,
+            })?;
+        }
         notes.extend(not_filled::notes(&checkout.manifest));
         let own = Layer { path: git_dir, owner: LayerOwner::Host };
         let tree = Layer { path: checkout.path.clone(), owner: LayerOwner::Host };
@@ -205,7 +210,7 @@ impl Layout {
             environment: environment.clone(),
             snapshot,
             view,
-            base,
+            root: ground.base.clone(),
             lowers,
             frozen: stack.frozen.clone(),
             asked: Arc::default(),
@@ -264,22 +269,9 @@ impl Layout {
         Self { snapshot, ..self.untouched() }
     }
 
-    /// For a base with a root of its own: that root, and the home inside it.
-    pub fn root(&self) -> Option<(PathBuf, PathBuf)> {
-        match &self.base {
-            SandboxBase::Host => None,
-            SandboxBase::Layers(layers) => {
-                Some((layers.first()?.path.clone(), self.view.home.clone()))
-            }
-        }
-    }
-
     /// The layers of a base with a root of its own, without what was written to it.
     pub fn root_layers(&self) -> &[Layer] {
-        match &self.base {
-            SandboxBase::Host => &[],
-            SandboxBase::Layers(layers) => layers,
-        }
+        self.root.as_ref().map_or(&[], |root| &root.layers)
     }
 
     /// Whether nothing of the person's machine is shown.
@@ -323,6 +315,15 @@ impl Layout {
             home: self.view.home.clone(),
             env,
             user,
+    /// Refuses a root of its own in which there is no git: the agent's work could not be taken out.
+    /// Setup has run by then, if there is one.
+    pub fn check_git(&self) -> Result<(), ImageError> {
+        match &self.root {
+            Some(base) if !base::has_program(&self.plain_spec(), "git") => Err(bases::no_git(base)),
+            _ => Ok(()),
+        }
+    }
+
             limits: self.environment.limits,
             egress: None,
         }
@@ -349,17 +350,17 @@ impl Layout {
 
     /// What lies beneath everything, with what was written to its root.
     fn base_of(&self) -> SandboxBase {
-        match &self.base {
+        match bases::sandbox_base(self.root.as_ref()) {
             SandboxBase::Host => SandboxBase::Host,
-            SandboxBase::Layers(layers) => SandboxBase::Layers(
-                [self.written(ROOT), self.set_up(ROOT), layers.clone()].concat(),
-            ),
+            SandboxBase::Layers(layers) => {
+                SandboxBase::Layers([self.written(ROOT), self.set_up(ROOT), layers].concat())
+            }
         }
     }
 
     /// What was written to the host's system directories.
     fn system(&self) -> BTreeMap<String, Vec<Layer>> {
-        if self.base != SandboxBase::Host {
+        if self.root.is_some() {
             return BTreeMap::new();
         }
         SYSTEM
@@ -376,6 +377,21 @@ impl Layout {
 
     /// What setup wrote to an overlay.
     fn set_up(&self, overlay: &str) -> Vec<Layer> {
+/// What commands find in a root of its own: nothing of this machine, and what an image says.
+pub(crate) fn view_of_root(worker: &Worker, base: &Base) -> HostView {
+    let mut view = HostView::bare(&worker.host);
+    // They cover what a host's directories would show.
+    view.overlays.clear();
+    view.notes.extend(base.notes.iter().map(|note| format!("image: {note}")));
+    let (variables, left) = image_variables::of_image(&base.env);
+    view.env.extend(variables);
+    if !left.is_empty() {
+        let left = left.join(", ");
+        view.notes.push(format!("image: variables that the sandbox says itself: {left}"));
+    }
+    view
+}
+
         let layers = self.snapshot.as_ref().and_then(|snapshot| snapshot.layers.get(overlay));
         layers.cloned().unwrap_or_default()
     }

@@ -338,6 +338,9 @@ impl Recorder {
     }
 }
 
+            Live::Preparing { text } => {
+                Some(Live::Preparing { text: redaction.text(&text).into_owned() })
+            }
 fn only_integers(value: &serde_json::Value) -> bool {
     match value {
         serde_json::Value::Number(number) => number.is_i64() || number.is_u64(),

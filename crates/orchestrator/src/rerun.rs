@@ -17,6 +17,7 @@ use quire_domain::sandbox::{
 use quire_domain::task::Task;
 use quire_evidence::rerun::{Difference, RerunVerdict, Run, compare};
 
+use crate::bases::{Bring, Ground, root_before};
 use crate::check_out::{Stand, check_out};
 use crate::finish::other;
 use crate::prepare::{Layout, Stack};
@@ -77,17 +78,22 @@ impl Rerun {
     }
 }
 
-/// Repeats the commands that the last answer of `attempt` cites.
+/// Repeats the commands that the last answer of `attempt` cites, over the base that it stood on:
+/// `bring` says who is told while that comes in.
 pub async fn rerun(
     worker: &Worker,
     task: &Task,
     attempt: &Attempt,
+    bring: Bring<'_>,
 ) -> Result<Vec<Rerun>, ContractError> {
     let events = worker.record.events(attempt.id).await.map_err(other)?;
     let turns = worker.store.turns(task.id).await.map_err(other)?;
     let change = readings::change(worker, &turns, attempt, true).await.map_err(other)?;
     let commands = commands(&events);
     let mut reruns = Vec::new();
+    let before = root_before(worker, &events, &[]).await;
+    let bring = Bring { before: before.as_deref(), ..bring };
+    let mut ground = None;
     for cited in cited(&events) {
         let CitationTarget::Chunk(chunk) = &cited.citation.target else { continue };
         let Some((started, Some(finished))) = commands.get(chunk) else { continue };
@@ -99,10 +105,15 @@ pub async fn rerun(
         }
         let original =
             Run { exit: Some(finished.exit), lines: recorded(worker, attempt, &citation).await? };
+        let ground = match &mut ground {
+            Some(ground) => ground,
+            none => none.insert(stand_on(worker, attempt, bring).await?),
+        };
         let mut runs = Vec::new();
         for number in 1..=2 {
             let name = format!("r{}-{number}", attempt.id.0.simple());
-            runs.push(repeat(worker, attempt, change.as_ref(), name, started, &citation).await?);
+            let change = change.as_ref();
+            runs.push(repeat(worker, attempt, ground, change, name, started, &citation).await?);
         }
         let verdict = match runs.as_slice() {
             [first, second] => compare(&original, first, second),
@@ -111,6 +122,15 @@ pub async fn rerun(
         reruns.push(Rerun { citation, command, verdict });
     }
     Ok(reruns)
+}
+
+async fn stand_on(
+    worker: &Worker,
+    attempt: &Attempt,
+    bring: Bring<'_>,
+) -> Result<Ground, ContractError> {
+    let turn = worker.store.turn(attempt.turn).await.map_err(other)?;
+    Box::pin(Ground::of(worker, environment(&turn.request), bring)).await.map_err(other)
 }
 
 type Commands<'a> = BTreeMap<&'a ChunkId, (&'a CommandStarted, Option<&'a CommandFinished>)>;
@@ -172,6 +192,7 @@ async fn recorded(
 async fn repeat(
     worker: &Worker,
     attempt: &Attempt,
+    ground: &Ground,
     change: Option<&readings::Change>,
     name: String,
     started: &CommandStarted,
@@ -187,8 +208,7 @@ async fn repeat(
         frozen: Vec::new(),
         continued: Vec::new(),
     };
-    let environment = environment(&turn.request);
-    let layout = Layout::make(worker, &origin, &start, &environment, &stack, None).await;
+    let layout = Layout::make(worker, &origin, &start, ground, &stack, None).await;
     let layout = layout.map_err(other)?;
     let spec = layout.untouched().spec(name, Upper::Memory, SandboxUser::Agent);
     let sandbox = worker.sandboxes.create(spec).await?;

@@ -11,6 +11,7 @@ use quire_environment::snapshot::{Decision, Inputs, Snapshot, Snapshots, Wanted,
 use quire_git::GitError;
 
 use crate::base;
+use crate::bases;
 use crate::prepare::Layout;
 use crate::submit::Origin;
 use crate::worker::Worker;
@@ -140,7 +141,10 @@ impl Setup {
             BaseSpec::Host { bare: false } => "host".to_owned(),
             BaseSpec::Host { bare: true } => "host, bare".to_owned(),
             BaseSpec::Directory { path } | BaseSpec::Tar { path } => path.clone(),
-            BaseSpec::Image { reference } => reference.clone(),
+            BaseSpec::Image { reference } => match &layout.root {
+                Some(root) => format!("{reference} ({}…)", bases::short(&root.identity)),
+                None => reference.clone(),
+            },
         };
         let snapshot = match &self.found {
             Found::Nothing => "nothing to set up".to_owned(),
@@ -279,16 +283,9 @@ fn base_identity(layout: &Layout) -> Vec<Vec<u8>> {
             let shown = shown.map(|place| place.as_encoded_bytes().to_vec());
             std::iter::once(release).chain(packages).chain(shown).collect()
         }
-        BaseSpec::Directory { path } | BaseSpec::Tar { path } => {
-            vec![path.clone().into_bytes(), stamp(Path::new(path)).unwrap_or_default()]
-        }
-        BaseSpec::Image { reference } => {
-            // The layers' names are their digests.
-            let layers = layout.root_layers();
-            let names = layers.iter().map(|layer| layer.path.as_os_str().as_encoded_bytes());
-            std::iter::once(reference.clone().into_bytes())
-                .chain(names.map(<[u8]>::to_vec))
-                .collect()
+        // What it is called does not count: the same image by another tag is the same.
+        BaseSpec::Directory { .. } | BaseSpec::Tar { .. } | BaseSpec::Image { .. } => {
+            layout.root.iter().map(|root| root.identity.clone().into_bytes()).collect()
         }
     }
 }

@@ -16,6 +16,7 @@ use quire_evidence::keys::InstallationKey;
 use quire_git::Git;
 use quire_store::Store;
 
+use crate::bases::Bases;
 use crate::purse::Purses;
 use crate::recorder::Record;
 use crate::secrets_key::SecretsKey;
@@ -43,6 +44,8 @@ pub struct Worker {
     pub secrets: Arc<SecretsKey>,
     /// How sandboxes reach the world, where their environment lets them.
     pub way_out: WayOut,
+    /// Root file systems that are not the host's.
+    pub bases: Bases,
     /// What of this machine is shown in sandboxes.
     pub host: HostFacts,
     /// Where things lie and how the worker calls itself.

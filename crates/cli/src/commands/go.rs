@@ -24,9 +24,9 @@ use crate::show;
 
 pub use self::attempts::{Shown, What};
 pub use self::batch::{Many, go_many};
-pub use self::place::Place;
-pub use self::request::{budget_of, parse_budget};
-use self::request::{check, read_images, read_prompt, source_of};
+pub use self::place::{Place, not_resolved};
+pub use self::request::{budget_of, parse_budget, source_of};
+use self::request::{check, read_images, read_prompt};
 pub use self::work::work;
 
 /// Taking in a checkout without a word takes this long at most.

@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use quire_domain::sandbox::{Command, CommandEvent, CommandIo, CommandSignal};
-use quire_orchestrator::scratch::scratch;
+use quire_images::ImageError;
+use quire_orchestrator::bases::Bring;
+use quire_orchestrator::scratch::{Asked, ScratchError, scratch};
+use tokio_util::sync::CancellationToken;
 
 use crate::commands::Context;
-use crate::commands::go::refused;
-use crate::exit::{Exit, no_sandbox};
+use crate::commands::go::{not_resolved, refused};
+use crate::defaults::defaults_of;
+use crate::exit::{Exit, no_sandbox, stop};
 use crate::installation::Installation;
-use crate::show;
+use crate::show::{self, bringing::Bringing};
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -18,6 +22,10 @@ pub struct Args {
     /// Show nothing of this machine but its system directories.
     #[arg(long)]
     bare: bool,
+    /// The environment, by its name (`quire env list`); if not given, the checkout's recipe, else
+    /// the repository's default.
+    #[arg(long, value_name = "NAME")]
+    env: Option<String>,
     /// Keep running this long at most, in seconds.
     #[arg(long, default_value_t = 3_600)]
     timeout: u64,
@@ -36,8 +44,26 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
     let inside_checkout = current.ancestors().any(|dir| dir.join(".git").exists());
     let name = format!("quire-sandbox-{}", std::process::id());
     let checkout = inside_checkout.then_some(current.as_path());
-    let scratch =
-        scratch(worker, checkout, args.bare, installation.limits, name).await.map_err(refused)?;
+    let surroundings = &installation.surroundings;
+    let bringing = Bringing::new(surroundings.stderr_terminal);
+    let told = |progress| bringing.tell(&progress);
+    let asked = Asked {
+        checkout,
+        environment: args.env.as_deref(),
+        bare: args.bare,
+        defaults: defaults_of(&installation.settings)?,
+        name,
+    };
+    let cancel = CancellationToken::new();
+    let bring = Bring { before: None, told: &told, cancel: &cancel };
+    let making = Box::pin(scratch(worker, asked, bring));
+    let made = tokio::select! {
+        made = making => made,
+        // What came of an image is kept for the next time.
+        _ = tokio::signal::ctrl_c() => Err(ImageError::Cancelled.into()),
+    };
+    bringing.end();
+    let scratch = made.map_err(not_made)?;
     let spec = scratch.spec.clone();
     let sandbox = worker.sandboxes.create(spec).await.map_err(|error| {
         if error.is_host_disk_full() {
@@ -88,4 +114,15 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
     drop(installation);
     // The command's own code, as a shell gives it.
     std::process::exit(status.code());
+}
+
+/// Why there is none, for the person.
+fn not_made(error: ScratchError) -> anyhow::Error {
+    match error {
+        ScratchError::Submit(error) => refused(error),
+        ScratchError::Environment(error) => not_resolved(error),
+        ScratchError::Base(error) => {
+            stop(Exit::Failed, quire_orchestrator::prepare::causes(&error))
+        }
+    }
 }

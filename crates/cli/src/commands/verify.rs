@@ -9,13 +9,15 @@ use quire_domain::ids::AttemptRef;
 use quire_evidence::bundle::{Bundle, CitedLines};
 use quire_evidence::dsse::Verdict;
 use quire_evidence::keys::PublicKey;
+use quire_orchestrator::bases::Bring;
+use tokio_util::sync::CancellationToken;
 
 use crate::commands::Context;
 use crate::commands::task::find;
 use crate::commands::verify::file::Unread;
 use crate::exit::{Exit, stop, usage};
 use crate::installation::Installation;
-use crate::show::{self, style::Style};
+use crate::show::{self, bringing::Bringing, style::Style};
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -104,7 +106,14 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
             .await?;
     let mut exit = tell(&bundle, &trusted, local, style, args.json);
     if args.rerun {
-        let reruns = quire_orchestrator::rerun::rerun(worker, &named.task, &named.attempt).await?;
+        let bringing = Bringing::new(installation.surroundings.stderr_terminal);
+        let told = |progress| bringing.tell(&progress);
+        let cancel = CancellationToken::new();
+        let bring = Bring { before: None, told: &told, cancel: &cancel };
+        let reruns =
+            quire_orchestrator::rerun::rerun(worker, &named.task, &named.attempt, bring).await;
+        bringing.end();
+        let reruns = reruns?;
         for line in &reruns {
             let text = format!("{}  {}", line.citation, line.text());
             show::out(&if line.holds() { text } else { style.warn(&text) });

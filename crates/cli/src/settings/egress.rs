@@ -111,6 +111,22 @@ impl Egress {
         ]
     }
 
+    /// The proxy that the worker itself goes through, for what it fetches otherwise.
+    pub(super) fn proxy(&self) -> Option<Secret<String>> {
+        let proxy = self.proxy.as_ref().map(|proxy| proxy.value.clone());
+        proxy.filter(|proxy| !proxy.reveal().is_empty())
+    }
+
+    /// What goes around it.
+    pub(super) fn no_proxy(&self) -> String {
+        self.no_proxy.as_ref().map(|around| around.value.clone()).unwrap_or_default()
+    }
+
+    /// Certificate authorities beside the machine's.
+    pub(super) fn ca_file(&self) -> Option<&Setting<PathBuf>> {
+        self.ca_file.as_ref()
+    }
+
     /// What sandboxes get. A proxy or certificates that cannot be used hold up nobody who needs
     /// neither.
     pub fn way_out(&self) -> WayOut {

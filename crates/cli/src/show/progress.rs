@@ -81,6 +81,7 @@ impl Progress {
             }
             Live::Text { .. } => "writing".clone_into(&mut view.doing),
             Live::Reasoning { .. } => "thinking".clone_into(&mut view.doing),
+            Live::Preparing { text } => view.doing = fit(text, 80),
             Live::Output { .. } => {}
         }
     }

@@ -109,9 +109,9 @@ impl Life {
             tree: checkout.path.clone(),
             paths: checkout.manifest.instruction_files.clone(),
             global: self.worker.place.global_instructions.clone(),
-            root: finish.layout.root().map(|(root, home)| RootFiles {
-                root,
-                home,
+            root: finish.layout.root.as_ref().map(|root| RootFiles {
+                layers: root.layers.clone(),
+                home: finish.layout.view.home.clone(),
                 workspace: finish.workspace.clone(),
             }),
         }

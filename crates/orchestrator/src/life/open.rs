@@ -194,7 +194,8 @@ impl Life {
         let kept = dir.join("frozen.json").exists() || !self.upper().exists();
         let (false, Some(start)) = (kept, self.request().start.clone()) else { return };
         // Where any of it fails a follow-up starts from the commit alone.
-        let Ok(layout) = self.layout_quietly(&start).await else { return };
+        let Ok(Ok(ground)) = self.ground_quietly().await else { return };
+        let Ok(layout) = self.layout_quietly(&start, &ground).await else { return };
         let sandbox = match self.worker.sandboxes.create(self.spec(&layout)).await {
             Ok(sandbox) if !self.unfinished().exists() => sandbox,
             _ => {
