@@ -127,18 +127,18 @@ pub enum Live {
         /// Milliseconds until then.
         after_ms: u64,
     },
-    /// A piece of a command's output, cut at 4 KiB.
-    Output {
-        /// The chunk it belongs to.
-        chunk: ChunkId,
-        /// The call that started the command, if a model did.
-        call_id: Option<CallId>,
     /// What the attempt's base or environment waits for, in a few words: told over and over while
     /// an image comes in.
     Preparing {
         /// What.
         text: String,
     },
+    /// A piece of a command's output, cut at 4 KiB.
+    Output {
+        /// The chunk it belongs to.
+        chunk: ChunkId,
+        /// The call that started the command, if a model did.
+        call_id: Option<CallId>,
         /// The piece, decoded lossily.
         text: String,
     },

@@ -89,10 +89,10 @@ pub async fn sweep(worker: &Worker, keep: Keep) {
     let sandboxes = worker.sandboxes.as_ref();
     snapshots.sweep(sandboxes).await;
     snapshots.evict(sandboxes, keep.snapshot_bytes, &stood_on, now).await;
-}
     let mut bases = found.bases;
     bases.extend(left.iter().flat_map(|kept| &kept.dirs).flat_map(|dir| bases::pinned(dir)));
     bases::evict(worker, &bases).await;
+}
 
 /// The names of the snapshots that what is kept stands on.
 pub async fn snapshots_in_use(worker: &Worker) -> BTreeSet<String> {
@@ -124,17 +124,17 @@ struct Found {
     layers: Vec<String>,
     /// The snapshots beneath it.
     snapshots: BTreeSet<String>,
-}
     /// The layers of images beneath it.
     bases: Vec<PathBuf>,
+}
 
 impl Found {
     /// Notes what the files in `dir` stand on.
     fn note(&mut self, dir: &Path) {
         self.layers.extend(layer_below(dir));
         self.snapshots.extend(pinned(dir));
-    }
         self.bases.extend(bases::pinned(dir));
+    }
 }
 
 async fn find(worker: &Worker) -> Found {

@@ -18,8 +18,8 @@ use quire_agent::End;
 use quire_domain::attempt::{
     Attempt, AttemptResult, AttemptState, FailureKind, Outcome, SuspendReason,
 };
-use quire_domain::event::{
 use quire_domain::environment::Environment;
+use quire_domain::event::{
     BaseCaptured, Claimed, Event, EventBody, Phase, PhaseFinished, Resumed, Submitted, Suspended,
 };
 use quire_domain::ids::AttemptId;
@@ -289,6 +289,13 @@ impl Life {
     }
 
     async fn layout(&self, start: &StartPoint) -> Result<Result<Layout, Ending>, RunError> {
+        if let Some(ending) = self.secrets_locked() {
+            return Ok(Err(ending));
+        }
+        let ground = match Box::pin(self.ground()).await? {
+            Ok(ground) => ground,
+            Err(ending) => return Ok(Err(ending)),
+        };
         let started = self.worker.clock.now();
         let layout = match self.layout_quietly(start, &ground).await {
             Ok(layout) => layout,
@@ -297,13 +304,6 @@ impl Life {
         let detail = match &layout.checkout.cache {
             CacheWord::Hit => "cache hit".to_owned(),
             CacheWord::Miss { why } => format!("cache miss: {why}"),
-        if let Some(ending) = self.secrets_locked() {
-            return Ok(Err(ending));
-        }
-        let ground = match Box::pin(self.ground()).await? {
-            Ok(ground) => ground,
-            Err(ending) => return Ok(Err(ending)),
-        };
         };
         let ms = self.worker.clock.now().millis_since(started);
         let phase = PhaseFinished { phase: Phase::Checkout, ms, detail, failed: false };
@@ -362,6 +362,7 @@ impl Life {
             branch: start.branch.clone(),
             uncommitted: start.uncommitted,
             workspace: layout.workspace.display().to_string(),
+            root: layout.root.as_ref().map(|root| root.identity.clone()),
             notes,
         });
         Ok(self.recorder.note(vec![captured]).await?)
@@ -379,7 +380,6 @@ impl Life {
             sandbox: Arc::new(sandbox),
             workspace: layout.workspace.clone(),
             layout,
-            root: layout.root.as_ref().map(|root| root.identity.clone()),
             task: self.row.task,
             attempt: self.row.id,
             name: self.name(),

@@ -315,17 +315,17 @@ impl Layout {
             home: self.view.home.clone(),
             env,
             user,
+            limits: self.environment.limits,
+            egress: None,
+        }
+    }
+
     /// Refuses a root of its own in which there is no git: the agent's work could not be taken out.
     /// Setup has run by then, if there is one.
     pub fn check_git(&self) -> Result<(), ImageError> {
         match &self.root {
             Some(base) if !base::has_program(&self.plain_spec(), "git") => Err(bases::no_git(base)),
             _ => Ok(()),
-        }
-    }
-
-            limits: self.environment.limits,
-            egress: None,
         }
     }
 
@@ -377,6 +377,11 @@ impl Layout {
 
     /// What setup wrote to an overlay.
     fn set_up(&self, overlay: &str) -> Vec<Layer> {
+        let layers = self.snapshot.as_ref().and_then(|snapshot| snapshot.layers.get(overlay));
+        layers.cloned().unwrap_or_default()
+    }
+}
+
 /// What commands find in a root of its own: nothing of this machine, and what an image says.
 pub(crate) fn view_of_root(worker: &Worker, base: &Base) -> HostView {
     let mut view = HostView::bare(&worker.host);
@@ -390,11 +395,6 @@ pub(crate) fn view_of_root(worker: &Worker, base: &Base) -> HostView {
         view.notes.push(format!("image: variables that the sandbox says itself: {left}"));
     }
     view
-}
-
-        let layers = self.snapshot.as_ref().and_then(|snapshot| snapshot.layers.get(overlay));
-        layers.cloned().unwrap_or_default()
-    }
 }
 
 /// Why there is no sandbox, told to each who asks for it.

@@ -314,6 +314,9 @@ impl Recorder {
                 *said = Said::default();
                 Some(Live::Retry { why: redaction.text(&why).into_owned(), after_ms })
             }
+            Live::Preparing { text } => {
+                Some(Live::Preparing { text: redaction.text(&text).into_owned() })
+            }
             Live::Output { chunk, call_id, text } => {
                 let text = redaction.text(&text).into_owned();
                 Some(Live::Output { chunk, call_id, text })
@@ -338,9 +341,6 @@ impl Recorder {
     }
 }
 
-            Live::Preparing { text } => {
-                Some(Live::Preparing { text: redaction.text(&text).into_owned() })
-            }
 fn only_integers(value: &serde_json::Value) -> bool {
     match value {
         serde_json::Value::Number(number) => number.is_i64() || number.is_u64(),
