@@ -5,6 +5,7 @@ mod commands;
 mod defaults;
 mod exit;
 mod installation;
+mod nearest;
 mod no_room;
 mod settings;
 mod show;

@@ -26,6 +26,22 @@ impl ResultStore {
 }
 
 impl Git {
+    /// Removes what was kept of a task that nobody has.
+    ///
+    /// # Errors
+    ///
+    /// What is left, for the next time.
+    pub async fn drop_results(&self, task: TaskId) -> Result<(), GitError> {
+        let dir = self.results_dir().join(format!("{task}.git"));
+        blocking("remove the results", move || match std::fs::remove_dir_all(&dir) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(GitError::Io { doing: "remove the results in", path: dir, source })
+            }
+            _ => Ok(()),
+        })
+        .await
+    }
+
     /// The results of `task`; made if there are none yet.
     pub async fn results(
         &self,

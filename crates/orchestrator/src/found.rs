@@ -38,6 +38,11 @@ impl Found {
     pub fn seen(&self) -> Option<Arc<Seen>> {
         self.seen.clone()
     }
+
+    /// The repository, as tasks name it.
+    pub fn repository(&self) -> &str {
+        &self.repository
+    }
 }
 
 /// Finds a repository. `inspected` is the checkout where it was looked at already; `from` the

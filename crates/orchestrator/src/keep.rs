@@ -18,6 +18,7 @@ use quire_environment::snapshot::Snapshots;
 use crate::bases;
 use crate::hold::Hold;
 use crate::lease::is_gone;
+use crate::life::trial;
 use crate::prepare::pinned;
 use crate::worker::Worker;
 
@@ -148,6 +149,9 @@ async fn find(worker: &Worker) -> Found {
         match AttemptId::from_str(name) {
             Ok(attempt) => match worker.store.attempt_by_id(attempt).await {
                 Ok(row) => by_task.entry(row.task).or_default().push(path),
+                Err(_) if trial::is_over(&path, &worker.place.host) => {
+                    let _ = worker.sandboxes.discard(&path).await;
+                }
                 // One that cannot be read now is none of ours to remove.
                 Err(_) => found.note(&path),
             },

@@ -10,6 +10,7 @@ mod run_services;
 mod set_up;
 mod settle;
 mod way;
+pub mod trial;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -99,6 +100,8 @@ struct Life {
     /// What runs in its sandbox beside the agent.
     services: std::sync::OnceLock<Arc<Services>>,
 }
+    /// Where no task is behind it.
+    trial: Option<trial::Notes>,
 
 impl Life {
     /// An attempt that this process holds, its record taken over under the epoch of `row`.
@@ -142,6 +145,7 @@ impl Life {
     }
 
     async fn go(&self) -> Result<AttemptState, RunError> {
+            trial: None,
         self.hold().await;
         if let Some(state) = self.settle().await? {
             return Ok(state);
@@ -318,6 +322,10 @@ impl Life {
             Ok(layout) => Ok(self.open_way_out(&layout).map(|()| layout)),
             Err(ending) => Ok(Err(ending)),
         }
+        let setup = match &self.trial {
+            Some(notes) => notes.looked(&self.worker, setup),
+            None => setup,
+        };
     }
 
     /// The layout, and nothing said of it.

@@ -112,12 +112,12 @@ pub enum ResolveError {
     #[error(transparent)]
     Recipe(#[from] RecipeError),
     /// There is none of that name.
-    #[error("there is no environment `{name}`: {hint}")]
+    #[error("there is no environment `{name}`: {}", there_are(known))]
     NoSuch {
         /// What was asked for.
         name: String,
-        /// What there is.
-        hint: String,
+        /// The names that there are.
+        known: Vec<String>,
     },
     /// The store failed.
     #[error("cannot read the environments")]
@@ -155,13 +155,16 @@ pub async fn resolve(store: &Store, asked: Asked<'_>) -> Result<Resolved, Resolv
         if let Some(stored) = store.environment(OWNER, name, None).await? {
             return Ok(of_stored(&stored, asked.defaults, asked.bare)?);
         }
+        let stored = store.environments(OWNER).await?.into_iter();
+        let mut known: Vec<String> = stored.map(|stored| stored.name).collect();
         if let Some(text) = asked.recipe {
             let own = of_recipe(text, asked.repository, asked.defaults, asked.bare)?;
             if own.environment.name == name {
                 return Ok(own);
             }
+            known.push(own.environment.name);
         }
-        return Err(no_such(name, &store.environments(OWNER).await?));
+        return Err(ResolveError::NoSuch { name: name.to_owned(), known });
     }
     if let Some(text) = asked.recipe {
         return Ok(of_recipe(text, asked.repository, asked.defaults, asked.bare)?);
@@ -258,15 +261,15 @@ fn scope(repository: Option<&str>, environment: &str) -> SecretScope {
     }
 }
 
-fn no_such(name: &str, known: &[StoredEnvironment]) -> ResolveError {
-    let names: Vec<String> =
-        known.iter().take(20).map(|stored| format!("`{}`", stored.name)).collect();
-    let hint = if names.is_empty() {
-        "none is stored yet; make one with `quire env create`".to_owned()
-    } else {
-        format!("there are {}", names.join(", "))
-    };
-    ResolveError::NoSuch { name: name.to_owned(), hint }
+/// What there is, for whoever asked for something else.
+fn there_are(known: &[String]) -> String {
+    const SHOWN: usize = 20;
+    if known.is_empty() {
+        return "none is stored yet; make one with `quire env create`".to_owned();
+    }
+    let names: Vec<String> = known.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    let more = if known.len() > SHOWN { ", …" } else { "" };
+    format!("there are {}{more}", names.join(", "))
 }
 
 #[cfg(test)]

@@ -103,6 +103,7 @@ fn look_now(
         setup,
         maintenance: environment.maintenance.clone(),
         lifetime_ms: environment.snapshot.lifetime_s.saturating_mul(1_000),
+        not_before: None,
     };
     let found = match &layout.snapshot {
         Some(pinned) => Found::There(Box::new(pinned.clone())),
@@ -134,6 +135,17 @@ pub fn owner(mirror: &str) -> String {
 }
 
 impl Setup {
+    /// The same, where only a snapshot that was made since then will do.
+    #[must_use]
+    pub fn made_since(mut self, worker: &Worker, since: Timestamp) -> Self {
+        if let Some(wanted) = &mut self.wanted {
+            wanted.not_before = Some(since);
+            let snapshots = Snapshots::new(&worker.place.data_dir);
+            self.found = find(&snapshots, wanted, worker.clock.now());
+        }
+        self
+    }
+
     /// The first line of an attempt's log.
     pub fn line(&self, layout: &Layout, now: Timestamp) -> String {
         let environment = &layout.environment;

@@ -9,7 +9,10 @@ mod import;
 mod list;
 mod reset;
 mod secret;
+mod shell;
 mod show;
+mod test;
+mod trial;
 
 use clap::Subcommand;
 use quire_domain::environment::Environment;
@@ -23,6 +26,8 @@ use crate::commands::task::told;
 use crate::defaults::defaults_of;
 use crate::exit::{Exit, usage};
 use crate::installation::Installation;
+use crate::nearest::nearest;
+use crate::show::style::plain;
 
 /// What to do. One file each, below `commands/env/`.
 #[derive(Debug, Subcommand)]
@@ -39,6 +44,10 @@ pub enum Command {
     Delete(delete::Args),
     /// The versions of an environment, newest first.
     History(history::Args),
+    /// Set it up and run its checks, as a task would, and show how that went.
+    Test(test::Args),
+    /// A terminal, or one command, in what the agent would get.
+    Shell(shell::Args),
     /// Drop what setup made, so that the next task runs it anew.
     Reset(reset::Args),
     /// A recipe from `devcontainer.json` or `copilot-setup-steps.yml`.
@@ -50,7 +59,13 @@ pub enum Command {
 
 /// Runs it.
 pub async fn run(command: Command, context: Context) -> anyhow::Result<Exit> {
-    let root = context.surroundings.current_dir.ancestors().find(|dir| dir.join(".git").exists());
+    let current = context.surroundings.current_dir.clone();
+    let about = match &command {
+        Command::Test(args) => args.at.directory(&current),
+        Command::Shell(args) => args.at.directory(&current),
+        _ => Some(current),
+    };
+    let root = about.iter().flat_map(|dir| dir.ancestors()).find(|dir| dir.join(".git").exists());
     let place = root.map(Place::of_checkout).transpose()?.unwrap_or_default();
     let root = root.map(ToOwned::to_owned);
     let installation = Installation::open(context, root.as_deref()).await?;
@@ -62,6 +77,8 @@ pub async fn run(command: Command, context: Context) -> anyhow::Result<Exit> {
         Command::Edit(args) => edit::run(args, &here).await,
         Command::Delete(args) => delete::run(&args, &here).await,
         Command::History(args) => history::run(&args, &here).await,
+        Command::Test(args) => test::run(&args, &here).await,
+        Command::Shell(args) => Box::pin(shell::run(args, here)).await,
         Command::Reset(args) => reset::run(args, &here).await,
         Command::Import(args) => import::run(&args, &here),
         Command::Secret(command) => secret::run(command, &here).await,
@@ -114,8 +131,19 @@ impl Here {
                 "`{name}` is the recipe of this checkout, not kept here: edit {}",
                 recipe::RECIPE_PATH
             ),
-            _ => format!("there is no environment `{name}`: `quire env list` shows what there is"),
+            _ => return Err(self.no_such(name).await),
         }))
+    }
+
+    /// Says that there is no environment of that name, and which was meant perhaps.
+    pub async fn no_such(&self, name: &str) -> anyhow::Error {
+        let stored = self.installation.worker.store.environments(OWNER).await.unwrap_or_default();
+        let near = nearest(name, stored.iter().map(|stored| stored.name.as_str()));
+        let near = near.map_or(String::new(), |near| format!("did you mean `{near}`? "));
+        let shown = plain(name, false);
+        usage(format!(
+            "there is no environment `{shown}`: {near}`quire env list` shows what there is"
+        ))
     }
 
     /// Whether the checkout's own recipe calls itself that.

@@ -22,7 +22,7 @@ use crate::exit::{Exit, usage};
 use crate::installation::Installation;
 use crate::show;
 
-pub use self::attempts::{Shown, What};
+pub use self::attempts::{Shown, TICK, What};
 pub use self::batch::{Many, go_many};
 pub use self::place::{Place, not_resolved};
 pub use self::request::{budget_of, parse_budget, source_of};
@@ -145,7 +145,7 @@ pub async fn go(common: Common, asked: Asked, context: Context) -> anyhow::Resul
 
 /// Says what takes so long, where it does: a file of gigabytes that is not committed is read and
 /// packed before anything else happens.
-async fn said_if_slow<T>(mut taking_in: impl Future<Output = T> + Unpin) -> T {
+pub async fn said_if_slow<T>(mut taking_in: impl Future<Output = T> + Unpin) -> T {
     tokio::select! {
         done = &mut taking_in => return done,
         () = tokio::time::sleep(SLOW) => show::err(

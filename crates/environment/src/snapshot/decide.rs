@@ -26,6 +26,8 @@ pub struct Wanted {
     pub maintenance: Option<String>,
     /// Milliseconds after which a snapshot is made anew.
     pub lifetime_ms: u64,
+    /// What was made before counts as if it were not there.
+    pub not_before: Option<Timestamp>,
 }
 
 /// What is to be done.
@@ -78,6 +80,7 @@ pub fn decide(wanted: &Wanted, kept: &[(String, Manifest)], now: Timestamp) -> D
         .iter()
         .copied()
         .filter(|(_, one)| !one.is_over(wanted.lifetime_ms, now) && whole(one))
+        .filter(|(_, one)| wanted.not_before.is_none_or(|since| one.made_at >= since))
         .collect();
     let with = |key: &Key| fresh.iter().find(|(_, one)| &one.key == key);
     let key = wanted.inputs.key();
@@ -108,10 +111,10 @@ pub fn decide(wanted: &Wanted, kept: &[(String, Manifest)], now: Timestamp) -> D
         None => "the first of this environment".to_owned(),
         Some((_, newest)) => {
             let changed = wanted.inputs.changed_since(&newest.inputs);
-            if changed.names.is_empty() {
-                "the last one is too old".to_owned()
-            } else {
-                changed.to_string()
+            match (changed.names.is_empty(), wanted.not_before) {
+                (false, _) => changed.to_string(),
+                (true, None) => "the last one is too old".to_owned(),
+                (true, Some(_)) => "it was asked for anew".to_owned(),
             }
         }
     };
@@ -142,6 +145,7 @@ mod tests {
             setup: "npm ci".to_owned(),
             maintenance: maintenance.map(str::to_owned),
             lifetime_ms: 12 * HOUR,
+            not_before: None,
         }
     }
 
@@ -215,6 +219,19 @@ mod tests {
         let why = "package-lock.json changed".to_owned();
         let key = inputs("{2}").key();
         assert_eq!(lock, Decision::Maintain { key, over: "s".to_owned(), why });
+    }
+
+    #[test]
+    fn what_was_made_before_it_was_asked_for_anew_does_not_count() {
+        let anew = |since| Wanted { not_before: Some(since), ..wanted("{}", "c1", Some("npm i")) };
+        let there = [kept("s", "{}", NOW.0)];
+        let Decision::Setup { why, .. } = decide(&anew(Timestamp(NOW.0 + 1)), &there, NOW) else {
+            panic!("it is older")
+        };
+        assert_eq!(why, "it was asked for anew");
+        // Who asked at the same time, and was second, takes what the first one made.
+        let used = decide(&anew(NOW), &there, NOW);
+        assert_eq!(used, Decision::Use { name: "s".to_owned() });
     }
 
     #[test]

@@ -10,6 +10,7 @@ use quire_orchestrator::resolution::{Asked, Defaults, ResolveError, Resolved, re
 use crate::commands::task::told;
 use crate::exit::usage;
 use crate::installation::Installation;
+use crate::nearest::nearest;
 
 /// A repository and the recipe in it.
 #[derive(Debug, Clone, Default)]
@@ -55,6 +56,11 @@ impl Place {
 pub fn not_resolved(error: ResolveError) -> anyhow::Error {
     match error {
         ResolveError::Store(error) => told(error),
+        ResolveError::NoSuch { ref name, ref known } => {
+            let near = nearest(name, known.iter().map(String::as_str));
+            let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            usage(format!("{error}{near}"))
+        }
         error => usage(error.to_string()),
     }
 }
