@@ -167,10 +167,15 @@ impl HostView {
             let depth = entry.strip_prefix(home).map_or(0, |rest| rest.components().count());
             if depth > 0 && !self.shows(entry) && !holds_credentials(entry, home) && entry.is_dir()
             {
-                if let Ok(rest) = entry.strip_prefix(home) {
-                    taken.push(rest.display().to_string());
+                for place in belongs_to(entry, home).into_iter().chain([entry.clone()]) {
+                    if self.shows(&place) {
+                        continue;
+                    }
+                    if let Ok(rest) = place.strip_prefix(home) {
+                        taken.push(rest.display().to_string());
+                    }
+                    self.bind(place);
                 }
-                self.bind(entry.clone());
             }
         }
         if !taken.is_empty() {
@@ -316,6 +321,23 @@ fn is_of_the_system(place: &Path) -> bool {
         })
 }
 
+/// What the programs in a `bin` of a home stand on: a prefix's `lib` (npm's programs are links into
+/// it) and `libexec`, or the whole of a virtual environment. Nothing where `bin` lies in the home
+/// itself: what is beside it there is the person's own.
+fn belongs_to(entry: &Path, home: &Path) -> Vec<PathBuf> {
+    let prefix = entry.parent().filter(|prefix| *prefix != home && entry.ends_with("bin"));
+    let Some(prefix) = prefix else { return Vec::new() };
+    let places = if prefix.join("pyvenv.cfg").is_file() {
+        vec![prefix.to_owned()]
+    } else {
+        ["lib", "libexec"].map(|name| prefix.join(name)).to_vec()
+    };
+    // A link would lead to what has another name here.
+    let is_dir = |place: &PathBuf| place.symlink_metadata().is_ok_and(|found| found.is_dir());
+    let usable = |place: &PathBuf| is_dir(place) && !holds_credentials(place, home);
+    places.into_iter().filter(usable).collect()
+}
+
 /// Directories of a home that hold credentials: nothing at or above them is shown, whatever
 /// `PATH` says.
 fn holds_credentials(entry: &Path, home: &Path) -> bool {
@@ -411,6 +433,31 @@ mod tests {
             let view = HostView::of(&facts, None);
             assert_eq!(view.home, Path::new(BARE_HOME), "{system}");
         }
+    }
+
+    #[test]
+    fn a_program_on_the_path_is_shown_with_what_it_stands_on() {
+        let home = home_with(&[
+            ".npm-global/bin",
+            ".npm-global/lib/node_modules",
+            ".npm-global/etc",
+            "envs/tools/bin",
+            "envs/tools/lib",
+            "bin",
+            "lib",
+            ".aws",
+            ".sly/bin",
+        ]);
+        let at = |name: &str| home.path().join(name);
+        std::fs::write(at("envs/tools/pyvenv.cfg"), "").unwrap();
+        std::os::unix::fs::symlink(at(".aws"), at(".sly/lib")).unwrap();
+        let path = [".npm-global/bin", "envs/tools/bin", "bin", ".sly/bin"].map(at).to_vec();
+        let facts = HostFacts { home: Some(at("")), path, ..HostFacts::default() };
+        let view = HostView::of(&facts, None);
+        let binds: Vec<_> = view.binds.iter().map(|bind| bind.target.clone()).collect();
+        let shown = [".npm-global/lib", ".npm-global/bin", "envs/tools", "bin", ".sly/bin"];
+        assert_eq!(binds, shown.map(at));
+        assert!(view.env["PATH"].contains("/envs/tools/bin:"), "{}", view.env["PATH"]);
     }
 
     #[test]

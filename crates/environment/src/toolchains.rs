@@ -50,6 +50,8 @@ pub const TOOLCHAINS: &[Toolchain] = &[
     read(".local/share/pipx"),
     read(".cache/uv"),
     read(".cache/pypoetry/virtualenvs"),
+    // Poetry itself, as its own installer lays it out.
+    read(".local/share/pypoetry/venv"),
     read(".local/share/virtualenvs"),
     read("miniconda3"),
     read("anaconda3"),
