@@ -13,19 +13,36 @@ use quire_domain::ids::ChunkId;
 use quire_domain::sandbox::ExitStatus;
 use quire_domain::transcript::ReplyItem;
 
-use super::style::{Style, count, duration, fit, plain, size};
+use super::style::{Style, count, duration, fit, plain, size, wrap};
+
+/// Lines that one note has at most while a task runs; its log has them all.
+const NOTE_LINES: usize = 2;
+
+/// Lines that say why a phase failed: the end of what a script printed is among them.
+const FAILURE_LINES: usize = 40;
+
+/// Lines of anything in a log that is read afterwards.
+const LOG_LINES: usize = 200;
 
 /// Turns events into lines, remembering what a later line needs of an earlier event.
 pub struct Lines {
     style: Style,
     width: usize,
+    /// Lines that a note may have.
+    note_lines: usize,
     commands: HashMap<ChunkId, String>,
 }
 
 impl Lines {
     /// Lines of at most `width` columns (where cutting loses nothing that is not in the log).
     pub fn new(style: Style, width: usize) -> Self {
-        Self { style, width: width.max(40), commands: HashMap::new() }
+        let (width, note_lines) = (width.max(40), NOTE_LINES);
+        Self { style, width, note_lines, commands: HashMap::new() }
+    }
+
+    /// The same for who reads afterwards: notes are whole.
+    pub fn of_log(style: Style, width: usize) -> Self {
+        Self { note_lines: LOG_LINES, ..Self::new(style, width) }
     }
 
     /// The lines of one event: none for what matters to machines alone.
@@ -50,15 +67,22 @@ impl Lines {
                     let _ = write!(text, ", with {} uncommitted {files}", base.uncommitted);
                 }
                 let mut lines = vec![format!("{} {text}", self.head("base"))];
-                lines.extend(base.notes.iter().map(|note| {
-                    format!("{} {}", self.head(""), style.dim(&fit(note, self.rest())))
-                }));
+                let notes = base.notes.iter();
+                let notes = notes.flat_map(|note| wrap(note, self.rest(), self.note_lines));
+                lines.extend(notes.map(|note| format!("{} {}", self.head(""), style.dim(&note))));
                 lines
             }
             EventBody::PhaseFinished(phase) => {
-                let text = format!("{} · {}", duration(phase.ms), fit(&phase.detail, self.rest()));
-                let text = if phase.failed { style.bad(&text) } else { style.dim(&text) };
-                vec![format!("{} {text}", self.head(phase.phase.as_str()))]
+                let text = format!("{} · {}", duration(phase.ms), phase.detail);
+                let most = if phase.failed { FAILURE_LINES } else { self.note_lines };
+                let word = phase.phase.as_str();
+                let lines = wrap(&text, self.rest(), most).into_iter().enumerate();
+                lines
+                    .map(|(index, line)| {
+                        let line = if phase.failed { style.bad(&line) } else { style.dim(&line) };
+                        format!("{} {line}", self.head(if index == 0 { word } else { "" }))
+                    })
+                    .collect()
             }
             EventBody::InstructionsLoaded(loaded) if !loaded.files.is_empty() => {
                 let files: Vec<String> = loaded

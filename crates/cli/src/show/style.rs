@@ -133,9 +133,44 @@ pub fn fit(text: &str, width: usize) -> String {
     }
 }
 
+/// Text from elsewhere as lines of at most `width` characters, broken at spaces where there are
+/// any; what would be beyond `most` lines is cut with `…`.
+pub fn wrap(text: &str, width: usize, most: usize) -> Vec<String> {
+    let width = width.max(8);
+    let mut lines = Vec::new();
+    for line in plain(text.trim_end(), true).lines() {
+        let mut rest: Vec<char> = line.trim_end().chars().collect();
+        while rest.len() > width {
+            let space = rest[..=width].iter().rposition(|c| *c == ' ').filter(|at| *at > width / 2);
+            let next = rest.split_off(space.unwrap_or(width));
+            lines.push(rest.into_iter().collect());
+            rest = next.into_iter().skip_while(|c| *c == ' ').collect();
+        }
+        lines.push(rest.into_iter().collect::<String>());
+    }
+    if lines.len() > most {
+        lines.truncate(most);
+        if let Some(last) = lines.last_mut() {
+            *last = fit(&format!("{last} …"), width);
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_line_is_broken_at_spaces_and_never_beyond_what_is_asked_for() {
+        let text = "one two three four\nfive\n  indented-and-longer-than-the-line";
+        assert_eq!(
+            wrap(text, 12, 9),
+            ["one two", "three four", "five", "  indented-a", "nd-longer-th", "an-the-line"]
+        );
+        assert_eq!(wrap(text, 12, 2), ["one two", "three four …"]);
+        assert_eq!(wrap("", 12, 2), Vec::<String>::new());
+    }
 
     #[test]
     fn durations_counts_and_sizes_read_well() {

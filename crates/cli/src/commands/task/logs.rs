@@ -53,7 +53,8 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
             }
         }
     }
-    let mut lines = Lines::new(Style::new(installation.surroundings.colour()), show::width());
+    let style = Style::new(installation.surroundings.colour());
+    let mut lines = Lines::of_log(style, show::width());
     for event in worker.record.events(named.attempt.id).await? {
         if args.json {
             show::out(&json::line(named.task.number.0, named.attempt.ordinal, &event));
