@@ -92,6 +92,7 @@ impl Sessions {
         started: StartedCommand,
         writer: Box<dyn ChunkWriter>,
     ) -> Arc<Session> {
+        self.journal.runs(writer.id(), started.number);
         let session = Arc::new(Session {
             chunk: writer.id().clone(),
             of,

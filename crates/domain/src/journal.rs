@@ -34,6 +34,12 @@ pub trait Journal: Send + Sync {
         body
     }
 
+    /// The command of this number in the attempt's sandbox prints to `chunk`: what it asks of the
+    /// network is told as its own. Not stored; must not block.
+    fn runs(&self, chunk: &ChunkId, number: u64) {
+        let _ = (chunk, number);
+    }
+
     /// Shows something to whoever watches. Not stored; must not block.
     fn live(&self, live: Live);
 }

@@ -15,7 +15,7 @@ pub mod trial;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quire_agent::End;
+use quire_agent::{End, SandboxSource};
 use quire_domain::attempt::{
     Attempt, AttemptResult, AttemptState, FailureKind, Outcome, SuspendReason,
 };
@@ -382,10 +382,12 @@ impl Life {
         layout: Arc<Layout>,
         sandbox: Preparing,
     ) -> Arc<AttemptFinish> {
+        let sandbox: Arc<dyn SandboxSource> = Arc::new(sandbox);
+        self.leads_out_of(&sandbox);
         Arc::new(AttemptFinish {
             worker: self.worker.clone(),
             recorder: Arc::clone(&self.recorder),
-            sandbox: Arc::new(sandbox),
+            sandbox,
             workspace: layout.workspace.clone(),
             layout,
             task: self.row.task,

@@ -73,7 +73,11 @@ pub async fn make(make: Make<'_>, log: &mut dyn SetupLog) -> Result<Snapshot, Ma
     };
     let way_out = way_out::policy(worker, layout, Stage::Setup, &secrets)?;
     let dir = worker.place.data_dir.join("layers").join("ways-out").join(key.as_str());
-    let way_out = way_out.map(|policy| WayOut::open(worker, policy, &dir, recorder)).transpose()?;
+    let open = |policy| WayOut::open(worker, policy, &dir, recorder.clone());
+    let way_out = way_out.map(open).transpose()?;
+    if let (Some(recorder), Some(way_out)) = (&recorder, &way_out) {
+        recorder.tells(Some(Arc::clone(way_out.behind())));
+    }
     let beneath = layout.beneath(below.clone());
     // Where it writes is filled in when its directory is made.
     let spec = beneath.spec("setup".to_owned(), Upper::Memory, SandboxUser::SetupRoot);

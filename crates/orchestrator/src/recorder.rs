@@ -21,6 +21,7 @@ use quire_engine::{
 use tokio::sync::watch;
 
 use crate::redacted;
+use crate::way_out::behind::Behind;
 
 /// What the recorder of every attempt writes to.
 #[derive(Clone)]
@@ -88,6 +89,8 @@ pub struct Recorder {
     /// What is taken out of all that is recorded and shown.
     redaction: RwLock<Redaction>,
     said: Mutex<Said>,
+    /// Whose requests the way out of the attempt's sandbox tells apart.
+    behind: Mutex<Option<Arc<Behind>>>,
     /// Held over a whole append, so that batches reach the log in the order of their numbers.
     writing: tokio::sync::Mutex<()>,
 }
@@ -158,6 +161,7 @@ impl Recorder {
         Ok(Self {
             redaction,
             said: Mutex::default(),
+            behind: Mutex::default(),
             record,
             attempt,
             epoch,
@@ -197,6 +201,25 @@ impl Recorder {
         self.touched.subscribe()
     }
 
+    /// From now on commands of the attempt's sandbox are told to `behind` as they start.
+    pub fn tells(&self, behind: Option<Arc<Behind>>) {
+        *self.behind.lock().unwrap_or_else(PoisonError::into_inner) = behind;
+    }
+
+    fn behind(&self) -> Option<Arc<Behind>> {
+        self.behind.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Setup has its sandbox for itself: whatever asks for something there is its script.
+    fn tell_of_setup(&self, body: &EventBody) {
+        if let EventBody::CommandStarted(started) = body
+            && started.purpose == CommandPurpose::Setup
+            && let Some(behind) = self.behind()
+        {
+            behind.runs_alone(Some(started.chunk.clone()));
+        }
+    }
+
     /// Gives events their place without waiting for the disk: they go there with the next append.
     /// For what a resumed attempt would find out again.
     pub async fn note(&self, bodies: Vec<EventBody>) -> Result<(), JournalError> {
@@ -230,6 +253,7 @@ impl Recorder {
             }
             let body = self.recordable(body);
             self.touched.send_if_modified(|touched| touched.push(&body));
+            self.tell_of_setup(&body);
             let kind = body.kind().to_owned();
             let value = self.storable(&body).await?;
             let (seq, prev_hash) = {
@@ -392,6 +416,12 @@ impl Journal for Recorder {
 
     fn recordable(&self, body: EventBody) -> EventBody {
         redacted::event(&self.redaction(), body)
+    }
+
+    fn runs(&self, chunk: &ChunkId, number: u64) {
+        if let Some(behind) = self.behind() {
+            behind.runs(number, chunk);
+        }
     }
 
     fn live(&self, live: Live) {

@@ -17,6 +17,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::recorder::Recorder;
+use crate::way_out::WayOut;
+use crate::way_out::behind::Behind;
 
 /// How long is waited between two looks at whether a service is ready.
 const LOOK: Duration = Duration::from_millis(100);
@@ -75,6 +77,8 @@ pub struct Services {
     workdir: String,
     specs: Vec<ServiceSpec>,
     running: Mutex<Vec<Running>>,
+    /// Told of each that is started, where the sandbox has a way out.
+    behind: Option<Arc<Behind>>,
 }
 
 struct Running {
@@ -105,7 +109,14 @@ impl Services {
         workdir: String,
         specs: Vec<ServiceSpec>,
     ) -> Self {
-        Self { recorder, clock, workdir, specs, running: Mutex::default() }
+        Self { recorder, clock, workdir, specs, running: Mutex::default(), behind: None }
+    }
+
+    /// The same, in a sandbox with this way out: what they ask for is told as theirs.
+    #[must_use]
+    pub fn behind(mut self, way_out: Option<&WayOut>) -> Self {
+        self.behind = way_out.map(|way_out| Arc::clone(way_out.behind()));
+        self
     }
 
     /// Starts those that do not run, one after the other, each when the one before it is ready.
@@ -152,8 +163,11 @@ impl Services {
         });
         self.recorder.append(vec![begun]).await?;
         let started = sandbox.start(command(&spec.command)).await;
-        let state =
-            Arc::new(State { chunk: id, exit: Mutex::new(None), ending: AtomicBool::new(false) });
+        let state = Arc::new(State {
+            chunk: id.clone(),
+            exit: Mutex::new(None),
+            ending: AtomicBool::new(false),
+        });
         let started = match started {
             Ok(started) => started,
             Err(error) => {
@@ -162,6 +176,9 @@ impl Services {
                 return Err(error.into());
             }
         };
+        if let Some(behind) = &self.behind {
+            behind.runs(started.number, &id);
+        }
         let pump = Pump {
             recorder: Arc::clone(&self.recorder),
             clock: Arc::clone(&self.clock),

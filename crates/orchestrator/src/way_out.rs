@@ -2,6 +2,8 @@
 //! of it, and the record of what went through.
 
 pub mod asked;
+pub mod behind;
+pub mod told;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,11 +15,15 @@ use std::time::Duration;
 use quire_domain::network::{NetworkPolicy, NetworkRule};
 use quire_domain::sandbox::{BindMount, EgressDoor, ListenerSink, SandboxSpec};
 use quire_domain::secret::Secret;
-use quire_egress::{AuditQueue, AuditReceiver, Credential, Door, Policy};
+use quire_egress::{Credential, Door, Policy};
 use quire_environment::detect::registries::{MOST_BYTES, Registries, Sources, registries};
 use quire_environment::offline::OFFLINE_VARIABLES;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use self::asked::Asked;
+use self::behind::Behind;
+use self::told::Teller;
 use crate::base;
 use crate::prepare::Layout;
 use crate::recorder::Recorder;
@@ -29,14 +35,8 @@ const PORT: u16 = 3128;
 /// Where the certificates lie inside.
 const CERTIFICATES: &str = "/.quire/ca.pem";
 
-/// Requests that wait to be recorded; above it they are counted only.
-const QUEUE: usize = 2_000;
-
 /// How long is waited for the record of what went through.
 const RECORDED: Duration = Duration::from_secs(2);
-
-/// How long like requests are gathered before they are recorded.
-const GATHER: Duration = Duration::from_millis(300);
 
 /// Which part of a task's life it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,9 @@ pub struct WayOut {
     env: BTreeMap<String, String>,
     binds: Vec<BindMount>,
     open: Mutex<Option<(Door, Option<JoinHandle<()>>)>>,
+    behind: Arc<Behind>,
+    /// Told when it is closed: what is still to be recorded is then not gathered any more.
+    ending: Arc<Notify>,
 }
 
 /// Why there is no way out where one was asked for.
@@ -107,7 +110,11 @@ pub fn policy(
     if matches!(network, NetworkPolicy::Packages(_)) {
         further = registries_of(worker, layout).rules;
     }
-    Ok(Some(Policy { network, further, credentials }))
+    let setting = match stage {
+        Stage::Setup => "network.setup",
+        Stage::Agent => "network.agent",
+    };
+    Ok(Some(Policy { network, further, credentials, setting, ..Policy::default() }))
 }
 
 /// The hosts of `packages`, as base, machine, environment and administrator configure them; never
@@ -172,9 +179,13 @@ impl WayOut {
     ) -> Result<Self, WayOutError> {
         let proxy = worker.way_out.proxy.as_ref();
         let proxy = proxy.map_err(|why| WayOutError::Settings(why.clone()))?;
-        let (audit, receiver) = AuditQueue::new(QUEUE);
+        let behind = Arc::new(Behind::default());
+        let (audit, receiver) = Teller::new(Arc::clone(&behind));
         let door = proxy.open(policy, Arc::new(audit))?;
-        let recording = recorder.map(|recorder| tokio::spawn(record(receiver, recorder)));
+        let ending = Arc::new(Notify::new());
+        let recording = recorder.map(|recorder| {
+            tokio::spawn(told::write_down(receiver, recorder, Arc::clone(&ending)))
+        });
         let trust = door.trust();
         std::fs::create_dir_all(dir)?;
         let inside = Path::new(CERTIFICATES);
@@ -192,7 +203,14 @@ impl WayOut {
         }
         let env = quire_egress::environment(PORT, inside);
         let sink = door.sink();
-        Ok(Self { sink, env, binds, open: Mutex::new(Some((door, recording))) })
+        let open = Mutex::new(Some((door, recording)));
+        Ok(Self { sink, env, binds, open, behind, ending })
+    }
+
+    /// Whose requests are told apart by this: it has to be told where the sandbox is, and what is
+    /// started there.
+    pub fn behind(&self) -> &Arc<Behind> {
+        &self.behind
     }
 
     /// The making of a sandbox with this way out.
@@ -227,21 +245,10 @@ impl WayOut {
         door.close().await;
         if let Some(mut recording) = recording
             && tokio::time::timeout(RECORDED, &mut recording).await.is_err()
+        self.ending.notify_one();
         {
             recording.abort();
         }
-    }
-}
-
-/// Writes down what goes through, until the door is gone.
-async fn record(mut receiver: AuditReceiver, recorder: Arc<Recorder>) {
-    while let Some(records) = receiver.next().await {
-        let events = records.into_iter().map(quire_egress::AuditRecord::into_event).collect();
-        // A broken record shows at the next write that matters.
-        if recorder.note(events).await.is_err() {
-            return;
-        }
-        tokio::time::sleep(GATHER).await;
     }
 }
 

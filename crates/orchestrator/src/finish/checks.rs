@@ -23,6 +23,7 @@ use quire_domain::sandbox::{
 use super::{AttemptFinish, other};
 use crate::check_out::{Stand, check_out};
 use crate::services::Services;
+use crate::way_out::behind::Behind;
 use crate::way_out::{self, WayOut};
 
 /// How long a check may run where it does not say, in seconds.
@@ -101,9 +102,13 @@ impl AttemptFinish {
         let way_out = way_out::for_agent(&self.worker, &self.layout, &dir, recorder, &self.secrets);
         let way_out = way_out.map_err(other)?;
         let sandbox = self.check_sandbox(check, head, way_out.as_ref()).await?;
-        let services = self.services_of_check();
+        let behind = way_out.as_ref().map(WayOut::behind);
+        if let Some(behind) = behind {
+            behind.stands_at(&sandbox);
+        }
+        let services = self.services_of_check().behind(way_out.as_ref());
         services.ensure(sandbox.as_ref()).await.map_err(other)?;
-        let result = self.run_check_in(check, head, changed, sandbox.as_ref()).await;
+        let result = self.run_check_in(check, head, changed, sandbox.as_ref(), behind).await;
         services.end().await;
         sandbox.end().await?;
         if let Some(way_out) = way_out {
@@ -157,6 +162,7 @@ impl AttemptFinish {
         head: &CommitId,
         changed: &[String],
         sandbox: &dyn Sandbox,
+        behind: Option<&std::sync::Arc<Behind>>,
     ) -> Result<CheckFinished, ContractError> {
         let mut chunk = self.recorder.open_chunk().await.map_err(other)?;
         let id: ChunkId = chunk.id().clone();
@@ -176,6 +182,9 @@ impl AttemptFinish {
             io: CommandIo::Output,
         };
         let started = sandbox.start(command).await?;
+        if let Some(behind) = behind {
+            behind.runs(started.number, &id);
+        }
         let seconds = check.timeout_s.unwrap_or(CHECK_SECONDS);
         let deadline = tokio::time::sleep(Duration::from_secs(seconds.into()));
         tokio::pin!(deadline);

@@ -25,12 +25,13 @@ impl Life {
         let phase = Phase::Services;
         self.recorder.append(vec![EventBody::PhaseStarted(PhaseStarted { phase })]).await?;
         let started_at = self.worker.clock.now();
-        let services = Arc::new(Services::new(
+        let services = Services::new(
             Arc::clone(&self.recorder),
             Arc::clone(&self.worker.clock),
             finish.workspace.display().to_string(),
             specs.clone(),
-        ));
+        );
+        let services = Arc::new(services.behind(self.way_out().as_deref()));
         let _ = self.services.set(Arc::clone(&services));
         let _ = finish.services.set(Arc::clone(&services));
         let start = async {

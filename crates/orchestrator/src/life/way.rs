@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use quire_agent::SandboxSource;
 use quire_domain::attempt::FailureKind;
 use quire_domain::network::NetworkPolicy;
 
@@ -16,11 +17,13 @@ impl Life {
     pub(super) fn open_way_out(&self, layout: &Layout) -> Result<(), Ending> {
         let dir = self.worker.place.upper(self.row.id).join("way-out");
         let recorder = Some(Arc::clone(&self.recorder));
-        let opened = for_agent(&self.worker, layout, &dir, recorder, &self.secrets);
+        let opened = for_agent(&self.worker, layout, &dir, recorder, &self.known.values);
         match opened {
             Ok(opened) => {
+                let opened = opened.map(Arc::new);
+                self.recorder.tells(opened.as_ref().map(|opened| Arc::clone(opened.behind())));
                 let mut current = self.way_out.lock().unwrap_or_else(PoisonError::into_inner);
-                *current = opened.map(Arc::new);
+                *current = opened;
                 Ok(())
             }
             Err(error) => {
@@ -34,6 +37,13 @@ impl Life {
     /// The way out that is open now.
     pub(super) fn way_out(&self) -> Option<Arc<WayOut>> {
         self.way_out.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says where the sandbox is that it belongs to.
+    pub(super) fn leads_out_of(&self, sandbox: &Arc<dyn SandboxSource>) {
+        if let Some(way_out) = self.way_out() {
+            way_out.behind().stands_in(sandbox);
+        }
     }
 
     /// Closes it: nothing is recorded of it after this.
