@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use quire_domain::environment::{
     BaseSpec, Environment, Limits, SetupSpec, SnapshotSpec, default_instruction_fallbacks,
 };
-use quire_domain::network::NetworkSpec;
+use quire_domain::network::{NetworkPolicy, NetworkSpec};
 use serde::Deserialize;
 
 pub use check::{check_variable, is_name, secrets_in};
@@ -46,7 +46,11 @@ pub fn default_environment(bare: bool, limits: Limits) -> Environment {
         snapshot: SnapshotSpec::default(),
         variables: BTreeMap::new(),
         secrets: Vec::new(),
-        network: NetworkSpec::default(),
+        network: NetworkSpec {
+            // What Quire chose to run needs no more; a script may.
+            setup: NetworkPolicy::Packages(Vec::new()),
+            ..NetworkSpec::default()
+        },
         credentials: Vec::new(),
         services: Vec::new(),
         checks: Vec::new(),

@@ -317,6 +317,10 @@ impl Life {
             Ok(setup) => setup,
             Err(error) => return repository_unavailable(&error).map(Err),
         };
+        let mut layout = layout;
+        if matches!(setup.found, setup::Found::Missing(_)) {
+            Box::pin(asked::ask(&self.worker, &mut layout, Stage::Setup)).await;
+        }
         self.base_captured(start, &layout, &setup).await?;
         match self.set_up(layout, setup).await?.and_then(|layout| self.check_git(layout)) {
             Ok(layout) => Ok(self.open_way_out(&layout).map(|()| layout)),

@@ -35,7 +35,7 @@ use crate::recorder::Recorder;
 use crate::seen::{Seen, see};
 use crate::submit::Origin;
 use crate::touched;
-use crate::way_out::{self, asked, asked::Asked};
+use crate::way_out::{Stage, asked, asked::Asked};
 use crate::worker::Worker;
 
 /// The name of the overlay that holds the working tree.
@@ -74,8 +74,8 @@ pub struct Layout {
     lowers: BTreeMap<String, Vec<Layer>>,
     /// What attempts wrote, nearest first.
     frozen: Vec<BTreeMap<String, Layer>>,
-    /// What the tools of the base say they fetch from.
-    pub(crate) asked: Arc<Asked>,
+    /// What the tools of the base say they fetch from, once they were asked.
+    pub(crate) asked: Option<Arc<Asked>>,
     /// What programs that size themselves by the machine are told.
     sizes: BTreeMap<String, String>,
 }
@@ -213,7 +213,7 @@ impl Layout {
             root: ground.base.clone(),
             lowers,
             frozen: stack.frozen.clone(),
-            asked: Arc::default(),
+            asked: None,
             sizes: sizes::variables(&environment.limits, worker.place.machine),
         };
         if layout.snapshot.is_some() {
@@ -222,12 +222,7 @@ impl Layout {
                 layout.touch(touched);
             }
         }
-        if let Some(asked) = Box::pin(asked::ask(worker, &layout)).await {
-            layout.asked = Arc::new(asked);
-            let found = way_out::registries_of(worker, &layout);
-            layout.notes.extend(found.origins.iter().map(|origin| format!("packages: {origin}")));
-            layout.notes.extend(found.notes);
-        }
+        Box::pin(asked::ask(worker, &mut layout, Stage::Agent)).await;
         Ok(layout)
     }
 

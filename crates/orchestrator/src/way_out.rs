@@ -125,13 +125,15 @@ pub fn registries_of(worker: &Worker, layout: &Layout) -> Registries {
     let listed: Vec<NetworkRule> =
         worker.way_out.packages.iter().cloned().map(NetworkRule::any).collect();
     let home = worker.host.home.as_deref().filter(|_| !layout.is_bare());
+    let nobody = Asked::default();
+    let asked = layout.asked.as_deref().unwrap_or(&nobody);
     registries(&Sources {
-        managers: &layout.asked.managers,
+        managers: &asked.managers,
         variables: &spec.env,
         has_program: &|program| base::has_program(&spec, program),
         read: &|path| base::read(&spec.base, home, path, MOST_BYTES),
         list: &|path| base::list(&spec.base, home, path),
-        answers: &layout.asked.answers,
+        answers: &asked.answers,
         listed: &listed,
     })
 }
@@ -243,9 +245,9 @@ impl WayOut {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some((door, recording)) = open else { return };
         door.close().await;
+        self.ending.notify_one();
         if let Some(mut recording) = recording
             && tokio::time::timeout(RECORDED, &mut recording).await.is_err()
-        self.ending.notify_one();
         {
             recording.abort();
         }

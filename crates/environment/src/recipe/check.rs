@@ -65,8 +65,13 @@ pub fn check(words: Words, keys: &Keys, defaults: Environment) -> Result<Environ
         environment.secrets.sort();
         environment.secrets.dedup();
     }
-    if let Some(policy) = words.network.setup {
-        environment.network.setup = check.policy("network.setup", policy)?;
+    match words.network.setup {
+        Some(policy) => environment.network.setup = check.policy("network.setup", policy)?,
+        // Who wrote what is run may need any host for it.
+        None if matches!(environment.setup, SetupSpec::Script(_)) => {
+            environment.network.setup = NetworkPolicy::On;
+        }
+        None => {}
     }
     if let Some(policy) = words.network.agent {
         environment.network.agent = check.policy("network.agent", policy)?;

@@ -18,6 +18,7 @@ use quire_environment::detect::registries::{Answer, MOST_BYTES, questions};
 use quire_environment::offline::OFFLINE_VARIABLES;
 use tokio::task::JoinSet;
 
+use super::Stage;
 use crate::base;
 use crate::prepare::Layout;
 use crate::worker::Worker;
@@ -40,19 +41,31 @@ pub struct Asked {
     pub answers: Vec<Answer>,
 }
 
-/// Asks where an environment says `packages`; `None` elsewhere. A tool that does not
-/// answer is one whose registry is not known.
-pub async fn ask(worker: &Worker, layout: &Layout) -> Option<Asked> {
-    let network = &layout.environment.network;
-    let packages = |policy: &NetworkPolicy| matches!(policy, NetworkPolicy::Packages(_));
-    if !packages(&network.setup) && !packages(&network.agent) {
-        return None;
+/// Asks where the environment says `packages` for this stage and nobody asked yet, and notes what
+/// was found. Before a setup it is done only where one will run: else a start would pay for what
+/// it does not need.
+pub async fn ask(worker: &Worker, layout: &mut Layout, stage: Stage) {
+    let policy = match stage {
+        Stage::Setup => &layout.environment.network.setup,
+        Stage::Agent => &layout.environment.network.agent,
+    };
+    if !matches!(policy, NetworkPolicy::Packages(_)) || layout.asked.is_some() {
+        return;
     }
+    let asked = asked(worker, layout).await;
+    layout.asked = Some(Arc::new(asked));
+    let found = super::registries_of(worker, layout);
+    layout.notes.extend(found.origins.iter().map(|origin| format!("packages: {origin}")));
+    layout.notes.extend(found.notes);
+}
+
+/// A tool that does not answer is one whose registry is not known.
+async fn asked(worker: &Worker, layout: &Layout) -> Asked {
     let managers = layout.checkout.tracked().map_or(Vec::new(), |paths| detect::in_use(&paths));
     let spec = spec(layout);
     let questions = questions(&managers, &|program| base::has_program(&spec, program));
     if questions.is_empty() {
-        return Some(Asked { managers, answers: Vec::new() });
+        return Asked { managers, answers: Vec::new() };
     }
     let kept = Kept::of(worker, &spec, &questions);
     let answers = if let Some(answers) = kept.answers(&questions) {
@@ -62,7 +75,7 @@ pub async fn ask(worker: &Worker, layout: &Layout) -> Option<Asked> {
         kept.keep(&answers);
         answers
     };
-    Some(Asked { managers, answers })
+    Asked { managers, answers }
 }
 
 /// What was answered before, on disk: a start must not wait for it each time.
