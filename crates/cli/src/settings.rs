@@ -51,6 +51,8 @@ pub struct Settings {
     pub sandboxes_gib: Setting<u64>,
     /// GiB of checkout layers that are kept.
     pub layers_gib: Setting<u64>,
+    /// GiB of snapshots that are kept.
+    pub snapshots_gib: Setting<u64>,
     /// Seconds after a change that the working tree of an attempt is put away; 0 is never.
     pub checkpoint_seconds: Setting<u64>,
     /// The file of the key that secrets are sealed with, where it is not the data directory's.
@@ -88,6 +90,7 @@ struct File {
     keep_cut_off_hours: Option<u64>,
     sandboxes_gib: Option<u64>,
     layers_gib: Option<u64>,
+    snapshots_gib: Option<u64>,
     checkpoint_seconds: Option<u64>,
     egress: Option<EgressWords>,
     images: Option<ImagesWords>,
@@ -131,6 +134,9 @@ impl Settings {
             keep_cut_off_hours: default(7 * 24),
             sandboxes_gib: default(20),
             layers_gib: default(20),
+            // As much as one environment may write by default: ten of a large project's
+            // dependencies, and what goes is only made again.
+            snapshots_gib: default(20),
             checkpoint_seconds: default(5),
             secrets_key_file: None,
             egress: Egress::default(),
@@ -146,6 +152,7 @@ impl Settings {
             || file.keep_cut_off_hours.is_some()
             || file.sandboxes_gib.is_some()
             || file.layers_gib.is_some()
+            || file.snapshots_gib.is_some()
             || file.checkpoint_seconds.is_some()
             || file.egress.is_some()
             || file.images.is_some()
@@ -176,6 +183,7 @@ impl Settings {
         set(&mut self.keep_cut_off_hours, file.keep_cut_off_hours, origin);
         set(&mut self.sandboxes_gib, file.sandboxes_gib, origin);
         set(&mut self.layers_gib, file.layers_gib, origin);
+        set(&mut self.snapshots_gib, file.snapshots_gib, origin);
         set(&mut self.checkpoint_seconds, file.checkpoint_seconds, origin);
         if let Some(words) = file.egress {
             self.egress.layer(words, origin)?;
@@ -250,6 +258,7 @@ impl Settings {
             row("keep_cut_off_hours", Some(&self.keep_cut_off_hours), u64::to_string),
             row("sandboxes_gib", Some(&self.sandboxes_gib), u64::to_string),
             row("layers_gib", Some(&self.layers_gib), u64::to_string),
+            row("snapshots_gib", Some(&self.snapshots_gib), u64::to_string),
             row("checkpoint_seconds", Some(&self.checkpoint_seconds), u64::to_string),
         ];
         // Only who set it asks for it.

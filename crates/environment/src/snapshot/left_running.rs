@@ -32,7 +32,7 @@ pub(super) async fn note(sandbox: &dyn Sandbox, what: What) -> Option<String> {
     let shown: Vec<&str> = names.iter().take(NAMED).map(String::as_str).collect();
     let more = if names.len() > NAMED { ", …" } else { "" };
     Some(format!(
-        "what {} left running was ended: {}{more}; what has to run beside the agent belongs into \
+        "what {} left running was ended: {}{more}; what has to run beside the agent belongs in \
          `[[services]]`",
         what.as_str(),
         shown.join(", ")

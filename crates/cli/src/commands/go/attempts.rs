@@ -94,8 +94,7 @@ pub fn sweep_meanwhile(installation: &Installation) -> JoinHandle<()> {
         cut_off_hours: installation.settings.keep_cut_off_hours.value,
         sandbox_bytes: installation.settings.sandboxes_gib.value << 30,
         layer_bytes: installation.settings.layers_gib.value << 30,
-        // As much again.
-        snapshot_bytes: installation.settings.layers_gib.value << 30,
+        snapshot_bytes: installation.settings.snapshots_gib.value << 30,
     };
     tokio::spawn(async move {
         // The first request goes first.
