@@ -7,6 +7,7 @@ mod advice;
 pub mod build;
 pub mod clean;
 pub mod decide;
+mod failing_line;
 mod hold;
 pub mod kept;
 pub mod key;

@@ -21,7 +21,7 @@ use super::key::Key;
 use super::left_running;
 use super::manifest::Manifest;
 use super::output::Tail;
-use super::variables;
+use super::{failing_line::watched, variables};
 
 /// What is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,8 +216,9 @@ impl Build<'_> {
         env.insert("CI".to_owned(), "1".to_owned());
         env.extend(self.env.clone());
         let script = &self.manifest.script;
+        let watched = watched(self.what, script);
         let command = Command {
-            argv: ["bash", "-euo", "pipefail", "-c", script].map(str::to_owned).to_vec(),
+            argv: ["bash", "-Eeuo", "pipefail", "-c", &watched].map(str::to_owned).to_vec(),
             env,
             workdir: None,
             io: CommandIo::Output,
