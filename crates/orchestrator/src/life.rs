@@ -7,12 +7,12 @@ mod ground;
 mod open;
 mod price;
 mod run_services;
+mod secrets;
 mod set_up;
 mod settle;
-mod way;
 pub mod trial;
+mod way;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quire_agent::{End, SandboxSource};
@@ -25,7 +25,6 @@ use quire_domain::event::{
 };
 use quire_domain::ids::AttemptId;
 use quire_domain::journal::Journal;
-use quire_domain::secret::Secret;
 use quire_domain::task::{Continues, Mode, Request, StartPoint, Turn};
 use quire_git::{CacheWord, GitError};
 use quire_store::Write;
@@ -39,7 +38,7 @@ use crate::checkpoint::Checkpoints;
 use crate::error::RunError;
 use crate::finish::AttemptFinish;
 use crate::hold::Hold;
-use crate::known_secrets;
+use crate::known_secrets::{self, Known, OpenError};
 use crate::lease::{LeaseKeeper, claim};
 use crate::prepare::{Layout, Preparing, Stack};
 use crate::recorder::Recorder;
@@ -91,17 +90,19 @@ struct Life {
     continued: Vec<AttemptId>,
     seen: Option<Arc<Seen>>,
     cancel: CancellationToken,
-    /// The values that its credentials are made of.
-    secrets: BTreeMap<String, Secret<String>>,
+    /// The values of its environment's secrets.
+    known: Known,
+    /// Why they cannot be had, where that is so: nothing is run then.
+    locked: Option<OpenError>,
     /// Files of this attempt and of those it goes on from, so that no sweep takes them away.
     held: std::sync::Mutex<Vec<Hold>>,
     /// The way out of its sandbox, where its environment opens one.
     way_out: std::sync::Mutex<Option<Arc<WayOut>>>,
     /// What runs in its sandbox beside the agent.
     services: std::sync::OnceLock<Arc<Services>>,
-}
     /// Where no task is behind it.
     trial: Option<trial::Notes>,
+}
 
 impl Life {
     /// An attempt that this process holds, its record taken over under the epoch of `row`.
@@ -119,15 +120,17 @@ impl Life {
         let record = worker.record.clone();
         let recorder =
             Recorder::open(record, row.id, row.epoch, continued.clone(), chunk_cap).await?;
-        let mut secrets = BTreeMap::new();
-        if let (Some(scope), Some(environment)) = (&origin.secrets, &turn.request.environment)
-            && let Ok(known) = known_secrets::open(&worker, scope, environment).await
-        {
-            // What cannot be opened is given to nothing that could print it, and who needs it says
-            // so.
-            recorder.redact(known.bytes());
-            secrets = known.values;
-        }
+        let opened = match (&origin.secrets, &turn.request.environment) {
+            (Some(scope), Some(environment)) => {
+                known_secrets::open(&worker, scope, environment).await
+            }
+            _ => Ok(Known::default()),
+        };
+        let (known, locked) = match opened {
+            Ok(known) => (known, None),
+            Err(error) => (Known::default(), Some(error)),
+        };
+        recorder.redact(known.bytes());
         Ok(Self {
             worker,
             recorder: Arc::new(recorder),
@@ -137,15 +140,16 @@ impl Life {
             continued,
             seen,
             cancel,
-            secrets,
+            known,
+            locked,
             held: std::sync::Mutex::default(),
             way_out: std::sync::Mutex::default(),
             services: std::sync::OnceLock::new(),
+            trial: None,
         })
     }
 
     async fn go(&self) -> Result<AttemptState, RunError> {
-            trial: None,
         self.hold().await;
         if let Some(state) = self.settle().await? {
             return Ok(state);
@@ -313,23 +317,28 @@ impl Life {
         let phase = PhaseFinished { phase: Phase::Checkout, ms, detail, failed: false };
         // A broken record shows at the next write that matters.
         let _ = self.recorder.note(vec![EventBody::PhaseFinished(phase)]).await;
-        let setup = match setup::look(&self.worker, &self.origin, &layout, Vec::new()).await {
+        let secrets = self.known.versions_for_setup(&layout.environment);
+        let setup = match setup::look(&self.worker, &self.origin, &layout, secrets).await {
             Ok(setup) => setup,
             Err(error) => return repository_unavailable(&error).map(Err),
+        };
+        let setup = match &self.trial {
+            Some(notes) => notes.looked(&self.worker, setup),
+            None => setup,
         };
         let mut layout = layout;
         if matches!(setup.found, setup::Found::Missing(_)) {
             Box::pin(asked::ask(&self.worker, &mut layout, Stage::Setup)).await;
         }
         self.base_captured(start, &layout, &setup).await?;
+        let layout = match self.check_git_early(layout) {
+            Ok(layout) => layout,
+            Err(ending) => return Ok(Err(ending)),
+        };
         match self.set_up(layout, setup).await?.and_then(|layout| self.check_git(layout)) {
             Ok(layout) => Ok(self.open_way_out(&layout).map(|()| layout)),
             Err(ending) => Ok(Err(ending)),
         }
-        let setup = match &self.trial {
-            Some(notes) => notes.looked(&self.worker, setup),
-            None => setup,
-        };
     }
 
     /// The layout, and nothing said of it.
@@ -401,7 +410,7 @@ impl Life {
             request: self.request().clone(),
             start: start.clone(),
             services: std::sync::OnceLock::new(),
-            secrets: self.secrets.clone(),
+            secrets: self.known.values.clone(),
             collected: Mutex::new(None),
         })
     }

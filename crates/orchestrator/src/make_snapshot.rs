@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quire_domain::sandbox::{SandboxUser, Upper, UpperUse};
-use quire_domain::secret::Secret;
 use quire_domain::time::Timestamp;
 use quire_environment::snapshot::{
     Build, Decision, Key, Manifest, SetupError, SetupLog, Snapshot, Snapshots, Wanted, What,
 };
 
+use crate::known_secrets::Known;
 use crate::prepare::{Layout, WORK};
 use crate::recorder::Recorder;
 use crate::setup::{Found, Setup, find};
@@ -26,7 +26,7 @@ pub struct Make<'a> {
     /// What is wanted.
     pub setup: &'a Setup,
     /// The values of the environment's secrets.
-    pub secrets: BTreeMap<String, Secret<String>>,
+    pub secrets: &'a Known,
     /// Records what leaves the sandbox.
     pub recorder: Option<Arc<Recorder>>,
     /// Is called once where another makes the same, before waiting for it.
@@ -71,7 +71,7 @@ pub async fn make(make: Make<'_>, log: &mut dyn SetupLog) -> Result<Snapshot, Ma
         Found::Missing(Decision::Setup { key, .. }) => (What::Setup, key, None),
         Found::Missing(Decision::Use { .. }) | Found::Nothing => return Err(MakeError::Nothing),
     };
-    let way_out = way_out::policy(worker, layout, Stage::Setup, &secrets)?;
+    let way_out = way_out::policy(worker, layout, Stage::Setup, &secrets.values)?;
     let dir = worker.place.data_dir.join("layers").join("ways-out").join(key.as_str());
     let open = |policy| WayOut::open(worker, policy, &dir, recorder.clone());
     let way_out = way_out.map(open).transpose()?;
@@ -85,10 +85,6 @@ pub async fn make(make: Make<'_>, log: &mut dyn SetupLog) -> Result<Snapshot, Ma
         Some(way_out) => way_out.added_to(spec),
         None => spec,
     };
-    // What credentials are made of is for the worker alone.
-    let seen = &layout.environment.secrets;
-    let env = secrets.into_iter().filter(|(name, _)| seen.contains(name));
-    let env = env.map(|(name, value)| (name, value.reveal().clone())).collect();
     let build = Build {
         sandboxes: worker.sandboxes.as_ref(),
         snapshots: &snapshots,
@@ -98,7 +94,8 @@ pub async fn make(make: Make<'_>, log: &mut dyn SetupLog) -> Result<Snapshot, Ma
         tracked: &setup.tracked,
         index: &layout.checkout.index(),
         what,
-        env,
+        env: secrets.variables_for_setup(&layout.environment),
+        values: secrets.to_search(),
         timeout,
         manifest: draft(wanted, key, what, below.as_ref()),
     };

@@ -13,7 +13,7 @@ use quire_store::{FollowUp, NewTask, SecretScope, StoreError, Submission};
 use serde::{Deserialize, Serialize};
 
 use crate::found::Found;
-use crate::known_secrets;
+use crate::known_secrets::{self, OpenError};
 use crate::resolution::Resolved;
 use crate::seen::Seen;
 use crate::worker::Worker;
@@ -65,6 +65,9 @@ pub enum SubmitError {
     /// Its recipe.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
+    /// Its secrets: what they are could be taken out of nothing that is recorded.
+    #[error(transparent)]
+    Secrets(#[from] OpenError),
     /// The store.
     #[error("cannot write the task down")]
     Store(#[from] StoreError),
@@ -88,7 +91,7 @@ pub async fn write_down(
     request.start = Some(found.start.clone());
     request.environment = Some(resolved.environment.clone());
     let origin = Origin { secrets: Some(resolved.scope.clone()), ..found.origin.clone() };
-    let redaction = redaction(worker, resolved).await;
+    let redaction = redaction(worker, &resolved.scope, &resolved.environment).await?;
     if redaction.finds(request.prompt.as_bytes()) {
         request.prompt = redaction.text(&request.prompt).into_owned();
     }
@@ -105,10 +108,13 @@ pub async fn write_down(
 }
 
 /// What must not be written down: a prompt that a person pasted a token into is shown in lists.
-async fn redaction(worker: &Worker, resolved: &Resolved) -> Redaction {
-    let known = known_secrets::open(worker, &resolved.scope, &resolved.environment).await;
-    // What cannot be opened here, the attempt says.
-    worker.record.redaction.with(known.unwrap_or_default().bytes())
+async fn redaction(
+    worker: &Worker,
+    scope: &SecretScope,
+    environment: &Environment,
+) -> Result<Redaction, OpenError> {
+    let known = known_secrets::open(worker, scope, environment).await?;
+    Ok(worker.record.redaction.with(known.bytes()))
 }
 
 /// Whether there is something to review where the person says.
@@ -163,11 +169,19 @@ pub async fn follow_up(worker: &Worker, new: NewFollowUp) -> Result<Submission, 
         None => start,
     });
     request.environment = before.request.environment.clone();
+    let origin = worker.store.origin(before.id).await?;
+    if let Some(environment) = &request.environment
+        && let Ok(Origin { secrets: Some(scope), .. }) =
+            Origin::parse(origin.as_deref().unwrap_or_default())
+    {
+        let redaction = redaction(worker, &scope, environment).await?;
+        request.prompt = redaction.text(&request.prompt).into_owned();
+    }
     let follow = FollowUp {
         task: new.task,
         request,
         continues: Some(previous.id),
-        origin: worker.store.origin(before.id).await?,
+        origin,
         idempotency_key: None,
         now: worker.clock.now(),
     };

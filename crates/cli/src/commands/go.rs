@@ -18,7 +18,7 @@ use quire_orchestrator::submit::{SubmitError, write_down};
 
 use crate::commands::Context;
 use crate::defaults::defaults_of;
-use crate::exit::{Exit, usage};
+use crate::exit::{Exit, stop, usage};
 use crate::installation::Installation;
 use crate::show;
 
@@ -162,6 +162,9 @@ pub fn refused(error: SubmitError) -> anyhow::Error {
         SubmitError::Store(_) | SubmitError::Git(GitError::DiskFull { .. }) => error.into(),
         SubmitError::Git(_) | SubmitError::Recipe(_) | SubmitError::NotPossible(_) => {
             usage(error.to_string())
+        }
+        SubmitError::Secrets(error) => {
+            stop(Exit::Usage, format!("{:#}", anyhow::Error::new(error)))
         }
     }
 }

@@ -36,3 +36,4 @@ mod scene;
 mod secrets;
 mod setup;
 mod tasks;
+mod setup_secrets;

@@ -143,11 +143,19 @@ impl Bytes {
                     std::fs::read_link(&path).unwrap().into_os_string().into_vec()
                 } else {
                     std::fs::read(&path).unwrap()
+                } else {
+                    // What overlays mark removed files with, and the like.
+                    b"no file".to_vec()
                 };
                 all.insert(path, bytes);
             }
         }
         Self(all)
+    }
+
+    /// The paths.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.0.keys().map(PathBuf::as_path)
     }
 
     /// The paths.

@@ -79,15 +79,17 @@ fn a_value_on_the_command_line_is_neither_taken_nor_repeated() {
 }
 
 #[test]
-fn what_is_short_or_common_is_warned_about_and_what_nobody_uses_is_told() {
+fn what_is_short_or_common_is_refused_and_what_nobody_uses_is_told() {
     let scene = scene();
-    let short = set(&scene, &["TOKEN"], "abc12").expect_code(0);
-    assert!(short.stderr.contains("shorter than 6 bytes"), "{}", short.stderr);
-    let word = set(&scene, &["TOKEN"], "password").expect_code(0);
-    assert!(word.stderr.contains("plain word"), "{}", word.stderr);
+    for (value, why) in [("abc12", "shorter than 8 bytes"), ("password", "plain word")] {
+        let ended = set(&scene, &["TOKEN"], value).expect_code(2);
+        assert!(ended.stderr.contains(why), "{}", ended.stderr);
+        assert!(!ended.stderr.contains(value), "{}", ended.stderr);
+    }
+    let list = scene.quire(["env", "secret", "list", "--json"]).expect_code(0);
+    assert_eq!(list.json()[0]["version"], serde_json::Value::Null);
     let unused = set(&scene, &["OTHER"], VALUE).expect_code(0);
     assert!(unused.stderr.contains("web does not use it yet"), "{}", unused.stderr);
-    assert!(!unused.stderr.contains("warning"), "{}", unused.stderr);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +22,8 @@ use super::key::Key;
 use super::left_running;
 use super::manifest::Manifest;
 use super::output::Tail;
-use super::{failing_line::watched, variables};
+use super::search::{SearchError, Values};
+use super::{failing_line::watched, searched, variables};
 
 /// What is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +52,12 @@ pub trait SetupLog: Send {
 
     /// It printed something.
     async fn output(&mut self, bytes: &[u8]) -> Result<(), JournalError>;
+
+    /// What was taken down of the last output, where that is not what was printed: secrets are taken
+    /// out, and an end that could be the beginning of one waits for more.
+    fn recorded(&self) -> Option<&[u8]> {
+        None
+    }
 
     /// It ended. Called once after each [`Self::begun`].
     async fn ended(
@@ -80,6 +88,8 @@ pub struct Build<'a> {
     pub what: What,
     /// Variables that it alone sees, secrets among them.
     pub env: BTreeMap<String, String>,
+    /// What must not be in what is kept: it is searched for them, and nothing is kept that has one.
+    pub values: Option<Arc<dyn Values>>,
     /// How long it may take.
     pub timeout: Duration,
     /// What is known of the result before it is made: `key`, `owner`, `environment`, `inputs`,
@@ -134,6 +144,22 @@ pub enum SetupError {
         /// Its last lines.
         tail: Vec<String>,
     },
+    /// The value of a secret is in what it wrote.
+    #[error("{} left a secret in what it wrote, so nothing of it is kept: {}", what.as_str(), places.join("; "))]
+    Leaked {
+        /// What ran.
+        what: What,
+        /// Which secret is where: never its value.
+        places: Vec<String>,
+    },
+    /// What it wrote cannot be searched for secrets.
+    #[error("what {} wrote cannot be searched for secrets, so nothing of it is kept", what.as_str())]
+    Unsearched {
+        /// What ran.
+        what: What,
+        /// Why.
+        source: SearchError,
+    },
     /// Another took too long to make the same one.
     #[error("another task has been making the same snapshot for {} s", .0.as_secs())]
     Waited(Duration),
@@ -150,10 +176,17 @@ impl Build<'_> {
     /// nothing half made is left under a name that is looked for.
     pub async fn run(self, log: &mut dyn SetupLog) -> Result<String, SetupError> {
         let making = self.snapshots.begin(&self.manifest.key)?;
+        if self.values.is_some() {
+            // Where this fails, the next sweep removes it.
+            let _ = self.sandboxes.forfeit(making.dir()).await;
+        }
         let made = self.make(&making, log).await;
         if made.is_err() {
             // What cannot be removed now is swept.
-            let _ = self.sandboxes.discard(making.dir()).await;
+            let _ = match &self.values {
+                Some(_) => self.sandboxes.erase(making.dir()).await,
+                None => self.sandboxes.discard(making.dir()).await,
+            };
         }
         made
     }
@@ -166,6 +199,7 @@ impl Build<'_> {
         spec.upper = Upper::Disk(making.upper());
         spec.user = SandboxUser::SetupRoot;
         let workspace = spec.workdir.clone();
+        let written = spec.clone();
         let sandbox = self.sandboxes.create(spec).await.map_err(|e| self.broken(e, &tail))?;
         let sandbox = sandbox.as_ref();
         let limits_met = self.script(sandbox, &mut tail, log).await?;
@@ -186,7 +220,7 @@ impl Build<'_> {
         sandbox.end().await.map_err(|e| self.broken(e, &tail))?;
         let now = self.clock.now();
         notes.extend(cleaned.notes);
-        let manifest = Manifest {
+        let mut manifest = Manifest {
             made_at: now,
             ms: now.millis_since(started_at),
             overlays: layers.iter().filter(|one| has_something(one.1)).map(name_of).collect(),
@@ -197,10 +231,28 @@ impl Build<'_> {
             used: cleaned.used,
             ..self.manifest.clone()
         };
+        if let Some(values) = &self.values {
+            self.search(values, making.upper(), &written, &mut manifest).await?;
+        }
         if self.index.exists() {
             std::fs::copy(self.index, making.index())?;
         }
         Ok(self.snapshots.finish(making, &manifest)?)
+    }
+
+    /// Fails where the value of a secret is in what it left.
+    async fn search(
+        &self,
+        values: &Arc<dyn Values>,
+        upper: PathBuf,
+        spec: &SandboxSpec,
+        manifest: &mut Manifest,
+    ) -> Result<(), SetupError> {
+        let what = self.what;
+        let mut places = searched::of_manifest(values.as_ref(), manifest);
+        let found = searched::leaks(self.sandboxes, values, upper, spec).await;
+        places.extend(found.map_err(|source| SetupError::Unsearched { what, source })?);
+        if places.is_empty() { Ok(()) } else { Err(SetupError::Leaked { what, places }) }
     }
 
     /// Runs the script to its end; gives the limits that were met while it ran.
@@ -296,8 +348,8 @@ async fn follow(
         };
         match event.map_err(Broken::Sandbox)? {
             CommandEvent::Output(bytes) | CommandEvent::Error(bytes) => {
-                tail.push(&bytes);
                 log.output(&bytes).await.map_err(Broken::Journal)?;
+                tail.push(log.recorded().unwrap_or(&bytes));
             }
             CommandEvent::Exited(exit) => return Ok((Some(exit), started.output.limits_met())),
         }

@@ -270,7 +270,8 @@ impl Snapshots {
             let name = name.to_string_lossy();
             if name.starts_with(MAKING) {
                 if let Some(_held) = Hold::alone(&path) {
-                    let _ = sandboxes.discard(&path).await;
+                    // It may hold secrets: it was not searched.
+                    let _ = sandboxes.erase(&path).await;
                 }
             } else if name.ends_with(".lock")
                 && is_old(&path)

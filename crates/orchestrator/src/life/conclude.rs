@@ -71,6 +71,11 @@ impl Life {
             head: collected.as_ref().map(|collected| collected.head.clone()),
             partial: ending.partial && changed,
         };
+        // The store is told what the log holds: without secrets.
+        let finished = match self.recorder.recordable(EventBody::Finished(finished.clone())) {
+            EventBody::Finished(clean) => clean,
+            _ => finished,
+        };
         bodies.push(EventBody::Finished(finished.clone()));
         self.recorder.append(bodies).await?;
         if let Some(finish) = finish {

@@ -53,6 +53,9 @@ impl Life {
         layout: Layout,
         setup: Setup,
     ) -> Result<Result<Layout, Ending>, RunError> {
+        if let Some(ending) = self.secrets_missing() {
+            return Ok(Err(ending));
+        }
         let phase = Phase::Setup;
         self.recorder.append(vec![EventBody::PhaseStarted(PhaseStarted { phase })]).await?;
         let started = self.worker.clock.now();
@@ -67,13 +70,14 @@ impl Life {
                 worker: &self.worker,
                 layout: &layout,
                 setup: &setup,
-                secrets: self.secrets.clone(),
+                secrets: &self.known,
                 recorder: Some(Arc::clone(&self.recorder)),
                 waits: Box::new(waits),
             },
             &mut log,
         );
         let Some(made) = self.cancel.run_until_cancelled(Box::pin(making)).await else {
+            self.sweep_what_was_begun().await;
             let outcome = Outcome::Cancelled;
             return Ok(Err(Ending { outcome, answer: None, partial: true }));
         };
@@ -87,6 +91,7 @@ impl Life {
         };
         let failed = made.is_err();
         let finished = PhaseFinished { phase, ms, detail: detail.clone(), failed };
+        let detail = self.recorder.redaction().text(&detail).into_owned();
         self.recorder.append(vec![EventBody::PhaseFinished(finished)]).await?;
         match made {
             Ok(snapshot) => Ok(self.stand_on(layout, snapshot)),
@@ -165,6 +170,7 @@ fn kind(error: &MakeError) -> FailureKind {
         SetupError::TimedOut { .. } | SetupError::Waited(_) => FailureKind::SetupTimeout,
         SetupError::Sandbox { source, .. } => match source {
             SandboxError::DiskFull => FailureKind::DiskFull,
+        SetupError::Leaked { .. } | SetupError::Unsearched { .. } => FailureKind::SecretLeaked,
             SandboxError::LimitExceeded { .. } | SandboxError::Spawn { .. } => {
                 FailureKind::SetupFailed
             }
@@ -211,13 +217,20 @@ impl SetupLog for ChunkLog {
     async fn output(&mut self, bytes: &[u8]) -> Result<(), JournalError> {
         let Some(chunk) = &mut self.chunk else { return Ok(()) };
         chunk.write(bytes).await?;
-        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(MOST_LIVE)]).into_owned();
-        self.recorder.live(Live::Output { chunk: chunk.id().clone(), call_id: None, text });
+        let shown = chunk.recorded().unwrap_or(bytes);
+        let text = String::from_utf8_lossy(&shown[..shown.len().min(MOST_LIVE)]).into_owned();
+        if !text.is_empty() {
+            self.recorder.live(Live::Output { chunk: chunk.id().clone(), call_id: None, text });
+        }
         Ok(())
     }
 
     async fn ended(
         &mut self,
+    fn recorded(&self) -> Option<&[u8]> {
+        self.chunk.as_ref()?.recorded()
+    }
+
         exit: ExitStatus,
         ms: u64,
         ended_by: Option<EndedBy>,

@@ -17,7 +17,7 @@ impl Life {
     pub(super) fn open_way_out(&self, layout: &Layout) -> Result<(), Ending> {
         let dir = self.worker.place.upper(self.row.id).join("way-out");
         let recorder = Some(Arc::clone(&self.recorder));
-        let opened = for_agent(&self.worker, layout, &dir, recorder, &self.secrets);
+        let opened = for_agent(&self.worker, layout, &dir, recorder, &self.known.values);
         match opened {
             Ok(opened) => {
                 let opened = opened.map(Arc::new);

@@ -138,11 +138,17 @@ async fn set(args: Set, here: &Here) -> anyhow::Result<Exit> {
              nothing was set; store it in base64"
         )));
     }
+    if let Some(why) = quire_engine::why_not(value.reveal()) {
+        return Err(usage(format!(
+            "the value of {name} {why}: nothing was set, as such a value cannot be taken out of what \
+             is recorded without taking harmless text along. Take a longer one; what is no secret \
+             goes to `[variables]`"
+        )));
+    }
     let key = worker.secrets.to_seal().map_err(no_key)?;
     let now = worker.clock.now();
     let set = worker.store.set_secret(&key, &resolved.scope, name, &value, now).await;
     let version = set.map_err(told)?;
-    let redacted = quire_engine::why_not(value.reveal());
     let used = known_secrets::names(environment).contains(name);
     if args.json {
         let line = json!({
@@ -151,15 +157,11 @@ async fn set(args: Set, here: &Here) -> anyhow::Result<Exit> {
             "source": resolved.source.to_string(),
             "version": version,
             "used": used,
-            "redacted": redacted.is_none(),
         });
         show::out(&line.to_string());
         return Ok(Exit::Done);
     }
     show::err(&format!("set {name} of {whose}, version {version}"));
-    if let Some(why) = redacted {
-        show::err(&format!("warning: it is not taken out of recorded output, as it {why}"));
-    }
     if !used {
         show::err(&format!(
             "{whose} does not use it yet: add `secrets = [\"{name}\"]`, or a credential with \
