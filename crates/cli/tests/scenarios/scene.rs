@@ -141,7 +141,7 @@ impl Bytes {
                     b"a directory".to_vec()
                 } else if kind.is_symlink() {
                     std::fs::read_link(&path).unwrap().into_os_string().into_vec()
-                } else {
+                } else if kind.is_file() {
                     std::fs::read(&path).unwrap()
                 } else {
                     // What overlays mark removed files with, and the like.

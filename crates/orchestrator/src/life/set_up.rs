@@ -89,9 +89,9 @@ impl Life {
                 format!("{}{}{advice}", causes(error), self.packages_words(&layout, &setup))
             }
         };
+        let detail = self.recorder.redaction().text(&detail).into_owned();
         let failed = made.is_err();
         let finished = PhaseFinished { phase, ms, detail: detail.clone(), failed };
-        let detail = self.recorder.redaction().text(&detail).into_owned();
         self.recorder.append(vec![EventBody::PhaseFinished(finished)]).await?;
         match made {
             Ok(snapshot) => Ok(self.stand_on(layout, snapshot)),
@@ -168,9 +168,9 @@ fn kind(error: &MakeError) -> FailureKind {
     match error {
         SetupError::Failed { .. } | SetupError::Unusable { .. } => FailureKind::SetupFailed,
         SetupError::TimedOut { .. } | SetupError::Waited(_) => FailureKind::SetupTimeout,
+        SetupError::Leaked { .. } | SetupError::Unsearched { .. } => FailureKind::SecretLeaked,
         SetupError::Sandbox { source, .. } => match source {
             SandboxError::DiskFull => FailureKind::DiskFull,
-        SetupError::Leaked { .. } | SetupError::Unsearched { .. } => FailureKind::SecretLeaked,
             SandboxError::LimitExceeded { .. } | SandboxError::Spawn { .. } => {
                 FailureKind::SetupFailed
             }
@@ -225,12 +225,12 @@ impl SetupLog for ChunkLog {
         Ok(())
     }
 
-    async fn ended(
-        &mut self,
     fn recorded(&self) -> Option<&[u8]> {
         self.chunk.as_ref()?.recorded()
     }
 
+    async fn ended(
+        &mut self,
         exit: ExitStatus,
         ms: u64,
         ended_by: Option<EndedBy>,
