@@ -8,6 +8,7 @@ pub mod compare;
 pub mod environment;
 pub mod json;
 pub mod lines;
+pub mod network;
 pub mod progress;
 pub mod status_line;
 pub mod style;

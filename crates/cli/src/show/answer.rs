@@ -14,6 +14,7 @@ use quire_domain::sandbox::ExitStatus;
 use quire_domain::task::Mode;
 
 use super::lines::fault_text;
+use super::network::Network;
 use super::style::{Style, count, duration, fit, plain};
 
 /// What a log says about the end of its attempt.
@@ -35,6 +36,8 @@ pub struct Report<'a> {
     pub finished: Option<&'a Finished>,
     /// Why it stands still, if it does.
     pub suspended: Option<SuspendReason>,
+    /// What it asked of the network.
+    pub network: Network,
     /// Commands by their chunk.
     commands: HashMap<&'a ChunkId, (&'a str, Option<&'a CommandFinished>)>,
 }
@@ -44,6 +47,7 @@ impl<'a> Report<'a> {
     pub fn of(events: &'a [Event]) -> Self {
         let mut report = Self::default();
         for event in events {
+            report.network.push(event);
             match &event.body {
                 EventBody::Submitted(submitted) => report.mode = Some(submitted.request.mode),
                 EventBody::BaseCaptured(base) => report.base = Some(base),
@@ -197,6 +201,7 @@ impl<'a> Report<'a> {
                     writeln!(text, "Fault    {}", style.warn(&plain(&fault_text(fault), false)));
             }
         }
+        self.network.text(text, style);
         if let Some(finished) = self.finished {
             let spent = &finished.spent;
             let cost =

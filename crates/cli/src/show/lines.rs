@@ -13,6 +13,7 @@ use quire_domain::ids::ChunkId;
 use quire_domain::sandbox::ExitStatus;
 use quire_domain::transcript::ReplyItem;
 
+use super::network;
 use super::style::{Style, count, duration, fit, plain, size, wrap};
 
 /// Lines that one note has at most while a task runs; its log has them all.
@@ -175,12 +176,14 @@ impl Lines {
                 vec![format!("{} {}", self.head("looks at"), fit(&viewed.path, self.rest()))]
             }
             EventBody::EgressDenied(egress) => {
-                vec![format!(
-                    "{} {}",
-                    self.head("network"),
-                    style.warn(&fit(&format!("refused: {}", egress.host), self.rest()))
-                )]
+                let line = network::line(egress, true, self.is_log()).unwrap_or_default();
+                let line = style.warn(&fit(&line, self.rest()));
+                vec![format!("{} {line}", self.head("network"))]
             }
+            EventBody::EgressAllowed(egress) => network::line(egress, false, self.is_log())
+                .map(|line| format!("{} {}", self.head("network"), fit(&line, self.rest())))
+                .into_iter()
+                .collect(),
             EventBody::Steered(said)
             | EventBody::MessageReceived(said)
             | EventBody::QuestionAnswered(said) => {
@@ -294,11 +297,15 @@ impl Lines {
             | EventBody::ModelRequested(_)
             | EventBody::ToolAnswered(_)
             | EventBody::FilesChanged(_)
-            | EventBody::EgressAllowed(_)
             | EventBody::Checkpointed(_)
             | EventBody::Cited(_)
             | EventBody::Answered(_) => Vec::new(),
         }
+    }
+
+    /// Whether somebody reads afterwards, and wants all of it.
+    fn is_log(&self) -> bool {
+        self.note_lines == LOG_LINES
     }
 
     fn command_line(

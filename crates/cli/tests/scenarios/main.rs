@@ -25,6 +25,7 @@ mod full_disk;
 mod isolation;
 mod lies;
 mod nested;
+mod network;
 mod no_namespaces;
 mod pictures;
 mod prices;

@@ -213,21 +213,6 @@ fn a_service_that_ends_at_once_is_shown_with_its_last_lines() {
 }
 
 #[test]
-fn what_is_refused_on_the_way_out_is_recorded_with_the_line_that_would_allow_it() {
-    let recipe = "[network]\nagent = [\"allowed.example\"]\n";
-    let scene = scene(
-        recipe,
-        "python3 -c 'import urllib.request as r; r.urlopen(\"http://refused.example/x\")' || true",
-    );
-    let ended = scene.run(&[]).expect_code(0);
-    let denied = ended.bodies("egress_denied");
-    assert_eq!(denied[0]["host"], "refused.example:80");
-    assert_eq!(denied[0]["rule"], "refused.example");
-    let request = String::from_utf8_lossy(&scene.stage.requests()[0].body).into_owned();
-    assert!(request.contains("The network is open to `allowed.example`"), "{request}");
-}
-
-#[test]
 fn a_file_that_another_commit_has_otherwise_is_newer_than_what_setup_built() {
     let scene = scene(
         "setup = \"mkdir -p out; cp README.md out/built\"\n",

@@ -59,8 +59,9 @@ impl Life {
         let mut facts = Vec::new();
         if environment.network.agent != NetworkPolicy::Off {
             facts.push(format!(
-                "The network is {}, through the proxy that the environment's variables name; all \
-                 else is refused.",
+                "The network is {}, through the proxy that the environment's variables name. All \
+                 else is refused with the status 403; only a person can allow it, by a rule in \
+                 the environment, so name the host in your answer if you need one.",
                 words(&environment.network.agent)
             ));
         }

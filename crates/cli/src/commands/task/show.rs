@@ -61,6 +61,7 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
             "citations": report.citations,
             "checks": report.checks,
             "commits": report.commits,
+            "network": { "refused": report.network.refused },
             "finished": report.finished,
         });
         show::out(&serde_json::to_string_pretty(&value)?);
