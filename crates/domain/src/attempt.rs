@@ -172,7 +172,7 @@ impl FailureKind {
                 "bring the key back from a backup, or set the secrets anew with `quire env secret set`, then run it again"
             }
             Self::ImageUnavailable => {
-                "check the image's name, the registry and its credentials with `quire env test`"
+                "mend what it names, then run it again; `quire env test` brings the image without asking a model"
             }
             Self::ServiceFailed => "read the service's log; `quire env test` starts it alone",
             Self::ModelUnavailable => {

@@ -106,8 +106,8 @@ pub enum ImageError {
     },
     /// What came is not what its digest says.
     #[error(
-        "what came from `{registry}` is not what was asked for: {what} should be {expected} and is \
-         {found}; nothing of it is kept"
+        "what came from {registry} is not what was asked for: {what} should be {expected} and is \
+         {found}; nothing of it is kept; have the image pushed anew, or ask who runs the registry"
     )]
     Lied {
         /// Which registry.
@@ -331,5 +331,5 @@ fn wait(after: Option<Duration>) -> String {
 fn unusable(lacks: &[Lack]) -> String {
     let lines: Vec<String> =
         lacks.iter().map(|lack| format!("{}: {}", lack.what, lack.remedy)).collect();
-    format!("no command can run over this base: {}", lines.join("; "))
+    format!("this base cannot be worked in: {}", lines.join("; "))
 }

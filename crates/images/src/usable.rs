@@ -21,10 +21,10 @@ pub(crate) fn lacks(found: &Found) -> Vec<Lack> {
         lack(
             LackKind::Shell,
             "it has no shell (`sh`)".into(),
-            format!(
-                "start from an image with one, for example `FROM debian`; {}",
-                add(found, "bash git")
-            ),
+            match install(found, "bash git") {
+                Some(line) => format!("add `RUN {line}` to its Dockerfile"),
+                None => FROM_ONE_WITH.to_owned(),
+            },
         );
     }
     if let (Some(machine), Some(own)) = (found.machine, Platform::own_machine())
@@ -36,7 +36,7 @@ pub(crate) fn lacks(found: &Found) -> Vec<Lack> {
             format!("use one that is built for {}", Platform::own()),
         );
     }
-    if !found.bash {
+    if !found.bash && found.shell {
         lack(LackKind::Bash, "it has no `bash`, by which commands run".into(), add(found, "bash"));
     }
     if !found.git {
@@ -60,13 +60,15 @@ pub(crate) fn lacks(found: &Found) -> Vec<Lack> {
     all
 }
 
+/// What is to be done about an image that nothing can be installed in.
+const FROM_ONE_WITH: &str = "build it on an image with a shell and a package manager: `FROM debian` and \
+                             `RUN apt-get update && apt-get install -y bash git`, then what it had";
+
 /// The line that installs packages, by the package manager that is there.
 fn add(found: &Found, packages: &str) -> String {
     match install(found, packages) {
         Some(line) => format!("add `RUN {line}` to its Dockerfile"),
-        None => format!(
-            "it has no package manager either: copy {packages} into it, or choose another image"
-        ),
+        None => format!("it has no package manager to bring {packages}: {FROM_ONE_WITH}"),
     }
 }
 

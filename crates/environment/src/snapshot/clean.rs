@@ -83,8 +83,8 @@ pub enum CleanError {
     NotATree(String),
     /// What every later command needs cannot be run any more.
     #[error(
-        "it removed `{0}` or put another program in its place, and nothing can be run after it: \
-         leave the one of the base as it is"
+        "there is no `{0}` after it that works, and nothing can be run without: keep the one of the \
+         base, or install one"
     )]
     NoTool(&'static str),
 }

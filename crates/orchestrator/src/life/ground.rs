@@ -4,15 +4,17 @@
 use std::sync::{Mutex, PoisonError};
 
 use quire_domain::attempt::{FailureKind, Outcome};
-use quire_domain::environment::{BaseSpec, Environment};
+use quire_domain::environment::{BaseSpec, Environment, SetupSpec};
 use quire_domain::event::{EventBody, Phase, PhaseFinished, PhaseStarted};
 use quire_domain::journal::{Journal as _, Live};
-use quire_images::{ImageError, Progress};
+use quire_environment::snapshot::SetupError;
+use quire_images::{ImageError, LackKind, Progress};
 
 use super::Life;
 use super::conclude::Ending;
 use crate::bases::{self, Bring, Ground};
 use crate::error::{RunError, is_disk_full};
+use crate::make_snapshot::MakeError;
 use crate::prepare::{Layout, causes};
 
 /// What went on while a base was brought, as far as the record has it.
@@ -67,6 +69,14 @@ impl Life {
         self.brought(self.environment(), &|_| {}).await
     }
 
+    /// The same before setup runs, where nobody wrote one that could bring it.
+    pub(super) fn check_git_early(&self, layout: Layout) -> Result<Layout, Ending> {
+        match layout.environment.setup {
+            SetupSpec::Script(_) => Ok(layout),
+            SetupSpec::Auto | SetupSpec::None => self.check_git(layout),
+        }
+    }
+
     /// Refuses a base in which there is no git, once setup has run.
     pub(super) fn check_git(&self, layout: Layout) -> Result<Layout, Ending> {
         match layout.check_git() {
@@ -118,6 +128,18 @@ impl Life {
             _ => Ending::failed(FailureKind::ImageUnavailable, words.clone()),
         };
         Ok((ending, words))
+    }
+}
+
+/// What is to be added where setup left nothing that can be kept, over a base without git.
+pub(super) fn git_words(layout: &Layout, error: &MakeError) -> String {
+    match (&layout.root, error) {
+        (Some(base), MakeError::Setup(SetupError::Unusable { .. })) => {
+            let lack = base.lacks.iter().find(|lack| lack.kind == LackKind::Git);
+            lack.map(|lack| format!("\n  the base: {}; {}", lack.what, lack.remedy))
+                .unwrap_or_default()
+        }
+        _ => String::new(),
     }
 }
 

@@ -86,7 +86,9 @@ impl Life {
             Ok(snapshot) => made_words(snapshot),
             Err(error) => {
                 let advice = advice(error).map_or_else(String::new, |text| format!("\n  → {text}"));
-                format!("{}{}{advice}", causes(error), self.packages_words(&layout, &setup))
+                let packages = self.packages_words(&layout, &setup);
+                let git = super::ground::git_words(&layout, error);
+                format!("{}{packages}{git}{advice}", causes(error))
             }
         };
         let detail = self.recorder.redaction().text(&detail).into_owned();
