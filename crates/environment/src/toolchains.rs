@@ -40,6 +40,9 @@ pub const TOOLCHAINS: &[Toolchain] = &[
     scratch(".cargo/git"),
     read(".rustup/toolchains"),
     read(".rustup/settings.toml"),
+    // Rustup ends where it is missing and cannot be made, as beside a toolchain that a variable
+    // has moved.
+    read(".rustup/update-hashes"),
     // Python.
     read(".pyenv"),
     // `pip` writes the first after each install, and into the others where there is no venv.
