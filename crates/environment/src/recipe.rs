@@ -17,7 +17,7 @@ use quire_domain::environment::{
 use quire_domain::network::{NetworkPolicy, NetworkSpec};
 use serde::Deserialize;
 
-pub use check::{check_variable, is_name, secrets_in};
+pub use check::{check_for_all_commands, check_variable, is_name, secrets_in};
 pub use error::{Position, RecipeError};
 
 /// Where the recipe lies in a repository.

@@ -167,10 +167,9 @@ impl Check<'_> {
     /// `PATH` replaces the sandbox's own. Without the places of the system nothing is found, not
     /// even by Quire's own questions.
     fn search_path(&self, value: &str) -> Result<(), RecipeError> {
-        let mut places = value.split(':');
-        if !places.clone().all(|place| place.starts_with('/')) {
-            let why = "must name absolute directories, with `:` between; no variable is read in it";
-            return self.wrong("variables.PATH", why);
+        match check_search_path(value) {
+            Ok(()) => Ok(()),
+            Err(why) => self.wrong("variables.PATH", why),
         }
         if !places.any(|place| ["/usr/bin", "/bin"].contains(&place.trim_end_matches('/'))) {
             let why = "replaces the sandbox's own, and must name `/usr/bin` or `/bin`";
@@ -430,6 +429,30 @@ pub fn check_variable(name: &str) -> Result<(), &'static str> {
             "would steer git and bash beneath Quire's own questions; set it in the commands \
                     that need it",
         );
+    }
+    Ok(())
+}
+
+/// Whether a variable of this name and value can be one of all commands; else why not, to be read
+/// after its name.
+pub fn check_for_all_commands(name: &str, value: &str) -> Result<(), &'static str> {
+    check_variable(name)?;
+    if belongs_to_the_sandbox(name) {
+        return Err("is what the sandbox itself says; set it in the commands that need it");
+    }
+    if value.contains('\0') {
+        return Err("has a value with a NUL, which no program can be given");
+    }
+    if name == "PATH" { check_search_path(value) } else { Ok(()) }
+}
+
+fn check_search_path(value: &str) -> Result<(), &'static str> {
+    let mut places = value.split(':');
+    if !places.clone().all(|place| place.starts_with('/')) {
+        return Err("must name absolute directories, with `:` between; no variable is read in it");
+    }
+    if !places.any(|place| ["/usr/bin", "/bin"].contains(&place.trim_end_matches('/'))) {
+        return Err("replaces the sandbox's own, and must name `/usr/bin` or `/bin`");
     }
     Ok(())
 }

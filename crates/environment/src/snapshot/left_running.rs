@@ -8,9 +8,11 @@ use quire_domain::sandbox::{Command, CommandEvent, CommandIo, Sandbox};
 
 use super::build::What;
 
-/// Prints the name of each process but itself and the first. It starts none.
-const SCRIPT: &str = "cd /proc && for p in [0-9]*; do case $p in 1|$$) ;; *) \
-     read -r name < $p/comm && printf '%s\\n' \"$name\" ;; esac; done 2>/dev/null";
+/// Prints the name of each process but itself and the first, whose helpers have its name. It
+/// starts none.
+const SCRIPT: &str = "cd /proc && read -r own < 1/comm; for p in [0-9]*; do \
+     case $p in 1|$$) ;; *) read -r name < $p/comm && [ \"$name\" != \"$own\" ] \
+     && printf '%s\\n' \"$name\" ;; esac; done 2>/dev/null";
 
 /// How long it may take: it is only a note.
 const TIME: Duration = Duration::from_secs(2);

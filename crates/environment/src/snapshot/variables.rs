@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::recipe::check_for_all_commands;
+
 /// The file, inside: in memory, so that it is no part of what is kept.
 pub const FILE: &str = "/tmp/.quire-env";
 
@@ -10,6 +12,9 @@ pub const MOST_BYTES: u64 = 64 << 10;
 
 /// The most variables.
 const MOST: usize = 500;
+
+/// Lines that are named where they are not heeded.
+const NOTED: usize = 5;
 
 /// Reads lines `NAME=value`, the last of a name counting. Gives what was not understood as notes.
 pub fn read(text: &str) -> (BTreeMap<String, String>, Vec<String>) {
@@ -20,14 +25,21 @@ pub fn read(text: &str) -> (BTreeMap<String, String>, Vec<String>) {
             continue;
         }
         let line = line.strip_prefix("export ").unwrap_or(line);
-        match line.split_once('=') {
-            Some((name, value)) if is_name(name) && variables.len() < MOST => {
-                variables.insert(name.to_owned(), value.to_owned());
-            }
-            _ if notes.len() < 5 => {
-                notes.push(format!("line {} of $QUIRE_ENV is not NAME=value", index + 1));
-            }
-            _ => {}
+        let refused = match line.split_once('=') {
+            Some((name, _)) if !is_name(name) => "is not NAME=value".to_owned(),
+            None => "is not NAME=value".to_owned(),
+            Some(_) if variables.len() >= MOST => "is one too many".to_owned(),
+            // The branch's own scripts ran: they may set no more than a recipe.
+            Some((name, value)) => match check_for_all_commands(name, value) {
+                Ok(()) => {
+                    variables.insert(name.to_owned(), value.to_owned());
+                    continue;
+                }
+                Err(why) => format!("is not heeded: {name} {why}"),
+            },
+        };
+        if notes.len() < NOTED {
+            notes.push(format!("line {} of $QUIRE_ENV {refused}", index + 1));
         }
     }
     (variables, notes)
@@ -35,7 +47,7 @@ pub fn read(text: &str) -> (BTreeMap<String, String>, Vec<String>) {
 
 fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    name.len() <= 200
+    name.len() <= 128
         && name.bytes().next().is_some_and(|first| plain(first) && !first.is_ascii_digit())
         && name.bytes().all(plain)
 }
@@ -47,12 +59,21 @@ mod tests {
     #[test]
     fn the_last_of_a_name_counts_and_what_is_no_variable_is_told() {
         let (variables, notes) =
-            read("A=1\n# no\n\nexport PATH=/x:/y=z\nA=2\nnot a variable\n1B=2\n");
+            read("A=1\n# no\n\nexport PATH=/x:/bin:/y=z\nA=2\nnot a variable\n1B=2\n");
         let all: Vec<_> = variables.iter().map(|(n, v)| format!("{n}={v}")).collect();
-        assert_eq!(all, ["A=2", "PATH=/x:/y=z"]);
+        assert_eq!(all, ["A=2", "PATH=/x:/bin:/y=z"]);
         assert_eq!(
             notes,
             [6, 7].map(|line| format!("line {line} of $QUIRE_ENV is not NAME=value"))
         );
+    }
+
+    #[test]
+    fn what_a_recipe_may_not_set_setup_may_not_either() {
+        let (variables, notes) =
+            read("LD_PRELOAD=/x\nGIT_DIR=/y\nBASH_ENV=/z\nHOME=/\nPATH=/only\nA=\0\nB=1\n");
+        assert_eq!(variables.keys().collect::<Vec<_>>(), ["B"]);
+        assert_eq!(notes.len(), 5);
+        assert!(notes[4].contains("PATH replaces the sandbox's own"), "{notes:?}");
     }
 }
