@@ -124,6 +124,13 @@ impl Document {
     pub(crate) fn read(what: &str, text: &[u8]) -> Result<Self, ImageError> {
         let wrong =
             |why: String| ImageError::Malformed { what: format!("the manifest of {what}"), why };
+        if text.trim_ascii_start().starts_with(b"<") {
+            return Err(wrong(
+                "a page came in its place; check the registry's name, and whether a proxy or a login \
+                 stands before it"
+                    .to_owned(),
+            ));
+        }
         let loose: Loose =
             serde_json::from_slice(text).map_err(|error| wrong(error.to_string()))?;
         match loose {

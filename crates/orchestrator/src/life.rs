@@ -331,11 +331,11 @@ impl Life {
             Box::pin(asked::ask(&self.worker, &mut layout, Stage::Setup)).await;
         }
         self.base_captured(start, &layout, &setup).await?;
-        let layout = match self.check_git_early(layout) {
+        let layout = match ground::check_git_early(layout) {
             Ok(layout) => layout,
             Err(ending) => return Ok(Err(ending)),
         };
-        match self.set_up(layout, setup).await?.and_then(|layout| self.check_git(layout)) {
+        match self.set_up(layout, setup).await?.and_then(ground::check_git) {
             Ok(layout) => Ok(self.open_way_out(&layout).map(|()| layout)),
             Err(ending) => Ok(Err(ending)),
         }

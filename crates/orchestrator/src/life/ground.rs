@@ -1,6 +1,7 @@
 //! What an attempt's sandboxes stand on where that is not the host's view: brought before anything
 //! else is laid out. How it goes is told live, and how it went is in the record.
 
+use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 
 use quire_domain::attempt::{FailureKind, Outcome};
@@ -20,7 +21,7 @@ use crate::prepare::{Layout, causes};
 /// What went on while a base was brought, as far as the record has it.
 #[derive(Default)]
 struct Heard {
-    /// Whether anything had to be fetched or unpacked.
+    /// Whether anything had to be fetched or unpacked, be it by another.
     busy: bool,
     /// What failed and was tried again: how often, and the last words.
     troubles: usize,
@@ -57,7 +58,7 @@ impl Life {
                 Ok(Ok(ground))
             }
             Err(error) => {
-                let (failed, words) = self.failed(&error)?;
+                let (failed, words) = failed(&error)?;
                 self.image_phase(ms, words, true).await?;
                 Ok(Err(failed))
             }
@@ -69,37 +70,16 @@ impl Life {
         self.brought(self.environment(), &|_| {}).await
     }
 
-    /// The same before setup runs, where nobody wrote one that could bring it.
-    pub(super) fn check_git_early(&self, layout: Layout) -> Result<Layout, Ending> {
-        match layout.environment.setup {
-            SetupSpec::Script(_) => Ok(layout),
-            SetupSpec::Auto | SetupSpec::None => self.check_git(layout),
-        }
-    }
-
-    /// Refuses a base in which there is no git, once setup has run.
-    pub(super) fn check_git(&self, layout: Layout) -> Result<Layout, Ending> {
-        match layout.check_git() {
-            Ok(()) => Ok(layout),
-            Err(error) => {
-                let words = error.to_string();
-                Err(Ending::failed(FailureKind::ImageUnavailable, words))
-            }
-        }
-    }
-
     async fn brought(
         &self,
         environment: Environment,
         told: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Result<Ground, ImageError>, RunError> {
-        let before = match environment.base {
-            BaseSpec::Host { .. } => None,
-            _ => {
-                let own = self.recorder.events().await?;
-                bases::root_before(&self.worker, &own, &self.continued).await
-            }
-        };
+        let mut before = None;
+        if !matches!(environment.base, BaseSpec::Host { .. }) {
+            let own = self.recorder.events().await?;
+            before = bases::root_before(&self.worker, &own, &self.continued).await;
+        }
         let bring = Bring { before: before.as_deref(), told, cancel: &self.cancel };
         Ok(Box::pin(Ground::of(&self.worker, environment, bring)).await)
     }
@@ -114,20 +94,37 @@ impl Life {
         let phase = PhaseFinished { phase: Phase::Image, ms, detail, failed };
         Ok(self.recorder.append(vec![EventBody::PhaseFinished(phase)]).await.map(|_| ())?)
     }
+}
 
-    /// How the attempt ends, and why in words. Where the disk is full it only waits.
-    fn failed(&self, error: &ImageError) -> Result<(Ending, String), RunError> {
-        if matches!(error, ImageError::DiskFull { .. }) || is_disk_full(error) {
-            return Err(RunError::DiskFull);
+/// How the attempt ends, and why in words. Where the disk is full it only waits.
+fn failed(error: &ImageError) -> Result<(Ending, String), RunError> {
+    if matches!(error, ImageError::DiskFull { .. }) || is_disk_full(error) {
+        return Err(RunError::DiskFull);
+    }
+    let words = causes(error);
+    let ending = match error {
+        ImageError::Cancelled => {
+            Ending { outcome: Outcome::Cancelled, answer: None, partial: true }
         }
-        let words = causes(error);
-        let ending = match error {
-            ImageError::Cancelled => {
-                Ending { outcome: Outcome::Cancelled, answer: None, partial: true }
-            }
-            _ => Ending::failed(FailureKind::ImageUnavailable, words.clone()),
-        };
-        Ok((ending, words))
+        _ => Ending::failed(FailureKind::ImageUnavailable, words.clone()),
+    };
+    Ok((ending, words))
+}
+
+/// Refuses a base in which there is no git before setup runs, where nobody wrote one that could
+/// bring it.
+pub(super) fn check_git_early(layout: Layout) -> Result<Layout, Ending> {
+    match layout.environment.setup {
+        SetupSpec::Script(_) => Ok(layout),
+        SetupSpec::Auto | SetupSpec::None => check_git(layout),
+    }
+}
+
+/// The same once setup has run.
+pub(super) fn check_git(layout: Layout) -> Result<Layout, Ending> {
+    match layout.check_git() {
+        Ok(()) => Ok(layout),
+        Err(error) => Err(Ending::failed(FailureKind::ImageUnavailable, error.to_string())),
     }
 }
 
@@ -150,8 +147,10 @@ impl Heard {
                 self.troubles += 1;
                 self.last.clone_from(why);
             }
-            Progress::Resolving { .. } | Progress::Waiting { .. } => {}
-            Progress::Fetching { .. } | Progress::Unpacking { .. } => self.busy = true,
+            Progress::Resolving { .. } => {}
+            Progress::Fetching { .. } | Progress::Unpacking { .. } | Progress::Waiting { .. } => {
+                self.busy = true;
+            }
         }
     }
 
@@ -165,7 +164,8 @@ impl Heard {
             base.bytes.div_ceil(1_000_000)
         );
         if self.troubles > 0 {
-            text.push_str(&format!("; {} tries failed, last: {}", self.troubles, self.last));
+            // Writing to a text cannot fail.
+            let _ = write!(text, "; {} tries failed, last: {}", self.troubles, self.last);
         }
         text
     }
