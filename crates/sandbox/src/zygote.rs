@@ -7,6 +7,7 @@ mod handle;
 mod idmap;
 mod open;
 mod own;
+mod raze;
 mod remove;
 mod serve;
 mod spawn;

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use super::raze::raze;
 use super::serve::send_answer;
 use crate::plan::Answer;
 use crate::sys;
@@ -35,7 +36,7 @@ pub(super) fn in_child(path: &Path, answer_to: &OwnedFd) -> Option<Answer> {
 /// Never follows a link: the tree was written by a sandbox.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),
+        Ok(metadata) if metadata.is_dir() => raze(path),
         Ok(_) => std::fs::remove_file(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
