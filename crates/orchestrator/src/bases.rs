@@ -62,9 +62,9 @@ impl Bases {
         images.map_err(|why| ImageError::Settings(why.clone()))
     }
 
-    /// Whether there may be anything to evict.
-    fn are_any(&self) -> bool {
-        self.dir.exists()
+    /// The store, if there is one already and it can be opened.
+    pub fn known_images(&self) -> Option<&Images> {
+        self.dir.exists().then(|| self.images().ok())?
     }
 }
 
@@ -178,9 +178,7 @@ pub fn pinned(dir: &Path) -> Vec<PathBuf> {
 /// Removes what of images is kept beyond the settings' limit; `held` are paths of layers that kept
 /// uppers stand on. What fails is left for the next time.
 pub async fn evict(worker: &Worker, held: &[PathBuf]) {
-    if worker.bases.are_any()
-        && let Ok(images) = worker.bases.images()
-    {
+    if let Some(images) = worker.bases.known_images() {
         let _ = images.evict(held, worker.sandboxes.as_ref()).await;
     }
 }

@@ -222,7 +222,7 @@ async fn repeat(
         }
         let command = Command {
             argv: ["bash", "-c", &started.command].map(str::to_owned).to_vec(),
-            env: crate::finish::quiet_git(),
+            env: as_it_ran(),
             workdir: Some(started.workdir.clone().into()),
             io: if started.terminal {
                 CommandIo::Terminal { columns: 120, rows: 40 }
@@ -255,6 +255,14 @@ async fn repeat(
     .await;
     sandbox.end().await?;
     result
+}
+
+/// What the agent's commands have beside the sandbox's own: no language, which an image may not know
+/// and bash would then complain of.
+fn as_it_ran() -> BTreeMap<String, String> {
+    let mut env = crate::finish::quiet_git();
+    env.remove("LC_ALL");
+    env
 }
 
 fn lines_of(bytes: &[u8], citation: &Citation) -> Vec<(u32, Option<String>)> {

@@ -3,11 +3,13 @@
 use quire_domain::budget::Budget;
 use quire_domain::environment::{BaseSpec, Environment, SetupSpec};
 use quire_domain::network::{NetworkPolicy, NetworkRule};
+use quire_images::Known;
+use quire_orchestrator::bases;
 use quire_orchestrator::known_secrets;
 use quire_orchestrator::resolution::Resolved;
 use quire_store::SecretInfo;
 
-use super::style::{count, fit, plain};
+use super::style::{count, fit, plain, size};
 
 /// Columns of a value.
 const VALUE: usize = 60;
@@ -34,8 +36,8 @@ pub fn base_word(base: &BaseSpec) -> String {
     }
 }
 
-/// All values. `set` are the secrets that have one.
-pub fn rows(resolved: &Resolved, set: &[SecretInfo]) -> Vec<Row> {
+/// All values. `set` are the secrets that have one, `base_here` what is here of an image or a tar.
+pub fn rows(resolved: &Resolved, set: &[SecretInfo], base_here: Option<&Known>) -> Vec<Row> {
     let environment = &resolved.environment;
     let mut rows = Rows { resolved, rows: Vec::new() };
     let (key, base) = match &environment.base {
@@ -45,6 +47,9 @@ pub fn rows(resolved: &Resolved, set: &[SecretInfo]) -> Vec<Row> {
         BaseSpec::Image { reference } => ("image", reference.clone()),
     };
     rows.add(key, &base);
+    if let Some(known) = base_here {
+        rows.add(&format!("{key} here"), &here(known));
+    }
     let setup = match &environment.setup {
         SetupSpec::Auto => "what lock files call for",
         SetupSpec::None => "nothing",
@@ -84,6 +89,14 @@ pub fn rows(resolved: &Resolved, set: &[SecretInfo]) -> Vec<Row> {
     rows.rows
 }
 
+/// What is here of a base.
+fn here(known: &Known) -> String {
+    let layers = if known.layers == 1 { "layer" } else { "layers" };
+    let state = if known.whole { "is here" } else { "is here in part" };
+    let digest = bases::short(&known.identity);
+    format!("{state}: sha256:{digest}…, {} {layers}, {}", known.layers, size(known.bytes))
+}
+
 struct Rows<'a> {
     resolved: &'a Resolved,
     rows: Vec<Row>,
@@ -108,6 +121,10 @@ impl Rows<'_> {
             ("limits.files", count(limits.inodes)),
             ("limits.minutes", count(limits.wall_clock_s / 60)),
             ("limits.idle_minutes", count(limits.idle_s / 60)),
+            (
+                "limits.network_mib",
+                limits.network_bytes.map_or("–".to_owned(), |it| count(it >> 20)),
+            ),
         ] {
             self.add(key, &value);
         }

@@ -22,6 +22,7 @@ mod environments;
 mod evidence;
 mod follow_up;
 mod full_disk;
+mod images;
 mod isolation;
 mod lies;
 mod nested;

@@ -245,6 +245,8 @@ impl AttemptFinish {
 /// Variables that keep a check from paging and asking.
 fn quiet() -> BTreeMap<String, String> {
     let mut env = super::tree::quiet_git();
+    // A language that an image does not know would have bash complain in the check's own words.
+    env.remove("LC_ALL");
     for (name, value) in [("PAGER", "cat"), ("EDITOR", "true"), ("CI", "1")] {
         env.insert(name.to_owned(), value.to_owned());
     }

@@ -50,7 +50,9 @@ pub async fn run(args: &Args, here: &Here) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let set = here.installation.worker.store.secrets(&resolved.scope).await.map_err(told)?;
-    let rows = rows(&resolved, &set);
+    let images = here.installation.worker.bases.known_images();
+    let known = images.and_then(|images| images.known(&resolved.environment.base));
+    let rows = rows(&resolved, &set, known.as_ref());
     let environment = &resolved.environment;
     let not_heeded = resolved.heeded().err().map(|error| error.to_string());
     if args.json {
@@ -69,6 +71,10 @@ pub async fn run(args: &Args, here: &Here) -> anyhow::Result<Exit> {
             "origins": origins,
             "secrets": secrets,
             "not_heeded": not_heeded,
+            "base_here": known.as_ref().map(|known| json!({
+                "identity": known.identity, "layers": known.layers, "bytes": known.bytes,
+                "whole": known.whole, "asked_at": known.asked_at,
+            })),
             "recipe": resolved.recipe,
         });
         show::out(&serde_json::to_string_pretty(&value)?);
