@@ -32,6 +32,7 @@ fn main() -> ExitCode {
     // Keys and secrets are in this process's memory: no core dump is written of it, and no other
     // process of the person's reads it. Where the kernel does not know this, nothing is lost.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    raise_descriptors();
     let args = match args::Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
@@ -50,6 +51,20 @@ fn main() -> ExitCode {
             report(&error);
             error.downcast_ref::<Stop>().map_or(Exit::Failed, |stop| stop.exit).into()
         }
+    }
+}
+
+/// Files and connections that this process may have open, where the system lets it: a connection of
+/// a sandbox's way out takes up to six, and the usual 1,024 are few for many sandboxes.
+const DESCRIPTORS: u64 = 65_536;
+
+/// Takes as many as there may be. What cannot be had, the way out goes by what there is.
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let most = maximum.unwrap_or(DESCRIPTORS).min(DESCRIPTORS);
+    if current.is_some_and(|current| current < most) {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum });
     }
 }
 

@@ -184,6 +184,10 @@ pub struct Limits {
     /// Seconds after which a sandbox in which only services or background processes run, while
     /// no command was asked for, is ended; it is made anew at the next command.
     pub idle_s: u64,
+    /// Bytes that it may send and receive over its way out, together; the installation's own bound
+    /// if absent, which holds in any case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_bytes: Option<u64>,
 }
 
 impl Default for Limits {
@@ -202,6 +206,7 @@ impl Default for Limits {
             output_bytes: 2 * GIB,
             wall_clock_s: 4 * 3_600,
             idle_s: 1_800,
+            network_bytes: None,
         }
     }
 }

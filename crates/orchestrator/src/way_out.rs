@@ -114,7 +114,8 @@ pub fn policy(
         Stage::Setup => "network.setup",
         Stage::Agent => "network.agent",
     };
-    Ok(Some(Policy { network, further, credentials, setting, ..Policy::default() }))
+    let most_bytes = environment.limits.network_bytes;
+    Ok(Some(Policy { network, further, credentials, setting, most_bytes }))
 }
 
 /// The hosts of `packages`, as base, machine, environment and administrator configure them; never

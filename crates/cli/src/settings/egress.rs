@@ -2,10 +2,11 @@
 //! files may have it, never a repository's.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use quire_domain::network::DomainPattern;
 use quire_domain::secret::Secret;
-use quire_egress::{EgressProxy, EgressSettings, Parent, PrivateHost, Roots};
+use quire_egress::{EgressLimits, EgressProxy, EgressSettings, Parent, PrivateHost, Roots};
 use quire_orchestrator::worker::WayOut;
 use serde::Deserialize;
 
@@ -36,6 +37,16 @@ pub struct Egress {
     no_proxy: Option<Setting<String>>,
     /// Certificate authorities beside the machine's.
     ca_file: Option<Setting<PathBuf>>,
+    /// Connections of one sandbox at once.
+    connections: Option<Setting<u64>>,
+    /// Connections of all sandboxes of this process at once.
+    connections_in_all: Option<Setting<u64>>,
+    /// MiB that one connection may carry.
+    mib_per_connection: Option<Setting<u64>>,
+    /// MiB that one sandbox may send and receive.
+    mib_per_sandbox: Option<Setting<u64>>,
+    /// Minutes that one connection may last.
+    minutes_per_connection: Option<Setting<u64>>,
 }
 
 /// The section as it is written.
@@ -47,7 +58,17 @@ pub struct EgressWords {
     proxy: Option<String>,
     no_proxy: Option<String>,
     ca_file: Option<PathBuf>,
+    connections: Option<u64>,
+    connections_in_all: Option<u64>,
+    mib_per_connection: Option<u64>,
+    mib_per_sandbox: Option<u64>,
+    minutes_per_connection: Option<u64>,
 }
+
+/// The least and the most of each bound.
+const CONNECTIONS: (u64, u64) = (1, 10_000);
+const MIB: (u64, u64) = (1, 1 << 30);
+const MINUTES: (u64, u64) = (1, 10_080);
 
 impl Egress {
     /// Takes what a file says over what was there.
@@ -63,6 +84,17 @@ impl Egress {
             let file = file.display();
             return Err(usage(format!("{origin}: `egress.ca_file` ({file}) must be absolute")));
         }
+        let connections = within(words.connections, CONNECTIONS, origin, "connections")?;
+        let in_all = within(words.connections_in_all, CONNECTIONS, origin, "connections_in_all")?;
+        let each = within(words.mib_per_connection, MIB, origin, "mib_per_connection")?;
+        let all = within(words.mib_per_sandbox, MIB, origin, "mib_per_sandbox")?;
+        let minutes =
+            within(words.minutes_per_connection, MINUTES, origin, "minutes_per_connection")?;
+        set(&mut self.connections, connections, origin);
+        set(&mut self.connections_in_all, in_all, origin);
+        set(&mut self.mib_per_connection, each, origin);
+        set(&mut self.mib_per_sandbox, all, origin);
+        set(&mut self.minutes_per_connection, minutes, origin);
         set(&mut self.packages, packages, origin);
         set(&mut self.private, private, origin);
         set(&mut self.proxy, words.proxy.map(Secret::new), origin);
@@ -102,13 +134,44 @@ impl Egress {
         let proxy = self.proxy.as_ref().map(|proxy| without_user(proxy.value.reveal()));
         let no_proxy = self.no_proxy.as_ref().map(|around| around.value.clone());
         let ca_file = self.ca_file.as_ref().map(|file| file.value.display().to_string());
-        vec![
+        let limits = self.limits();
+        let mut rows = vec![
             row("packages", self.packages.as_ref(), list(self.packages.as_ref())),
             row("private", self.private.as_ref(), list(self.private.as_ref())),
             row("proxy", self.proxy.as_ref(), proxy.unwrap_or_default()),
             row("no_proxy", self.no_proxy.as_ref(), no_proxy.unwrap_or_default()),
             row("ca_file", self.ca_file.as_ref(), ca_file.unwrap_or_default()),
-        ]
+        ];
+        for (name, setting, value) in [
+            ("connections", &self.connections, limits.connections as u64),
+            ("connections_in_all", &self.connections_in_all, limits.connections_in_all as u64),
+            ("mib_per_connection", &self.mib_per_connection, limits.bytes_per_connection >> 20),
+            ("mib_per_sandbox", &self.mib_per_sandbox, limits.bytes_in_all >> 20),
+            ("minutes_per_connection", &self.minutes_per_connection, limits.total.as_secs() / 60),
+        ] {
+            rows.push(row(name, setting.as_ref(), value.to_string()));
+        }
+        rows
+    }
+
+    /// The bounds of each way out.
+    fn limits(&self) -> EgressLimits {
+        let mut limits = EgressLimits::default();
+        let number = |setting: &Option<Setting<u64>>| setting.as_ref().map(|it| it.value);
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        limits.connections = number(&self.connections).map_or(limits.connections, count);
+        limits.connections_in_all =
+            number(&self.connections_in_all).map_or(limits.connections_in_all, count);
+        if let Some(mib) = number(&self.mib_per_connection) {
+            limits.bytes_per_connection = mib << 20;
+        }
+        if let Some(mib) = number(&self.mib_per_sandbox) {
+            limits.bytes_in_all = mib << 20;
+        }
+        if let Some(minutes) = number(&self.minutes_per_connection) {
+            limits.total = Duration::from_secs(minutes * 60);
+        }
+        limits
     }
 
     /// The proxy that the worker itself goes through, for what it fetches otherwise.
@@ -138,7 +201,7 @@ impl Egress {
     }
 
     fn settings(&self) -> anyhow::Result<EgressSettings> {
-        let mut settings = EgressSettings::default();
+        let mut settings = EgressSettings { limits: self.limits(), ..EgressSettings::default() };
         if let Some(private) = &self.private {
             settings.private.clone_from(&private.value);
         }
@@ -176,6 +239,20 @@ where
         text.parse().map_err(|error| usage(format!("{origin}: `egress.{key}`: {error}")))
     };
     list.iter().map(read).collect()
+}
+
+fn within(
+    value: Option<u64>,
+    (least, most): (u64, u64),
+    origin: &str,
+    key: &str,
+) -> anyhow::Result<Option<u64>> {
+    match value {
+        Some(value) if !(least..=most).contains(&value) => {
+            Err(usage(format!("{origin}: `egress.{key}` must lie in {least} to {most}")))
+        }
+        value => Ok(value),
+    }
 }
 
 /// The address of a proxy as it may be shown.
@@ -223,11 +300,15 @@ mod tests {
         assert_eq!(rows[1][1], "registry.corp:8081, git.corp:443=10.0.0.7");
         assert_eq!(rows[2], ["egress.proxy", "", "default"]);
         assert_eq!(egress.way_out().packages.len(), 2);
+        egress.layer(words("mib_per_sandbox = 10"), "config.toml").unwrap();
+        assert_eq!(egress.rows()[8], ["egress.mib_per_sandbox", "10", "config.toml"]);
+        assert_eq!(egress.limits().bytes_in_all, 10 << 20);
         for (bad, said) in [
             ("packages = ['https://registry.example']", "egress.packages"),
             ("packages = ['10.0.0.1']", "addresses are refused"),
             ("private = ['registry.corp']", "egress.private"),
             ("ca_file = 'corp.pem'", "must be absolute"),
+            ("connections = 0", "must lie in 1 to 10000"),
         ] {
             let error = egress.layer(words(bad), "here").unwrap_err().to_string();
             assert!(error.starts_with("here: ") && error.contains(said), "{bad}: {error}");

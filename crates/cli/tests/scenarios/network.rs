@@ -16,9 +16,12 @@ fn host() -> u16 {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let mut head = [0; 4096];
-            let _ = stream.read(&mut head);
-            let _ = stream
-                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+            let read = stream.read(&mut head).unwrap_or_default();
+            let large = head[..read].starts_with(b"GET /large");
+            let body = if large { "x".repeat(3 << 20) } else { "ok".to_owned() };
+            let head = format!("Content-Length: {}\r\nConnection: close", body.len());
+            let answer = format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{body}");
+            let _ = stream.write_all(answer.as_bytes());
         }
     });
     port
@@ -106,4 +109,30 @@ fn setup_is_told_apart_and_where_it_is_refused_its_own_line_is_named() {
     let shown = scene.quire(["task", "show", "1"]).expect_code(0).stdout;
     assert!(shown.contains("refused: of-setup.invalid:443, by setup"), "{shown}");
     assert!(shown.contains("setup = [\"packages\", \"of-setup.invalid\"]  under [network]"));
+}
+
+#[test]
+fn what_a_sandbox_may_send_and_receive_is_bounded_and_the_bound_is_told() {
+    let port = host();
+    let curl = format!("curl -sS http://registry.invalid:{port}");
+    let command = format!("{curl}/large >/dev/null; {curl}/a");
+    let turns = [Turn::shell(&command), Turn::say("Done.")];
+    let scene = Scene::where_model_says(turns);
+    list(&scene, "mib_per_sandbox = 100\n", port);
+    let rule = format!("[network]\nagent = [\"registry.invalid:{port}\"]\n");
+    recipe_is(&scene, &format!("{rule}[limits]\nnetwork_mib = 1\n"));
+    let ended = scene.run(&[]).expect_code(0);
+    let seen = ended.bodies("tool_answered")[0]["parts"].to_string();
+    assert!(seen.contains("(bytes_of_sandbox)"), "{seen}");
+    let cut = &ended.bodies("egress_allowed")[0];
+    assert_eq!(cut["reason"], "bytes_of_sandbox");
+    assert!(cut["received"].as_u64().unwrap() < 2 << 20, "{cut}");
+    let shown = scene.quire(["task", "show", "1"]).expect_code(0).stdout;
+    assert!(shown.contains("cut off: ") && shown.contains("`limits.network_mib`"), "{shown}");
+
+    // What the installation says holds in any case.
+    list(&scene, "mib_per_sandbox = 1\n", port);
+    recipe_is(&scene, &format!("{rule}[limits]\nnetwork_mib = 50\n"));
+    let ended = scene.run(&[]).expect_code(0);
+    assert_eq!(ended.bodies("egress_allowed")[0]["reason"], "bytes_of_sandbox");
 }

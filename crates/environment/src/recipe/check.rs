@@ -328,6 +328,9 @@ impl Check<'_> {
         if let Some(minutes) = within("idle_minutes", words.idle_minutes, 1, 525_600)? {
             limits.idle_s = minutes * 60;
         }
+        if let Some(mib) = within("network_mib", words.network_mib, 1, MOST_MIB)? {
+            limits.network_bytes = Some(mib << 20);
+        }
         Ok(limits)
     }
 

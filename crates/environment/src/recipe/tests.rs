@@ -75,6 +75,7 @@ tmp_mib = 1024
 files = 100000
 minutes = 90
 idle_minutes = 10
+network_mib = 500
 
 [snapshot]
 lock_files = ["package-lock.json", "tools/*.lock"]

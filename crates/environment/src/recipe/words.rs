@@ -134,6 +134,8 @@ pub struct LimitsWords {
     pub minutes: Option<u64>,
     /// Minutes after which a sandbox in which nothing was asked for is ended; 1 and more.
     pub idle_minutes: Option<u64>,
+    /// What may go over its way out, in both directions together, in MiB; 1 and more.
+    pub network_mib: Option<u64>,
 }
 
 /// How snapshots are kept.
