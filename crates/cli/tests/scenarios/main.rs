@@ -11,6 +11,7 @@
 mod attempts;
 mod bad_input;
 mod bad_replies;
+mod bad_setups;
 mod batch;
 mod cancel;
 mod captures;
