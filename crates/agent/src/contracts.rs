@@ -32,6 +32,13 @@ pub trait SandboxSource: Send + Sync {
     /// preparing runs beside the first model request; must then be quick each time. Dropping the
     /// future must not stop the preparing.
     async fn sandbox(&self) -> Result<Arc<dyn Sandbox>, SandboxError>;
+
+    /// What happened in it beside the commands (a service that ended), told to the model with the
+    /// next answer; each once. Called after every command, so it must be cheap when there is
+    /// nothing.
+    async fn news(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The instruction files an attempt may be told of, as they stand at the base commit: readable

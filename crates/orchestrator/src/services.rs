@@ -35,11 +35,21 @@ const LINES: u64 = 12;
 /// Bytes of them.
 const LINES_BYTES: usize = 4 << 10;
 
+/// Bytes of what a look printed that are shown.
+const LOOK_BYTES: usize = 500;
+
+/// Characters of a service's command that a model is told.
+const COMMAND_CHARACTERS: usize = 2_000;
+
 /// Why a service does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// It ended before it was ready.
-    #[error("the service `{name}` ended with {} before it was ready [{chunk}]{last}", exit.code())]
+    #[error(
+        "the service `{name}` ended with {} before it was ready{} [{chunk}]{last}",
+        words(*exit),
+        foreground(*exit)
+    )]
     Ended {
         /// Which.
         name: String,
@@ -51,7 +61,7 @@ pub enum ServiceError {
         last: String,
     },
     /// It was not ready in time.
-    #[error("the service `{name}` was not ready within {seconds} s [{chunk}]{last}")]
+    #[error("the service `{name}` was not ready within {seconds} s [{chunk}]{last}{looked}")]
     NotReady {
         /// Which.
         name: String,
@@ -61,6 +71,8 @@ pub enum ServiceError {
         chunk: ChunkId,
         /// Its last lines.
         last: String,
+        /// What its `ready` said last.
+        looked: String,
     },
     /// The sandbox.
     #[error(transparent)]
@@ -91,7 +103,7 @@ struct Running {
 struct State {
     chunk: ChunkId,
     exit: Mutex<Option<ExitStatus>>,
-    /// Whether it is we who end it.
+    /// Whether it is we who end it, or its end was told.
     ending: AtomicBool,
 }
 
@@ -207,36 +219,91 @@ impl Services {
         let name = spec.name.clone();
         let chunk = state.chunk.clone();
         let deadline = Instant::now() + Duration::from_secs(spec.ready_within_s.into());
+        let mut looked = String::new();
         loop {
             if let Some(exit) = state.exit() {
-                let last = self.last_lines(&chunk).await;
+                // It is said here, and to nobody else.
+                state.ending.store(true, Ordering::Relaxed);
+                let last = last_lines(&self.recorder, &chunk).await;
                 return Err(ServiceError::Ended { name, exit, chunk, last });
             }
             let Some(ready) = &spec.ready else { return Ok(()) };
-            let looked = tokio::time::timeout_at(deadline, is_ready(sandbox, ready)).await;
-            if looked.unwrap_or(Ok(false))? {
-                return Ok(());
+            match tokio::time::timeout_at(deadline, look(sandbox, ready)).await {
+                Ok(Ok(Look::Ready)) => return Ok(()),
+                Ok(Ok(Look::NotYet(words))) => looked = words,
+                Ok(Err(error)) => return Err(error.into()),
+                Err(_) if looked.is_empty() => looked.push_str("it did not end"),
+                // What it said before tells more.
+                Err(_) => {}
             }
             if Instant::now() >= deadline {
-                let last = self.last_lines(&chunk).await;
+                let last = last_lines(&self.recorder, &chunk).await;
                 let seconds = spec.ready_within_s;
-                return Err(ServiceError::NotReady { name, seconds, chunk, last });
+                let looked = format!("\n  its `ready` said last: {looked}");
+                return Err(ServiceError::NotReady { name, seconds, chunk, last, looked });
             }
             tokio::time::sleep(LOOK).await;
         }
     }
 
-    async fn last_lines(&self, chunk: &ChunkId) -> String {
-        let Ok(reader) = self.recorder.chunk(chunk).await else { return String::new() };
-        let lines = reader.size().lines;
-        let first = lines.saturating_sub(LINES - 1).max(1);
-        let Ok(bytes) = reader.lines(first, lines.max(1), LINES_BYTES).await else {
-            return String::new();
+    /// What a model should know: which of them ended by themselves, each told once.
+    pub async fn news(&self) -> Vec<String> {
+        let ended: Vec<(String, ExitStatus, ChunkId)> = {
+            let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            let ended = running.iter().filter_map(|one| {
+                let exit = one.state.exit()?;
+                // Whoever ended it knows, and nothing is told twice.
+                let told = one.state.ending.swap(true, Ordering::Relaxed);
+                (!told).then(|| (one.name.clone(), exit, one.state.chunk.clone()))
+            });
+            ended.collect()
         };
-        let text = String::from_utf8_lossy(&bytes);
-        let text: Vec<String> =
-            text.lines().map(|line| line.replace(char::is_control, " ")).collect();
-        if text.is_empty() { String::new() } else { format!(":\n  {}", text.join("\n  ")) }
+        let mut news = Vec::new();
+        for (name, exit, chunk) in ended {
+            let last = last_lines(&self.recorder, &chunk).await;
+            let specs = self.specs.iter().filter(|spec| spec.name == name);
+            let command: String = specs.flat_map(|spec| spec.command.trim().chars()).collect();
+            let command: String = command.chars().take(COMMAND_CHARACTERS).collect();
+            news.push(format!(
+                "The service `{name}` has ended with {} [{chunk}]{last}\nNothing starts it again \
+                 but you; it was started by:\n{command}",
+                words(exit),
+            ));
+        }
+        news
+    }
+}
+
+/// The last lines of a service's output, for a sentence that ends before them.
+async fn last_lines(recorder: &Recorder, chunk: &ChunkId) -> String {
+    let Ok(reader) = recorder.chunk(chunk).await else { return String::new() };
+    let lines = reader.size().lines;
+    let first = lines.saturating_sub(LINES - 1).max(1);
+    let Ok(bytes) = reader.lines(first, lines.max(1), LINES_BYTES).await else {
+        return String::new();
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let text: Vec<String> = text.lines().map(|line| line.replace(char::is_control, " ")).collect();
+    if text.is_empty() {
+        "; it printed nothing".to_owned()
+    } else {
+        format!(":\n  {}", text.join("\n  "))
+    }
+}
+
+fn words(exit: ExitStatus) -> String {
+    match exit {
+        ExitStatus::Code(code) => format!("exit status {code}"),
+        ExitStatus::Signal(signal) => format!("signal {signal}"),
+    }
+}
+
+/// What one who starts a daemon has to know.
+fn foreground(exit: ExitStatus) -> &'static str {
+    if exit.success() {
+        "; it has to stay in the foreground: no `&`, no option that makes it a daemon"
+    } else {
+        ""
     }
 }
 
@@ -294,21 +361,40 @@ async fn finish(
     Ok(())
 }
 
-/// Whether the command that says so ends with 0.
-async fn is_ready(sandbox: &dyn Sandbox, ready: &str) -> Result<bool, SandboxError> {
+/// What a look said.
+enum Look {
+    Ready,
+    /// Its last words.
+    NotYet(String),
+}
+
+/// Runs the command that says whether a service is ready.
+async fn look(sandbox: &dyn Sandbox, ready: &str) -> Result<Look, SandboxError> {
     let mut started = sandbox.start(command(ready)).await?;
+    let mut said = Vec::new();
     let ended = async {
         loop {
-            if let CommandEvent::Exited(exit) = started.output.next().await? {
-                return Ok::<_, SandboxError>(exit.success());
+            match started.output.next().await? {
+                CommandEvent::Exited(exit) => return Ok::<_, SandboxError>(exit),
+                CommandEvent::Output(bytes) | CommandEvent::Error(bytes) => {
+                    said.extend_from_slice(&bytes);
+                    said.drain(..said.len().saturating_sub(LOOK_BYTES));
+                }
             }
         }
     };
-    if let Ok(ended) = tokio::time::timeout(LOOK_TIME, ended).await {
-        return ended;
-    }
-    started.control.signal(CommandSignal::Kill).await?;
-    Ok(false)
+    let ended = tokio::time::timeout(LOOK_TIME, ended).await;
+    let text = String::from_utf8_lossy(&said);
+    let text = text.trim().replace(char::is_control, " ");
+    let Ok(exit) = ended else {
+        started.control.signal(CommandSignal::Kill).await?;
+        return Ok(Look::NotYet(format!("it did not end within {} s", LOOK_TIME.as_secs())));
+    };
+    Ok(match exit? {
+        exit if exit.success() => Look::Ready,
+        exit if text.is_empty() => Look::NotYet(format!("nothing, {}", words(exit))),
+        _ => Look::NotYet(text),
+    })
 }
 
 fn command(text: &str) -> Command {

@@ -30,7 +30,7 @@ impl Driver {
             if acts && self.resumed {
                 self.know_what_is_there().await?;
             }
-            let answer = match self.run_call(next).await {
+            let mut answer = match self.run_call(next).await {
                 Ok(answer) => answer,
                 Err(halt) => {
                     // Those that were not begun are closed with the attempt.
@@ -38,6 +38,10 @@ impl Driver {
                     return Err(halt);
                 }
             };
+            if acts {
+                let news = self.attempt.sandbox.news().await.into_iter();
+                answer.parts.extend(news.map(Part::text));
+            }
             self.answered(&call, answer)?;
             if !self.instructions.is_empty() {
                 let paths = touched::paths(&call, &self.place);

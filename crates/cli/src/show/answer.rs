@@ -7,7 +7,8 @@ use std::fmt::Write;
 use quire_domain::attempt::{DiffStat, Outcome, SuspendReason};
 use quire_domain::citation::{CheckedCitation, CitationMark, CitationTarget, CitationVerdict};
 use quire_domain::event::{
-    Answered, BaseCaptured, CheckFinished, CommandFinished, Committed, Event, EventBody, Finished,
+    Answered, BaseCaptured, CheckFinished, CommandFinished, CommandPurpose, Committed, Event,
+    EventBody, Finished,
 };
 use quire_domain::ids::ChunkId;
 use quire_domain::sandbox::ExitStatus;
@@ -38,6 +39,10 @@ pub struct Report<'a> {
     pub suspended: Option<SuspendReason>,
     /// What it asked of the network.
     pub network: Network,
+    /// What setup, or the service that was started last, printed.
+    prepared: Option<&'a ChunkId>,
+    /// Whether the model was asked at all.
+    asked: bool,
     /// Commands by their chunk.
     commands: HashMap<&'a ChunkId, (&'a str, Option<&'a CommandFinished>)>,
 }
@@ -51,7 +56,12 @@ impl<'a> Report<'a> {
             match &event.body {
                 EventBody::Submitted(submitted) => report.mode = Some(submitted.request.mode),
                 EventBody::BaseCaptured(base) => report.base = Some(base),
+                EventBody::ModelRequested(_) => report.asked = true,
                 EventBody::CommandStarted(started) => {
+                    use CommandPurpose::{Service, Setup};
+                    if matches!(started.purpose, Setup | Service(_)) {
+                        report.prepared = Some(&started.chunk);
+                    }
                     report.commands.insert(&started.chunk, (&started.command, None));
                 }
                 EventBody::CommandFinished(finished) => {
@@ -247,7 +257,13 @@ impl<'a> Report<'a> {
             commands.push((format!("quire task diff {number}"), "read the change"));
             commands.push((format!("quire task apply {number}"), "bring it into your checkout"));
         }
-        if self.finished.is_some() {
+        if let (Some(chunk), false) = (self.prepared, self.asked) {
+            // There is nothing to follow up, and no evidence of anything.
+            let logs = format!("quire task logs {number} --chunk {chunk}");
+            commands.push((logs, "all that it printed"));
+            let test = "quire env test".to_owned();
+            commands.push((test, "try the environment again, without a task"));
+        } else if self.finished.is_some() {
             commands.push((format!("quire task message {number} \"…\""), "ask for a revision"));
             commands.push((format!("quire verify {number}"), "check the evidence again"));
         }

@@ -6,8 +6,8 @@ use std::fmt::Write;
 
 use quire_domain::attempt::Outcome;
 use quire_domain::event::{
-    CommitBy, EndedBy, Event, EventBody, Fault, FileChangeKind, InstructionsAt, InterruptedWhat,
-    PlanStatus,
+    CommandPurpose, CommitBy, EndedBy, Event, EventBody, Fault, FileChangeKind, InstructionsAt,
+    InterruptedWhat, PlanStatus,
 };
 use quire_domain::ids::ChunkId;
 use quire_domain::sandbox::ExitStatus;
@@ -133,7 +133,11 @@ impl Lines {
                 })
                 .collect(),
             EventBody::CommandStarted(started) => {
-                self.commands.insert(started.chunk.clone(), started.command.clone());
+                let command = match &started.purpose {
+                    CommandPurpose::Service(name) => format!("{name}: {}", started.command.trim()),
+                    _ => started.command.clone(),
+                };
+                self.commands.insert(started.chunk.clone(), command);
                 Vec::new()
             }
             EventBody::CommandFinished(finished) => {

@@ -37,6 +37,7 @@ mod registries;
 mod run;
 mod scene;
 mod secrets;
+mod services;
 mod setup;
-mod tasks;
 mod setup_secrets;
+mod tasks;

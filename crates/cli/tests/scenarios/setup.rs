@@ -209,7 +209,10 @@ fn a_service_that_ends_at_once_is_shown_with_its_last_lines() {
     let ended = scene(recipe, "true").run(&[]);
     let (kind, words) = failed(&ended);
     assert_eq!(kind, "service_failed");
-    assert!(words.contains("`db` ended with 3") && words.contains("no such cluster"), "{words}");
+    assert!(
+        words.contains("`db` ended with exit status 3") && words.contains("no such cluster"),
+        "{words}"
+    );
 }
 
 #[test]

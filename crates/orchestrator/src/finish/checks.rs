@@ -101,6 +101,10 @@ impl AttemptFinish {
         let recorder = Some(std::sync::Arc::clone(&self.recorder));
         let way_out = way_out::for_agent(&self.worker, &self.layout, &dir, recorder, &self.secrets);
         let way_out = way_out.map_err(other)?;
+        if let (Some(services), false) = (self.services.get(), check.clean) {
+            // What the attempt wrote is frozen: a database that was killed is not what it left.
+            services.end().await;
+        }
         let sandbox = self.check_sandbox(check, head, way_out.as_ref()).await?;
         let behind = way_out.as_ref().map(WayOut::behind);
         if let Some(behind) = behind {
@@ -115,7 +119,7 @@ impl AttemptFinish {
             way_out.close().await;
         }
         if let Some(services) = self.services.get() {
-            // They ended when what the attempt wrote was frozen.
+            // Where the agent goes on, it goes on with them.
             let sandbox = self.sandbox.sandbox().await?;
             services.ensure(sandbox.as_ref()).await.map_err(other)?;
         }

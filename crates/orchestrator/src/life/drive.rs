@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quire_agent::{AttemptRun, End, Finish, SandboxSource};
+use quire_agent::{AttemptRun, End, Finish};
 use quire_domain::attempt::FailureKind;
 use quire_domain::budget::{MicroDollars, Spent};
 use quire_domain::journal::Journal;
@@ -44,7 +44,7 @@ impl Life {
         for attempt in self.continued.iter().rev() {
             earlier.extend(self.worker.record.events(*attempt).await?);
         }
-        let sandbox: Arc<dyn SandboxSource> = Arc::clone(&finish.sandbox);
+        let sandbox = self.with_services(Arc::clone(&finish.sandbox));
         let end = quire_agent::run(AttemptRun {
             model,
             journal: Arc::clone(&self.recorder) as Arc<dyn Journal>,

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use quire_agent::SandboxSource;
 use quire_domain::attempt::FailureKind;
 use quire_domain::event::{EventBody, Phase, PhaseFinished, PhaseStarted};
 use quire_domain::journal::Journal;
+use quire_domain::sandbox::{Sandbox, SandboxError};
 
 use super::Life;
 use super::conclude::Ending;
@@ -12,7 +15,35 @@ use crate::error::RunError;
 use crate::finish::AttemptFinish;
 use crate::services::{ServiceError, Services};
 
+/// The sandbox with its services: the model is told where one of them ends by itself.
+struct WithServices {
+    source: Arc<dyn SandboxSource>,
+    services: Arc<Services>,
+}
+
+#[async_trait]
+impl SandboxSource for WithServices {
+    async fn sandbox(&self) -> Result<Arc<dyn Sandbox>, SandboxError> {
+        self.source.sandbox().await
+    }
+
+    async fn news(&self) -> Vec<String> {
+        self.services.news().await
+    }
+}
+
 impl Life {
+    /// What the agent works in: `source`, with the services that were started.
+    pub(super) fn with_services(&self, source: Arc<dyn SandboxSource>) -> Arc<dyn SandboxSource> {
+        match self.services.get() {
+            Some(services) => {
+                let services = Arc::clone(services);
+                Arc::new(WithServices { source, services })
+            }
+            None => source,
+        }
+    }
+
     /// Starts what the environment names, and waits until it is ready.
     pub(super) async fn start_services(
         &self,
