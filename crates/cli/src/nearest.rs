@@ -1,15 +1,12 @@
 //! The name that a person may have meant.
 
-/// How like two names have to be.
-const LIKE: f64 = 0.75;
-
-/// The known name that is nearest to `name`, if one is near.
+/// The known name that is nearest to `name`, if few slips of a hand lie between them.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
-    let like = |known: &&str| strsim::jaro_winkler(&known.to_lowercase(), &name);
-    let near = known.into_iter().map(|known| (like(&known), known));
-    let near = near.filter(|(likeness, _)| *likeness > LIKE);
-    near.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
+    let slips = |known: &str| strsim::damerau_levenshtein(&known.to_lowercase(), &name);
+    let near = known.into_iter().map(|known| (slips(known), known));
+    let near = near.filter(|(slips, known)| slips * 3 <= known.chars().count().max(name.len()) + 1);
+    near.min_by_key(|(slips, _)| *slips).map(|(_, known)| known)
 }
 
 #[cfg(test)]
@@ -23,7 +20,9 @@ mod tests {
             ("wbe", Some("web")),
             ("Web", Some("web")),
             ("api_staging", Some("api-staging")),
+            ("dosc", Some("docs")),
             ("zzz", None),
+            ("w", None),
             ("", None),
         ] {
             assert_eq!(nearest(typed, known), meant, "{typed}");

@@ -23,11 +23,12 @@ pub const MOST_PROMPT: usize = 1 << 20;
 const MOST_ID: usize = 100;
 
 /// What a line may say, in the order in which people are told.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "prompt",
     "id",
     "repo",
     "ref",
+    "env",
     "model",
     "attempts",
     "check",
@@ -51,6 +52,8 @@ pub struct TaskLine {
     pub repo: Option<String>,
     /// The branch, tag or commit to start from.
     pub from: Option<String>,
+    /// The environment, by its name.
+    pub env: Option<String>,
     /// The model.
     pub model: Option<String>,
     /// Attempts, 1 to 4.
@@ -150,6 +153,7 @@ fn take(task: &mut TaskLine, key: &str, value: &Value) -> Result<(), String> {
         "id" => task.id = Some(id(value)?),
         "repo" => task.repo = Some(text(key, value)?),
         "ref" => task.from = Some(text(key, value)?),
+        "env" => task.env = Some(text(key, value)?),
         "model" => task.model = Some(text(key, value)?),
         "attempts" => task.attempts = Some(attempts(value)?),
         "check" => task.checks = Some(texts(key, value)?),
@@ -309,7 +313,7 @@ mod tests {
     #[test]
     fn a_line_says_as_much_as_it_likes_and_blank_ones_are_skipped() {
         let text = "\u{feff}{\"prompt\": \"a\"}\r\n\n  \n{\"prompt\":\"b\",\"id\":7,\"repo\":\"../x\",\
-             \"ref\":\"main\",\"model\":\"m/n\",\"attempts\":2,\"check\":[\"true\",\"ls\"],\
+             \"ref\":\"main\",\"env\":\"web\",\"model\":\"m/n\",\"attempts\":2,\"check\":[\"true\",\"ls\"],\
              \"budget\":2.5,\"skip_checks\":false,\"bare\":true,\"images\":\"a.png\",\
              \"allow_rewrite\":null}";
         let tasks = parse(text.as_bytes()).unwrap();
@@ -321,6 +325,7 @@ mod tests {
             id: Some("7".into()),
             repo: Some("../x".into()),
             from: Some("main".into()),
+            env: Some("web".into()),
             model: Some("m/n".into()),
             attempts: Some(2),
             checks: Some(vec!["true".into(), "ls".into()]),
@@ -355,6 +360,7 @@ mod tests {
             ("Prompt", "prompt"),
             ("repository", "repo"),
             ("attempt", "attempts"),
+            ("environment", "env"),
         ] {
             let said = whys(&format!("{{\"prompt\":\"a\",\"{key}\":1}}"));
             assert!(said[0].ends_with(&format!("did you mean `{known}`?")), "{said:?}");

@@ -106,6 +106,27 @@ fn a_bad_line_is_told_with_its_number_and_nothing_starts() {
 }
 
 #[test]
+fn a_line_names_the_environment_of_its_task() {
+    let scene = committing();
+    for name in ["web", "api"] {
+        let recipe = format!("variables.WHO = '{name}'");
+        scene.call(["env", "create", name, "--from", "-"]).stdin(recipe).run().expect_code(0);
+    }
+    let lines = "{\"prompt\": \"Say it.\", \"env\": \"web\"}\n{\"prompt\": \"Say it.\"}\n";
+    let ended = from_file(&scene, lines, &["--env", "api", "--json"]).expect_code(0);
+    for (line, name) in [(1, "web"), (2, "api")] {
+        let submitted = &of_line(&ended, line)[0]["body"]["request"]["environment"];
+        assert_eq!(
+            (&submitted["name"], &submitted["variables"]["WHO"]),
+            (&name.into(), &name.into())
+        );
+    }
+    let lines = "{\"prompt\": \"Say it.\", \"env\": \"wbe\"}\n";
+    let ended = from_file(&scene, lines, &[]).expect_code(2);
+    assert!(ended.stderr.contains("did you mean `web`?"), "{}", ended.stderr);
+}
+
+#[test]
 fn one_that_fails_does_not_stop_the_others() {
     let scene = committing();
     let lines = "{\"prompt\": \"Say it.\", \"check\": \"false\", \"id\": \"red\"}\n\

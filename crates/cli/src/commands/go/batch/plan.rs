@@ -56,8 +56,8 @@ impl Planned {
 }
 
 /// What a repository's own configuration and environment add, read once for each: by its address
-/// or top level, and whether nothing of this machine is shown.
-type Environments = HashMap<(Option<String>, bool), Arc<Resolved>>;
+/// or top level, the environment that is named, and whether nothing of this machine is shown.
+type Environments = HashMap<(Option<String>, Option<String>, bool), Arc<Resolved>>;
 
 /// A model that was asked for.
 #[derive(Clone)]
@@ -152,7 +152,8 @@ impl Planner<'_> {
             from: line.from.or_else(|| common.from.clone()),
             bare: line.bare.unwrap_or(common.bare),
         };
-        let environment = self.environment(&start).await?;
+        let named = line.env.or_else(|| common.env.clone());
+        let environment = self.environment(&start, named).await?;
         let own = &environment.environment;
         let budget = budget_of(line.budget.or(self.flag), own);
         let named = line.model.or_else(|| common.model.clone()).or_else(|| own.model.clone());
@@ -183,20 +184,24 @@ impl Planner<'_> {
         Ok(Planned { line: line.line, id: line.id, start, request, environment, scripted })
     }
 
-    async fn environment(&mut self, start: &Start) -> anyhow::Result<Arc<Resolved>> {
+    async fn environment(
+        &mut self,
+        start: &Start,
+        named: Option<String>,
+    ) -> anyhow::Result<Arc<Resolved>> {
         let root = start.root();
         let key = match &start.source {
             Source::Url(url) => Some(url.clone()),
             Source::Checkout(_) => root.map(|root| root.display().to_string()),
         };
-        let key = (key, start.bare);
+        let key = (key, named, start.bare);
         if let Some(known) = self.environments.get(&key) {
             return Ok(Arc::clone(known));
         }
         let installation = self.installation;
         let defaults = defaults_of(&Settings::read(&installation.surroundings, root)?)?;
-        let named = self.common.env.as_deref();
         let place = Place::of(&start.source, root)?;
+        let named = key.1.as_deref();
         let resolved = place.environment(installation, defaults, named, start.bare).await?;
         resolved.heeded().map_err(|error| usage(error.to_string()))?;
         let resolved = Arc::new(resolved);
