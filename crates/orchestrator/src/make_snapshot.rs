@@ -1,6 +1,7 @@
 //! Makes the snapshot that an attempt is missing, once however many ask for it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +74,7 @@ pub async fn make(make: Make<'_>, log: &mut dyn SetupLog) -> Result<Snapshot, Ma
     };
     let way_out = way_out::policy(worker, layout, Stage::Setup, &secrets.values)?;
     let dir = worker.place.data_dir.join("layers").join("ways-out").join(key.as_str());
+    let _certificates = RemovedAtTheEnd(&dir);
     let open = |policy| WayOut::open(worker, policy, &dir, recorder.clone());
     let way_out = way_out.map(open).transpose()?;
     if let (Some(recorder), Some(way_out)) = (&recorder, &way_out) {
@@ -103,10 +105,19 @@ pub async fn make(make: Make<'_>, log: &mut dyn SetupLog) -> Result<Snapshot, Ma
     if let Some(way_out) = way_out {
         way_out.close().await;
     }
-    let _ = std::fs::remove_dir_all(&dir);
-    let name = built?;
+    // Nobody's reset takes it before it is used.
+    let (name, _held) = built?;
     let gone = || SetupError::Io(std::io::Error::other("the snapshot was removed at once"));
     Ok(snapshots.hold(&name, worker.clock.now()).ok_or_else(gone)?)
+}
+
+/// A directory that goes also where this is cancelled.
+struct RemovedAtTheEnd<'a>(&'a Path);
+
+impl Drop for RemovedAtTheEnd<'_> {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(self.0);
+    }
 }
 
 /// What is known of it before it is made.

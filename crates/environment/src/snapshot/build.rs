@@ -172,9 +172,9 @@ pub enum SetupError {
 }
 
 impl Build<'_> {
-    /// Runs the script and keeps what it wrote; gives the snapshot's name. Whatever happens,
-    /// nothing half made is left under a name that is looked for.
-    pub async fn run(self, log: &mut dyn SetupLog) -> Result<String, SetupError> {
+    /// Runs the script and keeps what it wrote; gives the snapshot's name, and what holds it until
+    /// it is dropped. Whatever happens, nothing half made is left under a name that is looked for.
+    pub async fn run(self, log: &mut dyn SetupLog) -> Result<(String, Making), SetupError> {
         let making = self.snapshots.begin(&self.manifest.key)?;
         if self.values.is_some() {
             // Where this fails, the next sweep removes it.
@@ -188,7 +188,7 @@ impl Build<'_> {
                 None => self.sandboxes.discard(making.dir()).await,
             };
         }
-        made
+        made.map(|name| (name, making))
     }
 
     async fn make(&self, making: &Making, log: &mut dyn SetupLog) -> Result<String, SetupError> {
