@@ -110,6 +110,16 @@ impl Surroundings {
     }
 }
 
+/// The checkout that `path` lies in, by its files: the nearest directory above it with a `.git`
+/// that can be one.
+pub fn checkout_of(path: &Path) -> Option<&Path> {
+    path.ancestors().find(|dir| {
+        let git = dir.join(".git");
+        // Of a worktree or a submodule it is a file.
+        git.join("HEAD").symlink_metadata().is_ok() || git.is_file()
+    })
+}
+
 fn current_dir() -> anyhow::Result<PathBuf> {
     std::env::current_dir().map_err(|error| {
         usage(if error.kind() == std::io::ErrorKind::NotFound {

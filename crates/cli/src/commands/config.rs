@@ -6,6 +6,7 @@ use crate::commands::Context;
 use crate::exit::Exit;
 use crate::settings::Settings;
 use crate::show::{self, style::plain, table::table};
+use crate::surroundings::checkout_of;
 
 /// What to do with the configuration.
 #[derive(Debug, Subcommand)]
@@ -22,7 +23,7 @@ pub enum Command {
 pub fn run(command: &Command, context: &Context) -> anyhow::Result<Exit> {
     let Command::Show { json } = command;
     let surroundings = &context.surroundings;
-    let repository = surroundings.current_dir.ancestors().find(|dir| dir.join(".git").exists());
+    let repository = checkout_of(&surroundings.current_dir);
     let mut settings = Settings::read(surroundings, repository)?;
     if let Some(data_dir) = &context.data_dir {
         settings.data_dir = Some(data_dir.clone());

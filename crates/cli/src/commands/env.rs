@@ -28,6 +28,7 @@ use crate::exit::{Exit, usage};
 use crate::installation::Installation;
 use crate::nearest::nearest;
 use crate::show::style::plain;
+use crate::surroundings::checkout_of;
 
 /// What to do. One file each, below `commands/env/`.
 #[derive(Debug, Subcommand)]
@@ -65,7 +66,7 @@ pub async fn run(command: Command, context: Context) -> anyhow::Result<Exit> {
         Command::Shell(args) => args.at.directory(&current),
         _ => Some(current),
     };
-    let root = about.iter().flat_map(|dir| dir.ancestors()).find(|dir| dir.join(".git").exists());
+    let root = about.as_deref().and_then(checkout_of);
     let place = root.map(Place::of_checkout).transpose()?.unwrap_or_default();
     let root = root.map(ToOwned::to_owned);
     let installation = Installation::open(context, root.as_deref()).await?;

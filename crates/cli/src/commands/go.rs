@@ -21,6 +21,7 @@ use crate::defaults::defaults_of;
 use crate::exit::{Exit, stop, usage};
 use crate::installation::Installation;
 use crate::show;
+use crate::surroundings::checkout_of;
 
 pub use self::attempts::{Shown, TICK, What};
 pub use self::batch::{Many, go_many};
@@ -89,7 +90,7 @@ pub async fn go(common: Common, asked: Asked, context: Context) -> anyhow::Resul
     let current = context.surroundings.current_dir.clone();
     let source = source_of(common.repo.as_deref(), &current);
     let root = match &source {
-        Source::Checkout(path) => path.ancestors().find(|dir| dir.join(".git").exists()),
+        Source::Checkout(path) => checkout_of(path),
         Source::Url(_) => None,
     };
     let budget_flag =

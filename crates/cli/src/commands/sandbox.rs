@@ -15,6 +15,7 @@ use crate::defaults::defaults_of;
 use crate::exit::{Exit, no_sandbox, stop};
 use crate::installation::Installation;
 use crate::show::{self, bringing::Bringing};
+use crate::surroundings::checkout_of;
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -41,7 +42,7 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
     let installation = Installation::open(context, None).await?;
     installation.needs_sandbox()?;
     let worker = &installation.worker;
-    let inside_checkout = current.ancestors().any(|dir| dir.join(".git").exists());
+    let inside_checkout = checkout_of(&current).is_some();
     let name = format!("quire-sandbox-{}", std::process::id());
     let checkout = inside_checkout.then_some(current.as_path());
     let surroundings = &installation.surroundings;

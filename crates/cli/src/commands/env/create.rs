@@ -10,6 +10,7 @@ use crate::commands::go::Place;
 use crate::commands::task::told;
 use crate::exit::{Exit, usage};
 use crate::show;
+use crate::surroundings::checkout_of;
 
 /// What a new environment begins with in the editor.
 const TEMPLATE: &str = include_str!("template.toml");
@@ -100,7 +101,7 @@ fn repository_of(here: &Here, repo: &str) -> anyhow::Result<String> {
     let path = here.installation.surroundings.current_dir.join(repo);
     let path = std::fs::canonicalize(&path)
         .map_err(|error| usage(format!("cannot find {}: {error}", path.display())))?;
-    let root = path.ancestors().find(|dir| dir.join(".git").exists());
+    let root = checkout_of(&path);
     let place = root.map(Place::of_checkout).transpose()?;
     place
         .and_then(|place| place.repository)

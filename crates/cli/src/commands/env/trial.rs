@@ -15,6 +15,7 @@ use super::Here;
 use crate::commands::go::{Place, refused, said_if_slow, source_of};
 use crate::commands::task::told;
 use crate::exit::usage;
+use crate::surroundings::checkout_of;
 
 /// Which environment, of which repository.
 #[derive(Debug, clap::Args)]
@@ -66,7 +67,7 @@ impl At {
         installation.needs_sandbox()?;
         let source = self.source(here).await?;
         let root = match &source {
-            Source::Checkout(path) => path.ancestors().find(|dir| dir.join(".git").exists()),
+            Source::Checkout(path) => checkout_of(path),
             Source::Url(_) => None,
         };
         let place = Place::of(&source, root)?;

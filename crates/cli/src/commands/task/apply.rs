@@ -11,6 +11,7 @@ use crate::exit::{Exit, usage};
 use crate::installation::Installation;
 use crate::show;
 use crate::show::style::plain;
+use crate::surroundings::checkout_of;
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -37,7 +38,7 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
         Some(path) => installation.surroundings.current_dir.join(path),
         None if named.task.repository.starts_with('/') => {
             let current = &installation.surroundings.current_dir;
-            let here = current.ancestors().find(|dir| dir.join(".git").exists());
+            let here = checkout_of(current);
             if let Some(here) = here.filter(|here| *here != Path::new(&named.task.repository)) {
                 return Err(usage(format!(
                     "task {} began in {}, and you stand in {}: say which one with --to",

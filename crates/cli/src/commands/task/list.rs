@@ -8,6 +8,7 @@ use crate::commands::task::told;
 use crate::exit::Exit;
 use crate::installation::Installation;
 use crate::show::{self, style::duration, style::plain, table::table};
+use crate::surroundings::checkout_of;
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -35,7 +36,7 @@ pub struct Args {
 /// Runs it.
 pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit> {
     let current = &installation.surroundings.current_dir;
-    let here = current.ancestors().find(|dir| dir.join(".git").exists());
+    let here = checkout_of(current);
     let filter = ListFilter {
         states: args.state,
         repository: args.here.then(|| here.unwrap_or(current).display().to_string()),

@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 
 use super::super::refused;
 use crate::installation::Installation;
+use crate::surroundings::checkout_of;
 
 /// Repositories that are looked at at once.
 const AT_ONCE: usize = 4;
@@ -32,7 +33,7 @@ impl Start {
     /// The top level of the checkout, whose own settings count.
     pub fn root(&self) -> Option<&Path> {
         match &self.source {
-            Source::Checkout(path) => path.ancestors().find(|dir| dir.join(".git").exists()),
+            Source::Checkout(path) => checkout_of(path),
             Source::Url(_) => None,
         }
     }
