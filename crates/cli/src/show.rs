@@ -14,9 +14,8 @@ pub mod status_line;
 pub mod style;
 pub mod table;
 pub mod tally;
-
 pub mod trial;
-pub mod wrap;
+
 use std::io::{ErrorKind, Write};
 use std::sync::OnceLock;
 

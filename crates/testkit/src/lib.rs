@@ -15,6 +15,7 @@ pub mod fixtures;
 pub mod hostile;
 mod repository;
 mod stage;
+mod terminal;
 
 pub use call::{Call, Ended, KillAt};
 pub use quire_models::play::{
@@ -22,3 +23,4 @@ pub use quire_models::play::{
 };
 pub use repository::Repository;
 pub use stage::Stage;
+pub use terminal::Terminal;

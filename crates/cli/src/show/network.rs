@@ -80,6 +80,13 @@ pub struct Allow {
     pub place: &'static str,
 }
 
+impl Refused {
+    /// The rule that allows it, where one can.
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+}
+
 /// All of an attempt's network.
 #[derive(Debug, Clone, Default)]
 pub struct Network {

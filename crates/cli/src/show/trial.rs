@@ -7,19 +7,22 @@ mod report;
 use std::collections::HashMap;
 use std::time::Instant;
 
+use quire_domain::environment::Environment;
 use quire_domain::event::{CommandPurpose, Event, EventBody, Phase};
 use quire_domain::ids::ChunkId;
 
-pub use self::advice::refused_lines;
 use self::output::LineBuffer;
 pub use self::report::{Report, Told};
 use super::lines::Lines;
+use super::network::Network;
 use super::status_line::StatusLine;
 use super::style::{Style, duration, fit};
 
 /// Shows what happens, on standard error.
 pub struct Log {
     style: Style,
+    /// Whether only what takes time or fails is shown.
+    brief: bool,
     width: usize,
     lines: Lines,
     status: StatusLine,
@@ -34,6 +37,7 @@ impl Log {
     pub fn new(style: Style, terminal: bool, width: usize) -> Self {
         Self {
             style,
+            brief: false,
             width,
             lines: Lines::new(style, width),
             status: StatusLine::new(terminal),
@@ -43,8 +47,17 @@ impl Log {
         }
     }
 
+    /// The same, of which only setup and what fails is shown.
+    #[must_use]
+    pub fn brief(self) -> Self {
+        Self { brief: true, ..self }
+    }
+
     /// Shows an event.
     pub fn event(&mut self, event: &Event) {
+        if self.brief && !is_setup_or_fails(&event.body) {
+            return;
+        }
         match &event.body {
             EventBody::PhaseStarted(phase) => self.does(phase.phase.as_str()),
             EventBody::CommandStarted(started) => self.command(&started.purpose, &started.command),
@@ -53,7 +66,7 @@ impl Log {
                 let line = format!("{} failed · {}", phase.phase.as_str(), duration(phase.ms));
                 self.head("", &self.style.bad(&line));
             }
-            EventBody::CommandFinished(_) => {}
+            EventBody::Submitted(_) | EventBody::CommandFinished(_) => {}
             _ => {
                 let lines = self.lines.of(event);
                 if !lines.is_empty() {
@@ -66,6 +79,9 @@ impl Log {
     /// Shows a piece of what a command prints; `label` stands before each line where others run
     /// beside it.
     pub fn output(&mut self, chunk: &ChunkId, label: &str, bytes: &[u8]) {
+        if self.brief && !label.is_empty() {
+            return;
+        }
         let buffer = self.buffers.entry(chunk.clone()).or_insert_with(|| LineBuffer::new(label));
         let lines = buffer.push(bytes);
         self.print_output(&lines);
@@ -103,7 +119,7 @@ impl Log {
             CommandPurpose::Setup => ("runs", command.lines().next().unwrap_or_default()),
             CommandPurpose::Check(name) => ("check", name.as_str()),
             CommandPurpose::Service(name) => ("service", name.as_str()),
-            _ => return,
+            CommandPurpose::Call(_) => return,
         };
         let more = match purpose {
             CommandPurpose::Setup if command.trim_end().lines().count() > 1 => " …",
@@ -132,4 +148,26 @@ impl Log {
         let lines: Vec<String> = lines.iter().map(|line| format!("  {bar} {line}")).collect();
         self.status.print(&lines);
     }
+}
+
+/// Whether an event is one of setup, or of something that went wrong.
+fn is_setup_or_fails(body: &EventBody) -> bool {
+    match body {
+        EventBody::CommandStarted(started) => started.purpose == CommandPurpose::Setup,
+        EventBody::PhaseStarted(_) => true,
+        EventBody::PhaseFinished(phase) => phase.failed || phase.phase == Phase::Setup,
+        _ => false,
+    }
+}
+
+/// What was refused on the way out, and the lines that would allow it.
+pub fn refused_lines(environment: &Environment, events: &[Event]) -> Vec<String> {
+    let mut network = Network::default();
+    for event in events {
+        network.push(event);
+    }
+    let refused = network.refused.iter().map(advice::refused_text);
+    let mut lines: Vec<String> = refused.map(|text| format!("refused: {text}")).collect();
+    lines.extend(advice::lines_that_allow(environment, &network));
+    lines
 }

@@ -41,3 +41,4 @@ mod services;
 mod setup;
 mod setup_secrets;
 mod tasks;
+mod trials;

@@ -249,6 +249,7 @@ impl Trial {
     }
 
     async fn opened(&self) -> Result<Result<Arc<AttemptFinish>, Ending>, RunError> {
+        self.life.begin().await?;
         let layout = match self.life.layout(&self.start).await? {
             Ok(layout) => Arc::new(layout),
             Err(ending) => return Ok(Err(ending)),

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use quire_domain::attempt::Outcome;
-use quire_domain::sandbox::{Command, CommandIo, ExitStatus, LimitMet, Sandbox};
+use quire_domain::sandbox::{Command, CommandIo, ExitStatus, LimitMet, Sandbox, SandboxError};
 use quire_orchestrator::way_out;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -65,7 +65,7 @@ pub async fn run(args: Args, here: Here) -> anyhow::Result<Exit> {
     let surroundings = &here.installation.surroundings;
     let style = Style::new(surroundings.colour());
     let terminal = surroundings.stderr_terminal && surroundings.colour();
-    let log = Log::new(style, terminal, show::width());
+    let log = Log::new(style, terminal, show::width()).brief();
     let mut follow = Follow::new(&begun.trial, log, cancel);
     let code = tried(&args, &here, &begun, &mut follow, &mut signals).await;
     begun.trial.remove().await;
@@ -118,7 +118,10 @@ async fn session(
         io: CommandIo::InputSeparate,
     };
     if !at_terminal {
-        let started = sandbox.start(command).await?;
+        let started = match sandbox.start(command).await {
+            Ok(started) => started,
+            Err(error) => return not_started(error),
+        };
         let captured = args.json.then(Captured::default);
         return pipes::run(started, signals, captured).await;
     }
@@ -137,7 +140,18 @@ async fn session(
     if let Some(term) = command.env.get("TERM").cloned() {
         command.env.insert("TERM".to_owned(), known_terminal(sandbox.as_ref(), term).await);
     }
-    session::run(sandbox.as_ref(), command, signals).await
+    match session::run(sandbox.as_ref(), command, signals).await {
+        Err(error) => not_started(error.downcast::<SandboxError>()?),
+        ended => ended,
+    }
+}
+
+/// A command that cannot be started ends as a shell would have it.
+fn not_started(error: SandboxError) -> anyhow::Result<Ended> {
+    let SandboxError::Spawn { source, .. } = &error else { return Err(error.into()) };
+    let code = if source.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
+    show::err(&plain(&format!("error: {error}: {source}"), false));
+    Ok(Ended { status: ExitStatus::Code(code), limits: Vec::new(), captured: None })
 }
 
 /// Whether a variable of the person's may be passed on.

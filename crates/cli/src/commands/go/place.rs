@@ -61,6 +61,6 @@ pub fn not_resolved(error: ResolveError) -> anyhow::Error {
             let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
             usage(format!("{error}{near}"))
         }
-        error => usage(error.to_string()),
+        ResolveError::Recipe(error) => usage(error.to_string()),
     }
 }

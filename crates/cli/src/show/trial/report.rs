@@ -1,21 +1,26 @@
 //! The end of a trial: how it ended, what its snapshot hangs on, how long each part took, what the
 //! layers hold, and what to do where it failed.
 
+use std::fmt::Write as _;
+
 use quire_domain::attempt::{FailureKind, Outcome};
-use quire_domain::event::{BaseCaptured, CheckFinished, Event, EventBody, Phase, PhaseFinished};
+use quire_domain::event::{BaseCaptured, CheckFinished, Event, EventBody, PhaseFinished};
 use quire_domain::sandbox::ExitStatus;
 use quire_orchestrator::life::trial::{LayerSize, Looked, SnapshotWord};
 use quire_orchestrator::resolution::Resolved;
 use serde_json::{Value, json};
 
-use super::advice::{self, Refused};
+use super::advice;
 use crate::exit::Exit;
 use crate::show::environment::base_word;
-use crate::show::style::{Style, count, duration, plain, size};
-use crate::show::wrap::wrap;
+use crate::show::network::Network;
+use crate::show::style::{Style, count, duration, size, wrap};
 
 /// Columns of the words before the values.
 const HEAD: usize = 12;
+
+/// Refused requests that are told one by one.
+const MOST_REFUSED: usize = 20;
 
 /// What is known of a trial at its end.
 pub struct Told<'a> {
@@ -39,15 +44,16 @@ pub struct Report<'a> {
     base: Option<&'a BaseCaptured>,
     phases: Vec<&'a PhaseFinished>,
     checks: Vec<&'a CheckFinished>,
-    refused: Vec<Refused>,
+    network: Network,
 }
 
 impl<'a> Report<'a> {
     /// Reads it.
     pub fn of(told: Told<'a>) -> Self {
-        let mut report =
-            Self { base: None, phases: Vec::new(), checks: Vec::new(), refused: Vec::new(), told };
+        let network = Network::default();
+        let mut report = Self { base: None, phases: Vec::new(), checks: Vec::new(), network, told };
         for event in report.told.events {
+            report.network.push(event);
             match &event.body {
                 EventBody::BaseCaptured(base) => report.base = Some(base),
                 EventBody::PhaseFinished(phase) => report.phases.push(phase),
@@ -55,7 +61,6 @@ impl<'a> Report<'a> {
                 _ => {}
             }
         }
-        report.refused = advice::refused(report.told.events);
         report
     }
 
@@ -105,7 +110,7 @@ impl<'a> Report<'a> {
             _ => Some(FailureKind::SetupFailed),
         };
         let chosen = self.told.looked.is_some_and(|looked| looked.chosen);
-        advice::of(environment, kind, self.failure().unwrap_or_default(), chosen, &self.refused)
+        advice::of(environment, kind, self.failure().unwrap_or_default(), chosen, &self.network)
     }
 
     /// For people, in lines of at most `width` columns where words allow it.
@@ -138,13 +143,15 @@ impl<'a> Report<'a> {
             };
             rows.push(("check", format!("{} {word} · {}", check.check.name, duration(check.ms))));
         }
-        for refused in &self.refused {
-            rows.push(("refused", refused.text()));
-        }
+        let refused = self.network.refused.iter().take(MOST_REFUSED).map(advice::refused_text);
+        rows.extend(refused.map(|text| ("refused", text)));
         let mut text = String::new();
         for (head, value) in rows {
-            let value = wrap(&plain(&value, true), width, HEAD + 1);
-            text.push_str(&format!("{} {value}\n", style.dim(&format!("{head:>HEAD$}"))));
+            let lines = wrap(&value, width.saturating_sub(HEAD + 1), usize::MAX);
+            for (index, line) in lines.iter().enumerate() {
+                let head = if index == 0 { head } else { "" };
+                let _ = writeln!(text, "{} {line}", style.dim(&format!("{head:>HEAD$}")));
+            }
         }
         text.push_str(&self.end_text(style, width));
         text
@@ -178,25 +185,27 @@ impl<'a> Report<'a> {
         let passed = self.checks.iter().filter(|check| passed(check)).count();
         let end = match self.exit() {
             Exit::Done if self.checks.is_empty() => {
-                "it stands; no check is declared, so nothing was run in it (`[[checks]]`)"
-                    .to_owned()
+                "the environment stands; no check is declared (`[[checks]]`)".to_owned()
             }
-            Exit::Done => format!("it stands, and {passed} of {passed} checks passed"),
+            Exit::Done => format!("the environment stands, and {passed} of {passed} checks passed"),
             Exit::Cancelled => "cancelled".to_owned(),
             Exit::ChecksFailed => {
-                format!("it stands, and {passed} of {} checks passed", self.checks.len())
+                format!(
+                    "the environment stands, and {passed} of {} checks passed",
+                    self.checks.len()
+                )
             }
             _ => format!("failed: {}", self.failure().unwrap_or("see above").trim_end()),
         };
-        let end = wrap(&plain(&end, true), width, 0);
+        let end = wrap(&end, width, usize::MAX).join("\n");
         let mut text = match self.exit() {
             Exit::Done => style.good(&end),
             Exit::Cancelled => style.warn(&end),
             _ => style.bad(&end),
         };
         for advice in self.advice() {
-            text.push_str("\n→ ");
-            text.push_str(&wrap(&plain(&advice, true), width, 2));
+            let lines = wrap(&advice, width.saturating_sub(2), usize::MAX);
+            let _ = write!(text, "\n→ {}", lines.join("\n  "));
         }
         text
     }
@@ -252,7 +261,7 @@ impl<'a> Report<'a> {
             "layers": self.told.layers.iter().map(layer).collect::<Vec<_>>(),
             "phases": self.phases.iter().map(phase).collect::<Vec<_>>(),
             "checks": self.checks.iter().map(check).collect::<Vec<_>>(),
-            "refused": self.refused.iter().map(Refused::json).collect::<Vec<_>>(),
+            "refused": self.network.refused,
             "notes": self.base.map_or(&[][..], |base| &base.notes),
         })
     }
@@ -267,9 +276,4 @@ fn layer_text(one: &LayerSize) -> String {
     let least = if one.more { "at least " } else { "" };
     let files = if one.files == 1 { "file" } else { "files" };
     format!("{}{name} {least}{} in {} {files}", one.part, size(one.bytes), count(one.files))
-}
-
-/// Whether a phase is one of those in which setup's network rules hold.
-pub(super) fn is_setup(phase: Phase) -> bool {
-    phase == Phase::Setup
 }

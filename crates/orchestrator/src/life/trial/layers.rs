@@ -39,7 +39,9 @@ pub async fn of(layout: &Layout) -> Vec<LayerSize> {
     let measured = tokio::task::spawn_blocking(move || {
         let size = |(part, name, paths): (_, _, Vec<PathBuf>)| {
             let mut size = LayerSize { part, name, bytes: 0, files: 0, more: false };
-            paths.iter().for_each(|path| measure(path, &mut size));
+            for path in &paths {
+                measure(path, &mut size);
+            }
             size
         };
         wanted.into_iter().map(size).collect()
