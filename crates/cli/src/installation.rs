@@ -107,12 +107,24 @@ impl Installation {
                 None => None,
             }
         };
-        let (inspected, sandboxes, store, log) = tokio::join!(
-            inspect,
-            NativeBackend::new(zygote, native),
-            Store::open(&store_path),
-            LocalLog::open(&events_path),
-        );
+        // Who looks at a checkout is about to write a task down.
+        let writes = path.is_some();
+        let store = async {
+            if writes {
+                Store::open_to_write(&store_path).await
+            } else {
+                Store::open(&store_path).await
+            }
+        };
+        let log = async {
+            if writes {
+                LocalLog::open_to_write(&events_path).await
+            } else {
+                LocalLog::open(&events_path).await
+            }
+        };
+        let (inspected, sandboxes, store, log) =
+            tokio::join!(inspect, NativeBackend::new(zygote, native), store, log,);
         let inspected = inspected.transpose()?;
         let store = store.map_err(|error| {
             let advice = error.advice();

@@ -128,6 +128,31 @@ async fn a_damaged_page_is_told_as_damaged_when_it_is_read() {
 }
 
 #[tokio::test]
+async fn opening_to_write_begins_the_log_and_where_there_is_no_room_for_that_opens_it_all_the_same()
+{
+    let Some(disk) = TinyDisk::mount() else { return };
+    let path = disk.path().join("events.db");
+    LocalLog::open(&path).await.unwrap().close().await;
+    let wal = disk.path().join("events.db-wal");
+    assert!(!wal.exists());
+    let log = LocalLog::open_to_write(&path).await.unwrap();
+    assert!(std::fs::metadata(&wal).unwrap().len() > 0);
+    log.close().await;
+    // As much as there is room for, less the file that readers and writers share.
+    let ballast = disk.path().join("ballast");
+    let mut size = 1 << 20;
+    while std::fs::write(&ballast, vec![0; size]).is_err() {
+        size -= 4096;
+    }
+    std::fs::write(&ballast, vec![0; size - 32_768]).unwrap();
+    let log = LocalLog::open_to_write(&path).await.unwrap();
+    let refused = log.fence(attempt(1), Epoch(1)).await;
+    assert!(matches!(refused, Err(LogError::DiskFull)), "{refused:?}");
+    std::fs::remove_file(&ballast).unwrap();
+    log.fence(attempt(1), Epoch(1)).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_log_that_a_later_version_wrote_is_left_alone() {
     use sqlx::ConnectOptions;
     let directory = tempfile::tempdir().unwrap();

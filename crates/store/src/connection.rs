@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use crate::error::StoreError;
-use crate::sqlite::{failure, open, options, run};
+use crate::sqlite::{failure, open, open_to_write, options, run};
 
 /// How many may read at once.
 const READERS: usize = 4;
@@ -48,12 +48,20 @@ struct Open {
 
 impl Database {
     pub(crate) async fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = open(path).await?;
+        Ok(Self::over(open(path).await?, path))
+    }
+
+    /// As [`Database::open`], for who is about to write.
+    pub(crate) async fn open_to_write(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self::over(open_to_write(path).await?, path))
+    }
+
+    fn over(connection: SqliteConnection, path: &Path) -> Self {
         let readers =
             Readers { idle: sync::Mutex::default(), places: Arc::new(Semaphore::new(READERS)) };
         let lent = Lent { connection, promise: Promise::Durable };
         let writer = Arc::new(Mutex::new(Some(lent)));
-        Ok(Self { path: path.to_owned(), writer, readers: Arc::new(readers) })
+        Self { path: path.to_owned(), writer, readers: Arc::new(readers) }
     }
 
     /// Where to read outside of a transaction: the writing connection while nobody writes, so

@@ -51,6 +51,27 @@ pub(crate) async fn open(path: &Path) -> Result<SqliteConnection, StoreError> {
     }
 }
 
+/// Marks the file as Quire's (SQLite's `application_id`, the bytes `Quir`): a write that changes
+/// nothing else.
+const MARK: &str = "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE; \
+    PRAGMA application_id = 0x51756972; COMMIT; PRAGMA synchronous = FULL";
+
+/// Opens the file for who is about to write, and begins its write-ahead log: the first write of a
+/// process that is alone with the file syncs three times (the head of a new log, its directory,
+/// the commit), and two of them can be done while other things are waited for.
+pub(crate) async fn open_to_write(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let mut connection = open(path).await?;
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let begun = std::fs::metadata(log).is_ok_and(|log| log.len() > 0);
+    if begun || run(&mut connection, MARK).await.is_ok() {
+        return Ok(connection);
+    }
+    // What is wrong (no room, a lock) the first write that matters says, on a fresh connection.
+    drop(connection);
+    open(path).await
+}
+
 async fn try_open(path: &Path) -> Result<SqliteConnection, StoreError> {
     let mut connection = options(path).connect().await.map_err(|error| cannot_open(path, error))?;
     if version(&mut connection).await? != known() {

@@ -24,6 +24,12 @@ impl Store {
         Ok(Self { database: Database::open(path).await?, ids: Arc::new(RandomIds) })
     }
 
+    /// As [`Store::open`], for who is about to write: begins the write-ahead log, so that the first
+    /// write waits for the disk once.
+    pub async fn open_to_write(path: &Path) -> Result<Self> {
+        Ok(Self { database: Database::open_to_write(path).await?, ids: Arc::new(RandomIds) })
+    }
+
     /// The same store, with ids of new things from `ids`.
     #[must_use]
     pub fn with_ids(mut self, ids: Arc<dyn NewIds>) -> Self {

@@ -5,12 +5,12 @@ use std::path::Path;
 use async_trait::async_trait;
 use quire_domain::ids::{AttemptId, Epoch, Seq, Sha256};
 use quire_domain::time::Timestamp;
-use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions, SqliteRow};
+use sqlx::{Row, SqliteConnection};
 use tokio::sync::broadcast;
 
 use super::announce::Announcements;
-use super::sqlite::{failure, open, options};
+use super::sqlite::{failure, open, open_to_write, options};
 use super::writer::Writer;
 use super::{Batch, EventLog, Head, LogError, StoredEvent};
 
@@ -29,7 +29,16 @@ impl LocalLog {
     /// Opens the log at `path` (`<data-dir>/events.db`), makes or migrates it where needed. The
     /// directory has to exist. Needs a tokio runtime, on which its writer runs.
     pub async fn open(path: &Path) -> Result<Self, LogError> {
-        let connection = open(path).await?;
+        Ok(Self::over(open(path).await?, path))
+    }
+
+    /// As [`LocalLog::open`], for who is about to write: begins the write-ahead log, so that the
+    /// first write waits for the disk once.
+    pub async fn open_to_write(path: &Path) -> Result<Self, LogError> {
+        Ok(Self::over(open_to_write(path).await?, path))
+    }
+
+    fn over(connection: SqliteConnection, path: &Path) -> Self {
         // Readers connect when they are first needed, which a plain run never does.
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
@@ -37,7 +46,7 @@ impl LocalLog {
             .connect_lazy_with(options(path).read_only(true).create_if_missing(false));
         let announcements = Announcements::default();
         let writer = Writer::start(connection, path.to_owned(), announcements.clone());
-        Ok(Self { writer, readers, announcements })
+        Self { writer, readers, announcements }
     }
 
     /// Waits for what was handed in, then closes the file. A process that ends without it loses
