@@ -39,6 +39,9 @@ pub trait SandboxSource: Send + Sync {
     async fn news(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// The first model request is on its way: what competes with it for processors may begin.
+    fn begin(&self) {}
 }
 
 /// The instruction files an attempt may be told of, as they stand at the base commit: readable

@@ -153,6 +153,7 @@ impl Driver {
             live: &line,
         };
         let from = self.attempt.clock.now();
+        self.attempt.sandbox.begin();
         let idle = self.used_sandbox.as_ref().filter(|_| self.sessions.running().is_empty());
         let reply = tokio::select! {
             biased;
