@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use quire_domain::event::EndedBy;
 use quire_domain::journal::JournalError;
 use quire_domain::sandbox::{
-    Command, CommandEvent, CommandIo, CommandSignal, ExitStatus, Layer, LimitMet, Sandbox,
-    SandboxBackend, SandboxError, SandboxSpec, SandboxUser, StartedCommand, Upper,
+    Command, CommandControl, CommandEvent, CommandIo, CommandSignal, ExitStatus, Layer, LimitMet,
+    Sandbox, SandboxBackend, SandboxError, SandboxSpec, SandboxUser, StartedCommand, Upper,
 };
 use quire_domain::time::Clock;
 use tokio::time::Instant;
@@ -202,8 +202,9 @@ impl Build<'_> {
         let written = spec.clone();
         let sandbox = self.sandboxes.create(spec).await.map_err(|e| self.broken(e, &tail))?;
         let sandbox = sandbox.as_ref();
-        let limits_met = self.script(sandbox, &mut tail, log).await?;
-        let (variables, mut notes) = read_variables(sandbox).await;
+        let (limits_met, script) = self.script(sandbox, &mut tail, log).await?;
+        let left = variables::left(sandbox, script.as_ref()).await;
+        let (variables, mut notes) = left.map_err(|e| self.broken(e, &tail))?;
         notes.extend(left_running::note(sandbox, self.what).await);
         // Ends what it left running: nothing writes from here on.
         sandbox.freeze_until_restart().await.map_err(|e| self.broken(e, &tail))?;
@@ -255,17 +256,15 @@ impl Build<'_> {
         if places.is_empty() { Ok(()) } else { Err(SetupError::Leaked { what, places }) }
     }
 
-    /// Runs the script to its end; gives the limits that were met while it ran.
+    /// Runs the script to its end; gives the limits that were met while it ran, and a hold on what
+    /// it left in its process group.
     async fn script(
         &self,
         sandbox: &dyn Sandbox,
         tail: &mut Tail,
         log: &mut dyn SetupLog,
-    ) -> Result<Vec<LimitMet>, SetupError> {
-        let mut env = quiet_git();
-        env.insert("QUIRE_ENV".to_owned(), variables::FILE.to_owned());
-        env.insert("DEBIAN_FRONTEND".to_owned(), "noninteractive".to_owned());
-        env.insert("CI".to_owned(), "1".to_owned());
+    ) -> Result<(Vec<LimitMet>, Arc<dyn CommandControl>), SetupError> {
+        let mut env = script_env();
         env.extend(self.env.clone());
         let script = &self.manifest.script;
         let watched = watched(self.what, script);
@@ -279,14 +278,17 @@ impl Build<'_> {
         let started_at = self.clock.now();
         let deadline = Instant::now() + self.timeout;
         let ended = match sandbox.start(command).await {
-            Ok(mut started) => follow(&mut started, deadline, tail, log).await,
+            Ok(mut started) => {
+                let followed = follow(&mut started, deadline, tail, log).await;
+                followed.map(|(exit, met)| (exit, met, started.control))
+            }
             Err(error) => Err(Broken::Sandbox(error)),
         };
         let ms = self.clock.now().millis_since(started_at);
         let killed = ExitStatus::Signal(KILL);
         let what = self.what;
         match ended {
-            Ok((exit, met)) => {
+            Ok((exit, met, control)) => {
                 for met in &met {
                     log.output(met.line().as_bytes()).await?;
                 }
@@ -297,7 +299,7 @@ impl Build<'_> {
                 };
                 log.ended(exit, ms, None).await?;
                 if exit.success() {
-                    return Ok(met);
+                    return Ok((met, control));
                 }
                 Err(SetupError::Failed { what, exit, met, tail: tail.lines() })
             }
@@ -353,14 +355,6 @@ async fn follow(
             }
             CommandEvent::Exited(exit) => return Ok((Some(exit), started.output.limits_met())),
         }
-    }
-}
-
-async fn read_variables(sandbox: &dyn Sandbox) -> (BTreeMap<String, String>, Vec<String>) {
-    match sandbox.read_file(Path::new(variables::FILE), variables::MOST_BYTES).await {
-        Ok(text) => variables::read(&String::from_utf8_lossy(&text)),
-        Err(quire_domain::sandbox::FileError::NotFound(_)) => Default::default(),
-        Err(error) => (BTreeMap::new(), vec![format!("$QUIRE_ENV is not heeded: {error}")]),
     }
 }
 

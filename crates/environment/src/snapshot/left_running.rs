@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use quire_domain::sandbox::{Command, CommandEvent, CommandIo, Sandbox};
+use quire_domain::sandbox::{Command, CommandEvent, CommandIo, Sandbox, SandboxError};
 
 use super::build::What;
 
@@ -26,7 +26,15 @@ const NAMED: usize = 6;
 /// A line about the processes that live after the script has ended, if any do. Where they cannot be
 /// listed nothing is said.
 pub(super) async fn note(sandbox: &dyn Sandbox, what: What) -> Option<String> {
-    let text = tokio::time::timeout(TIME, names(sandbox)).await.ok().flatten()?;
+    let text = match tokio::time::timeout(TIME, names(sandbox)).await.ok()? {
+        Ok(text) => text,
+        // There was no room for one more to look.
+        Err(error) => {
+            let key = error.limit_key()?;
+            let what = what.as_str();
+            return Some(format!("after {what} {error}; raise `{key}` if something is missing"));
+        }
+    };
     let names: BTreeSet<String> = text.lines().map(plain).filter(|name| !name.is_empty()).collect();
     if names.is_empty() {
         return None;
@@ -41,22 +49,22 @@ pub(super) async fn note(sandbox: &dyn Sandbox, what: What) -> Option<String> {
     ))
 }
 
-async fn names(sandbox: &dyn Sandbox) -> Option<String> {
+async fn names(sandbox: &dyn Sandbox) -> Result<String, SandboxError> {
     let command = Command {
         argv: ["bash", "-c", SCRIPT].map(str::to_owned).to_vec(),
         env: BTreeMap::new(),
         workdir: Some("/".into()),
         io: CommandIo::Output,
     };
-    let mut output = sandbox.start(command).await.ok()?.output;
+    let mut output = sandbox.start(command).await?.output;
     let mut said = Vec::new();
     loop {
-        match output.next().await.ok()? {
+        match output.next().await? {
             CommandEvent::Output(bytes) | CommandEvent::Error(bytes) => {
                 let room = OUTPUT.saturating_sub(said.len());
                 said.extend_from_slice(&bytes[..bytes.len().min(room)]);
             }
-            CommandEvent::Exited(_) => return Some(String::from_utf8_lossy(&said).into_owned()),
+            CommandEvent::Exited(_) => return Ok(String::from_utf8_lossy(&said).into_owned()),
         }
     }
 }

@@ -1,6 +1,10 @@
 //! Variables that setup leaves for all later commands, in the file that `QUIRE_ENV` names.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use quire_domain::sandbox::{CommandControl, CommandSignal, FileError, Sandbox, SandboxError};
 
 use crate::recipe::check_for_all_commands;
 
@@ -15,6 +19,36 @@ const MOST: usize = 500;
 
 /// Lines that are named where they are not heeded.
 const NOTED: usize = 5;
+
+/// How often it is tried to read the file once what the script left is being ended, and how long is
+/// waited before each.
+const TRIES: u32 = 20;
+const WAIT: Duration = Duration::from_millis(100);
+
+/// What a script that has ended well left in the file. Where it left so many processes that none
+/// can be started to read it, these are ended first.
+pub(super) async fn left(
+    sandbox: &dyn Sandbox,
+    script: &dyn CommandControl,
+) -> Result<(BTreeMap<String, String>, Vec<String>), SandboxError> {
+    let mut tries = 0;
+    loop {
+        match sandbox.read_file(Path::new(FILE), MOST_BYTES).await {
+            Ok(text) => return Ok(read(&String::from_utf8_lossy(&text))),
+            Err(FileError::NotFound(_)) => return Ok(Default::default()),
+            Err(FileError::Sandbox(error)) => return Err(error),
+            Err(FileError::Denied { .. }) if tries < TRIES => {
+                script.signal(CommandSignal::Kill).await?;
+                tokio::time::sleep(WAIT).await;
+                tries += 1;
+            }
+            Err(error) => {
+                let note = format!("$QUIRE_ENV is not heeded: {error}");
+                return Ok((BTreeMap::new(), vec![note]));
+            }
+        }
+    }
+}
 
 /// Reads lines `NAME=value`, the last of a name counting. Gives what was not understood as notes.
 pub fn read(text: &str) -> (BTreeMap<String, String>, Vec<String>) {

@@ -12,11 +12,15 @@ use crate::sys;
 pub fn run(fds: &mut Descriptors, work: impl FnOnce(&OwnedFd, File)) {
     let (Some(request), Some(answer)) = (fds.take(0), fds.take(1)) else { return };
     // SAFETY: the guest has one thread.
-    if unsafe { libc::fork() } == 0 {
-        work(&request, File::from(answer));
-        sys::exit_now(0);
+    match unsafe { libc::fork() } {
+        0 => {
+            work(&request, File::from(answer));
+            sys::exit_now(0);
+        }
+        // Commands left as many processes as there may be.
+        -1 => refuse(&mut File::from(answer), &std::io::Error::last_os_error()),
+        _ => {}
     }
-    // A fork that failed shows as a closed pipe.
 }
 
 /// Writes the head of an answer.

@@ -98,7 +98,10 @@ fn denied(path: String, errno: i32) -> FileError {
     if errno == libc::EFBIG {
         return FileError::Sandbox(SandboxError::DiskFull);
     }
-    let message = io::Error::from_raw_os_error(errno).to_string();
+    let message = match errno {
+        libc::EAGAIN => "as many processes run as the sandbox's limit allows".to_owned(),
+        errno => io::Error::from_raw_os_error(errno).to_string(),
+    };
     FileError::Denied { path, message }
 }
 
