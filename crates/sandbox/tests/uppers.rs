@@ -177,3 +177,61 @@ async fn a_bind_shows_what_lies_below_a_closed_directory_and_cannot_be_written()
         "works\ntouch: cannot touch '/home/quire/.tools/x': Read-only file system\n.tools\n"
     );
 }
+
+#[tokio::test]
+async fn what_setup_left_is_opened_and_erased_whatever_its_owner_and_mode() {
+    use std::io::Read as _;
+    let stage = Stage::new().await;
+    let mut spec = stage.spec("closed", vec![]);
+    spec.user = SandboxUser::SetupRoot;
+    let Upper::Disk(upper) = spec.upper.clone() else { unreachable!() };
+    let sandbox = create(&stage, spec).await;
+    sh(
+        &sandbox,
+        "mkdir d; echo closed > d/f; ln -s /etc/passwd d/l; chown 33:33 d/f d; chmod 000 d/f d; \
+         ln -s d linked; mkfifo p",
+    )
+    .await;
+    sandbox.freeze_until_restart().await.unwrap();
+    let open = |path: &'static [u8]| stage.backend.open_written(&upper, path);
+    let mut text = String::new();
+    let file = open(b"work/upper/d/f").await.unwrap();
+    std::fs::File::from(file).read_to_string(&mut text).unwrap();
+    assert_eq!(text, "closed\n");
+    let link = open(b"work/upper/d/l").await.unwrap();
+    assert_eq!(rustix::fs::readlinkat(&link, c"", Vec::new()).unwrap(), c"/etc/passwd".to_owned());
+    open(b"work/upper/p").await.unwrap();
+    open(b"").await.unwrap();
+    for outside in [&b"work/upper/linked/f"[..], b"work/upper/d/l/x", b"../closed", b"/etc/passwd"]
+    {
+        assert!(open(outside).await.is_err(), "{}", String::from_utf8_lossy(outside));
+    }
+    sandbox.end().await.unwrap();
+    stage.backend.erase(&upper).await.unwrap();
+    assert!(!upper.exists());
+    let trash = std::fs::read_dir(stage.path("sandboxes/trash"));
+    assert_eq!(trash.map_or(0, Iterator::count), 0, "it went nowhere else");
+}
+
+#[tokio::test]
+async fn what_is_forfeited_goes_with_the_process_and_what_was_renamed_stays() {
+    let stage = Stage::new().await;
+    let (lost, kept) = (stage.path("lost"), stage.path("kept"));
+    for dir in [&lost, &kept] {
+        std::fs::create_dir_all(dir.join("d")).unwrap();
+        stage.backend.forfeit(dir).await.unwrap();
+    }
+    let renamed = stage.path("renamed");
+    std::fs::rename(&kept, &renamed).unwrap();
+    let Stage { backend, dir, .. } = stage;
+    drop(backend);
+    // What is made ahead holds the zygote for a moment.
+    let gone = async {
+        while lost.exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), gone).await.unwrap();
+    assert!(renamed.join("d").exists());
+    drop(dir);
+}
