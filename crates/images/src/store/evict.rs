@@ -42,10 +42,10 @@ impl Store {
             };
             let chains = self.record(key).map(|record| record.chains()).unwrap_or_default();
             let used = lock::try_take(&self.lock_file(key), Mode::Alone)?.is_none();
-            let named = chains.iter().any(|chain| held.contains(&self.layer(chain).path));
-            if used || named {
-                kept.extend(chains);
-            }
+            // What lies above the topmost held layer may be another image's on the same ground.
+            let held = chains.iter().rposition(|chain| held.contains(&self.layer(chain).path));
+            let most = if used { chains.len() } else { held.map_or(0, |index| index + 1) };
+            kept.extend(chains.into_iter().take(most));
         }
         let mut all = self.candidates()?;
         doomed.kept_bytes = all.iter().map(|candidate| candidate.bytes).sum();

@@ -1,5 +1,7 @@
 //! What is kept: evicted when it is too much, never what is in use, and whole after a crash.
 
+use std::path::PathBuf;
+
 use quire_domain::sandbox::SandboxBackend as _;
 use quire_images::ImageError;
 
@@ -36,6 +38,28 @@ async fn the_least_recently_used_goes_first_and_never_what_is_held() {
     let name = format!("{}/b:1", registry.host);
     let again = scene.image(&name).await.unwrap();
     assert!(again.layers[0].path.exists());
+}
+
+#[tokio::test]
+async fn what_is_held_of_one_image_does_not_keep_another_on_the_same_ground() {
+    let registry = Played::new(|_, _| None).await;
+    let mut none = settings();
+    none.limits.kept_bytes = 0;
+    let scene = Scene::with(none).await;
+    let ground = Tar::default().file("ground", "x").end();
+    let mut bases = Vec::new();
+    for name in ["a", "b"] {
+        let top = Tar::default().file(name, "x").end();
+        let name = registry.hold(name, "1", &Image::of(&[ground.clone(), top]));
+        bases.push(scene.image(&name).await.unwrap().layers);
+    }
+    let evicted = scene.images.evict(&paths(&bases[0][..1]), &scene.backend).await.unwrap();
+    let there = |at: usize| bases[at].iter().map(|layer| layer.path.exists()).collect::<Vec<_>>();
+    assert_eq!((evicted.layers, there(0), there(1)), (1, vec![true, true], vec![false, true]));
+}
+
+fn paths(layers: &[Layer]) -> Vec<PathBuf> {
+    layers.iter().map(|layer| layer.path.clone()).collect()
 }
 
 #[tokio::test]
