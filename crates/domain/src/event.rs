@@ -199,6 +199,10 @@ pub struct BaseCaptured {
     /// for by then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
+    /// The key of the snapshot that its environment calls for, where something is to be set up:
+    /// repeating its commands stands on the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
     /// What of the host is shown beside it, and the cache's word, each a line for the person.
     #[serde(default)]
     pub notes: Vec<String>,

@@ -384,6 +384,7 @@ impl Life {
             uncommitted: start.uncommitted,
             workspace: layout.workspace.display().to_string(),
             root: layout.root.as_ref().map(|root| root.identity.clone()),
+            snapshot: setup.key().map(ToString::to_string),
             notes,
         });
         Ok(self.recorder.note(vec![captured]).await?)

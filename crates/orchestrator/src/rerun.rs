@@ -1,6 +1,8 @@
 //! Repeats the commands that an answer cites, each twice in a fresh sandbox at the final commit,
 //! and compares exit status and cited lines.
 
+mod footing;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,12 +19,13 @@ use quire_domain::sandbox::{
 use quire_domain::task::Task;
 use quire_evidence::rerun::{Difference, RerunVerdict, Run, compare};
 
-use crate::bases::{Bring, Ground, root_before};
+use self::footing::Footing;
+use crate::bases::Bring;
 use crate::check_out::{Stand, check_out};
 use crate::finish::other;
-use crate::prepare::{Layout, Stack};
+use crate::prepare::causes;
 use crate::readings;
-use crate::submit::{Origin, environment};
+use crate::way_out::WayOut;
 use crate::worker::Worker;
 
 /// How long one repetition may take.
@@ -78,22 +81,41 @@ impl Rerun {
     }
 }
 
-/// Repeats the commands that the last answer of `attempt` cites, over the base that it stood on:
-/// `bring` says who is told while that comes in.
+/// Whether repetitions reach the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Network {
+    /// They do not: who checks sends nothing. What reached something is not repeated.
+    #[default]
+    Closed,
+    /// By the rules that the agent had.
+    AsItWas,
+}
+
+/// How commands are repeated.
+#[derive(Clone, Copy)]
+pub struct Rerunning<'a> {
+    /// Who is told while a base comes in.
+    pub bring: Bring<'a>,
+    /// What they reach.
+    pub network: Network,
+    /// Is told what takes long; returns at once.
+    pub told: &'a (dyn Fn(&str) + Send + Sync),
+}
+
+/// Repeats the commands that the last answer of `attempt` cites, over the base and the snapshot
+/// that they ran on.
 pub async fn rerun(
     worker: &Worker,
     task: &Task,
     attempt: &Attempt,
-    bring: Bring<'_>,
+    rerunning: Rerunning<'_>,
 ) -> Result<Vec<Rerun>, ContractError> {
     let events = worker.record.events(attempt.id).await.map_err(other)?;
     let turns = worker.store.turns(task.id).await.map_err(other)?;
     let change = readings::change(worker, &turns, attempt, true).await.map_err(other)?;
     let commands = commands(&events);
     let mut reruns = Vec::new();
-    let before = root_before(worker, &events, &[]).await;
-    let bring = Bring { before: before.as_deref(), ..bring };
-    let mut ground = None;
+    let mut footing = None;
     for cited in cited(&events) {
         let CitationTarget::Chunk(chunk) = &cited.citation.target else { continue };
         let Some((started, Some(finished))) = commands.get(chunk) else { continue };
@@ -103,34 +125,78 @@ pub async fn rerun(
             reruns.push(Rerun { citation, command, verdict: RerunVerdict::Earlier });
             continue;
         }
+        if rerunning.network == Network::Closed
+            && let Some(why) = needs_the_network(&events, chunk)
+        {
+            reruns.push(Rerun { citation, command, verdict: RerunVerdict::NotRepeatable { why } });
+            continue;
+        }
+        let footing = match &mut footing {
+            Some(footing) => footing,
+            none => none.insert(Box::pin(Footing::of(worker, attempt, &events, rerunning)).await?),
+        };
         let original =
             Run { exit: Some(finished.exit), lines: recorded(worker, attempt, &citation).await? };
-        let ground = match &mut ground {
-            Some(ground) => ground,
-            none => none.insert(stand_on(worker, attempt, bring).await?),
-        };
-        let mut runs = Vec::new();
-        for number in 1..=2 {
-            let name = format!("r{}-{number}", attempt.id.0.simple());
-            let change = change.as_ref();
-            runs.push(repeat(worker, attempt, ground, change, name, started, &citation).await?);
-        }
-        let verdict = match runs.as_slice() {
-            [first, second] => compare(&original, first, second),
-            _ => RerunVerdict::NotRepeatable { why: "it did not run".to_owned() },
+        let verdict =
+            twice(worker, attempt, footing, rerunning, change.as_ref(), started, &citation);
+        let verdict = match verdict.await? {
+            Ok((first, second)) => compare(&original, &first, &second),
+            Err(why) => RerunVerdict::NotRepeatable { why },
         };
         reruns.push(Rerun { citation, command, verdict });
+    }
+    if let Some(footing) = footing {
+        footing.clear();
     }
     Ok(reruns)
 }
 
-async fn stand_on(
+/// Why a command cannot be repeated where nothing is reached, if it reached something.
+fn needs_the_network(events: &[Event], chunk: &ChunkId) -> Option<String> {
+    let host = events.iter().find_map(|event| match &event.body {
+        EventBody::EgressAllowed(egress) if egress.chunk.as_ref() == Some(chunk) => {
+            Some(egress.host.as_str())
+        }
+        _ => None,
+    })?;
+    Some(format!(
+        "it reached {host} and repetitions have no network (`--network` gives them the way out that \
+         it had)"
+    ))
+}
+
+/// Runs it in two fresh sandboxes; or says why that cannot be.
+async fn twice(
     worker: &Worker,
     attempt: &Attempt,
-    bring: Bring<'_>,
-) -> Result<Ground, ContractError> {
-    let turn = worker.store.turn(attempt.turn).await.map_err(other)?;
-    Box::pin(Ground::of(worker, environment(&turn.request), bring)).await.map_err(other)
+    footing: &Footing,
+    rerunning: Rerunning<'_>,
+    change: Option<&readings::Change>,
+    started: &CommandStarted,
+    citation: &Citation,
+) -> Result<Result<(Run, Run), String>, ContractError> {
+    if let Some(why) = &footing.why_not {
+        return Ok(Err(why.clone()));
+    }
+    let mut runs = Vec::new();
+    for number in 1..=2 {
+        let name = format!("r{}-{number}", attempt.id.0.simple());
+        let way_out = footing.way_out(worker, rerunning.network)?;
+        let repeated =
+            repeat(worker, attempt, footing, way_out.as_ref(), change, name, started, citation)
+                .await;
+        if let Some(way_out) = way_out {
+            way_out.close().await;
+        }
+        match repeated? {
+            Ok(run) => runs.push(run),
+            Err(why) => return Ok(Err(why)),
+        }
+    }
+    match (runs.pop(), runs.pop()) {
+        (Some(second), Some(first)) => Ok(Ok((first, second))),
+        _ => Ok(Err("it did not run".to_owned())),
+    }
 }
 
 type Commands<'a> = BTreeMap<&'a ChunkId, (&'a CommandStarted, Option<&'a CommandFinished>)>;
@@ -189,29 +255,25 @@ async fn recorded(
         .collect())
 }
 
+#[expect(clippy::too_many_arguments, reason = "each says another part of where it runs")]
 async fn repeat(
     worker: &Worker,
     attempt: &Attempt,
-    ground: &Ground,
+    footing: &Footing,
+    way_out: Option<&WayOut>,
     change: Option<&readings::Change>,
     name: String,
     started: &CommandStarted,
     citation: &Citation,
-) -> Result<Run, ContractError> {
-    let turn = worker.store.turn(attempt.turn).await.map_err(other)?;
-    let origin = worker.store.origin(turn.id).await.map_err(other)?.unwrap_or_default();
-    let origin = Origin::parse(&origin).map_err(ContractError::Other)?;
-    let start = turn.request.start.clone();
-    let start = start.ok_or_else(|| ContractError::Other("the turn has no start".to_owned()))?;
-    let stack = Stack {
-        attempt_dir: worker.place.upper(attempt.id),
-        frozen: Vec::new(),
-        continued: Vec::new(),
-    };
-    let layout = Layout::make(worker, &origin, &start, ground, &stack, None).await;
-    let layout = layout.map_err(other)?;
+) -> Result<Result<Run, String>, ContractError> {
+    let Footing { layout, origin, start, .. } = footing;
     let spec = layout.untouched().spec(name, Upper::Memory, SandboxUser::Agent);
+    let spec = match way_out {
+        Some(way_out) => way_out.added_to(spec),
+        None => spec,
+    };
     let sandbox = worker.sandboxes.create(spec).await?;
+    let services = footing.services(worker).await?.behind(way_out);
     let result = async {
         let head: &CommitId = change.map_or(&start.base, |change| &change.head);
         if head != &origin.layer {
@@ -219,6 +281,9 @@ async fn repeat(
                 worker.git.results(attempt.task, &layout.repository).await.map_err(other)?;
             let (from, to) = (&origin.layer, head);
             check_out(&worker.git, &store, sandbox.as_ref(), from, to, Stand::At).await?;
+        }
+        if let Err(error) = services.ensure(sandbox.as_ref()).await {
+            return Ok(Err(causes(&error)));
         }
         let command = Command {
             argv: ["bash", "-c", &started.command].map(str::to_owned).to_vec(),
@@ -250,9 +315,14 @@ async fn repeat(
             running.control.signal(CommandSignal::Kill).await?;
             None
         };
-        Ok(Run { exit, lines: lines_of(&bytes, citation) })
+        let redaction = footing.redaction(worker);
+        if redaction.finds(&bytes) {
+            bytes = redaction.text(&String::from_utf8_lossy(&bytes)).into_owned().into_bytes();
+        }
+        Ok(Ok(Run { exit, lines: lines_of(&bytes, citation) }))
     }
     .await;
+    services.end().await;
     sandbox.end().await?;
     result
 }

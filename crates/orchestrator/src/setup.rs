@@ -7,7 +7,7 @@ use std::time::UNIX_EPOCH;
 use quire_domain::environment::{BaseSpec, SetupSpec};
 use quire_domain::time::Timestamp;
 use quire_environment::detect::{self, MOST_LOCK_BYTES, Place, shown};
-use quire_environment::snapshot::{Decision, Inputs, Snapshot, Snapshots, Wanted, decide};
+use quire_environment::snapshot::{Decision, Inputs, Key, Snapshot, Snapshots, Wanted, decide};
 use quire_git::GitError;
 
 use crate::base;
@@ -144,6 +144,15 @@ impl Setup {
             self.found = find(&snapshots, wanted, worker.clock.now());
         }
         self
+    }
+
+    /// The key of the snapshot that is there, or that is to be made.
+    pub fn key(&self) -> Option<&Key> {
+        match &self.found {
+            Found::Nothing => None,
+            Found::There(snapshot) => Some(&snapshot.manifest.key),
+            Found::Missing(decision) => decision.key(),
+        }
     }
 
     /// The first line of an attempt's log.

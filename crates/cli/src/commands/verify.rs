@@ -10,6 +10,7 @@ use quire_evidence::bundle::{Bundle, CitedLines};
 use quire_evidence::dsse::Verdict;
 use quire_evidence::keys::PublicKey;
 use quire_orchestrator::bases::Bring;
+use quire_orchestrator::rerun::{Network, Rerunning, rerun};
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::Context;
@@ -30,6 +31,10 @@ pub struct Args {
     /// Repeat each cited command twice at the final commit and compare.
     #[arg(long)]
     rerun: bool,
+    /// With --rerun: the way out that the commands had. Without it, what reached something is not
+    /// repeated.
+    #[arg(long, requires = "rerun")]
+    network: bool,
     /// Write the bundle to this file as well.
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
@@ -110,8 +115,9 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
         let told = |progress| bringing.tell(&progress);
         let cancel = CancellationToken::new();
         let bring = Bring { before: None, told: &told, cancel: &cancel };
-        let reruns =
-            quire_orchestrator::rerun::rerun(worker, &named.task, &named.attempt, bring).await;
+        let network = if args.network { Network::AsItWas } else { Network::Closed };
+        let rerunning = Rerunning { bring, network, told: &show::err };
+        let reruns = rerun(worker, &named.task, &named.attempt, rerunning).await;
         bringing.end();
         let reruns = reruns?;
         for line in &reruns {

@@ -136,3 +136,26 @@ fn what_a_sandbox_may_send_and_receive_is_bounded_and_the_bound_is_told() {
     let ended = scene.run(&[]).expect_code(0);
     assert_eq!(ended.bodies("egress_allowed")[0]["reason"], "bytes_of_sandbox");
 }
+
+#[test]
+fn a_repetition_reaches_nothing_unless_it_is_asked_to() {
+    let port = host();
+    let curl = format!("curl -sS http://registry.invalid:{port}/a");
+    let answer = "It answers 【{{chunk 1}}†L1】; the file is there 【{{chunk 2}}†L1】.";
+    let turns = [Turn::shell(&curl), Turn::shell("head -1 README.md")];
+    let scene = Scene::where_model_says(turns.into_iter().chain([Turn::say(answer)]));
+    list(&scene, "", port);
+    recipe_is(&scene, &format!("[network]\nagent = [\"registry.invalid:{port}\"]\n"));
+    scene.run(&[]).expect_code(0);
+    let lines = |more: &[&str], code| {
+        let again = scene.quire(["verify", "1", "--rerun"].iter().chain(more).copied());
+        let again = again.expect_code(code).stdout;
+        let lines = again.lines().filter(|line| line.starts_with('【'));
+        lines.map(str::to_owned).collect::<Vec<String>>()
+    };
+    let closed = lines(&[], 7);
+    assert!(closed[0].contains(&format!("not repeatable, it reached registry.invalid:{port}")));
+    assert!(closed[0].contains("`--network`") && closed[1].contains("reproduced"), "{closed:?}");
+    let open = lines(&["--network"], 0);
+    assert!(open.iter().all(|line| line.contains("reproduced")), "{open:?}");
+}

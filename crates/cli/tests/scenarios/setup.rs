@@ -234,3 +234,35 @@ fn a_file_that_another_commit_has_otherwise_is_newer_than_what_setup_built() {
     assert!(seen(&ended).contains("newer README.md"), "{}", seen(&ended));
     assert!(!seen(&ended).contains("slugify.py"), "{}", seen(&ended));
 }
+
+#[test]
+fn a_repetition_stands_on_the_snapshot_that_the_command_ran_on_or_says_that_it_is_gone() {
+    let answer = "It was set up 【{{chunk 1}}†L1】.";
+    let scene = Scene::where_model_says([Turn::shell("cat $HOME/made"), Turn::say(answer)]);
+    let recipe = "setup = \"echo by setup >~/made\"\n[[services]]\nname = \"db\"\n\
+                  command = \"sleep 1000\"\nready = \"true\"\n";
+    recipe_is(&scene, recipe);
+    scene.run(&[]).expect_code(0);
+    let again = |code| {
+        let again = scene.quire(["verify", "1", "--rerun"]).expect_code(code);
+        format!("{}{}", again.stdout, again.stderr)
+    };
+    assert!(again(0).contains("reproduced: `cat $HOME/made`"));
+    // Gone, and what it hangs on is as it was.
+    let snapshots = scene.stage.data().join("layers/snapshots");
+    let attempts = scene.stage.data().join("uppers");
+    for dir in [&snapshots, &attempts] {
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+    let text = again(0);
+    assert!(text.contains("setup runs once more") && text.contains("reproduced"), "{text}");
+    // Gone, and another place of what it was made of.
+    for dir in [&snapshots, &attempts] {
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+    let home = scene.stage.home();
+    let more = home.join(".cargo/bin");
+    std::fs::create_dir_all(&more).unwrap();
+    let text = again(7);
+    assert!(text.contains("not repeatable, the snapshot ") && text.contains(" is gone"), "{text}");
+}
