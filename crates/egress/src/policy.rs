@@ -126,7 +126,7 @@ pub enum BadCredential {
     #[error("the credential's value has a `${{` without its `}}`")]
     Unclosed,
     /// There is no secret of that name.
-    #[error("the credential names the secret `{0}`, and there is none")]
+    #[error("its secret `{0}` has no value here: `quire env secret set {0}`")]
     NoSecret(String),
 }
 

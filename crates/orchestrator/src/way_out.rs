@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use quire_domain::attempt::FailureKind;
 use quire_domain::network::{NetworkPolicy, NetworkRule};
 use quire_domain::sandbox::{BindMount, EgressDoor, ListenerSink, SandboxSpec};
 use quire_domain::secret::Secret;
-use quire_egress::{Credential, Door, Policy};
+use quire_egress::{BadCredential, Credential, Door, Policy};
 use quire_environment::detect::registries::{MOST_BYTES, Registries, Sources, registries};
 use quire_environment::offline::OFFLINE_VARIABLES;
 use tokio::sync::Notify;
@@ -78,6 +79,17 @@ pub enum WayOutError {
     /// The certificates' file.
     #[error("cannot write the certificates for the sandbox")]
     Io(#[from] io::Error),
+}
+
+impl WayOutError {
+    /// How an attempt ends that needs the way out.
+    pub fn kind(&self, otherwise: FailureKind) -> FailureKind {
+        let no_secret = |source: &BadCredential| matches!(source, BadCredential::NoSecret(_));
+        match self {
+            Self::Credential { source, .. } if no_secret(source) => FailureKind::SecretsUnavailable,
+            _ => otherwise,
+        }
+    }
 }
 
 /// What an environment lets out in a stage; `None` where it is nothing.

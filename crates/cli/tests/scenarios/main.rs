@@ -31,6 +31,7 @@ mod network;
 mod no_namespaces;
 mod pictures;
 mod prices;
+mod private_registry;
 mod questions;
 mod redaction;
 mod registries;

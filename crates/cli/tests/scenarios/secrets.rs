@@ -156,6 +156,25 @@ fn a_crash_leaves_no_core_and_the_command_line_no_value() {
     assert!(held.is_empty(), "the value lies in {held:?}");
 }
 
+#[test]
+fn where_the_key_is_gone_or_another_the_list_says_what_to_set_anew() {
+    let scene = scene();
+    set(&scene, &["TOKEN"], VALUE).expect_code(0);
+    set(&scene, &["OTHER"], VALUE).expect_code(0);
+    let list = || scene.quire(["env", "secret", "list"]).expect_code(0);
+    assert!(!list().stdout.contains("does not open") && list().stderr.is_empty());
+    std::fs::remove_file(scene.stage.data().join("keys/secrets.key")).unwrap();
+    let gone = list();
+    assert!(gone.stdout.contains("does not open: `quire env secret set TOKEN`"), "{}", gone.stdout);
+    assert!(gone.stderr.contains("from a backup"), "{}", gone.stderr);
+    // Setting one makes a key; the other is still sealed with the one before.
+    set(&scene, &["TOKEN"], VALUE).expect_code(0);
+    let other = scene.quire(["env", "secret", "list", "--json"]).expect_code(0).json();
+    let opens: Vec<_> = other.iter().map(|one| (&one["name"], &one["opens"])).collect();
+    assert_eq!(opens, [(&"OTHER".into(), &false.into()), (&"TOKEN".into(), &true.into())]);
+    assert!(list().stderr.contains("sealed with the key"), "{}", list().stderr);
+}
+
 impl Scene {
     fn env_named_web(&self) {
         let call = self.call(["env", "create", "web", "--from", "-"]);

@@ -164,7 +164,7 @@ fn is_its_own(error: &MakeError) -> bool {
 fn kind(error: &MakeError) -> FailureKind {
     let error = match error {
         MakeError::Setup(error) => error,
-        MakeError::WayOut(_) => return FailureKind::SetupFailed,
+        MakeError::WayOut(error) => return error.kind(FailureKind::SetupFailed),
         MakeError::Nothing => return FailureKind::Infrastructure,
     };
     match error {

@@ -29,7 +29,7 @@ impl Life {
             Err(error) => {
                 let words =
                     format!("the way out cannot be opened: {}", crate::prepare::causes(&error));
-                Err(Ending::failed(FailureKind::SandboxFailed, words))
+                Err(Ending::failed(error.kind(FailureKind::SandboxFailed), words))
             }
         }
     }

@@ -3,6 +3,7 @@
 
 mod prompt;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use clap::Subcommand;
@@ -11,7 +12,7 @@ use quire_environment::recipe;
 use quire_orchestrator::known_secrets;
 use quire_orchestrator::resolution::{OWNER, Resolved};
 use quire_orchestrator::secrets_key::KeyError;
-use quire_store::SecretScope;
+use quire_store::{SecretScope, StoreError};
 use serde_json::json;
 
 use super::Here;
@@ -192,12 +193,18 @@ async fn list(args: &List, here: &Here) -> anyhow::Result<Exit> {
     let unset: Vec<&String> =
         used.iter().filter(|name| !set.iter().any(|one| one.name == **name)).collect();
     let whose = &resolved.environment.name;
+    let mut closed = BTreeMap::new();
+    for one in &set {
+        if let Some(why) = why_closed(here, &resolved.scope, &one.name).await? {
+            closed.insert(one.name.clone(), why);
+        }
+    }
     if args.json {
         for one in &set {
             let used = used.contains(&one.name);
             let line = json!({
                 "name": one.name, "environment": whose, "version": one.version,
-                "set_at": one.at, "used": used,
+                "set_at": one.at, "used": used, "opens": !closed.contains_key(&one.name),
             });
             show::out(&line.to_string());
         }
@@ -216,12 +223,16 @@ async fn list(args: &List, here: &Here) -> anyhow::Result<Exit> {
     let now = worker.clock.now();
     let mut rows: Vec<Vec<String>> = Vec::new();
     for one in &set {
-        let word = if used.contains(&one.name) { "used" } else { "not used by the recipe" };
+        let word = match closed.get(&one.name) {
+            Some(_) => format!("does not open: `quire env secret set {}`", one.name),
+            None if used.contains(&one.name) => "used".to_owned(),
+            None => "not used by the recipe".to_owned(),
+        };
         rows.push(vec![
             one.name.clone(),
             format!("version {}", one.version),
             since(now.millis_since(one.at)),
-            word.to_owned(),
+            word,
         ]);
     }
     for name in unset {
@@ -230,7 +241,32 @@ async fn list(args: &List, here: &Here) -> anyhow::Result<Exit> {
     }
     let text = table(&["secret", "value", "set", ""], &rows, show::width());
     show::out(text.trim_end());
+    // Nearly always the same for all of them.
+    let why: BTreeSet<&String> = closed.values().collect();
+    for why in why {
+        show::err(&format!("warning: {why}"));
+    }
     Ok(Exit::Done)
+}
+
+/// Why a value does not open, with what to do; `None` where it does.
+async fn why_closed(
+    here: &Here,
+    scope: &SecretScope,
+    name: &str,
+) -> anyhow::Result<Option<String>> {
+    let worker = &here.installation.worker;
+    let key = match worker.secrets.to_open() {
+        Ok(key) => key,
+        Err(error) => return Ok(Some(error.to_string())),
+    };
+    match worker.store.open_secret(&key, scope, name).await {
+        Ok(_) => Ok(None),
+        Err(StoreError::Sealed(error)) => Ok(Some(format!(
+            "{error}: bring back the key that it was sealed with, or set the value anew"
+        ))),
+        Err(error) => Err(told(error)),
+    }
 }
 
 async fn delete(args: &Delete, here: &Here) -> anyhow::Result<Exit> {
