@@ -3,20 +3,28 @@
 
 use super::build::What;
 
-/// Notes the command that fails, and tells of it at the end; on one line, so that those of the
-/// script keep their numbers. What the script sets as traps of its own takes their place.
+/// Notes the line that fails, and shows it at the end; on one line, so that those of the script keep
+/// their numbers. What the script sets as traps of its own takes their place.
 const WATCH: &str = concat!(
-    r#"trap 'QUIRE_AT="line $LINENO: ${BASH_COMMAND%%[[:cntrl:]]*}"' ERR; "#,
-    r#"trap 'QUIRE_CODE=$?; if [ "$QUIRE_CODE" != 0 ]; then case $BASH_COMMAND in "#,
-    r#"trap*) QUIRE_AT=;; exit*) QUIRE_AT=$BASH_COMMAND;; "#,
-    r#"*) QUIRE_AT=${QUIRE_AT:-${BASH_COMMAND%%[[:cntrl:]]*}};; esac; "#,
+    r#"trap 'QUIRE_AT=$LINENO' ERR; "#,
+    r#"trap 'QUIRE_CODE=$?; if [ "$QUIRE_CODE" != 0 ]; then "#,
+    r#"case $BASH_COMMAND in trap*) QUIRE_AT=;; "#,
+    r#"exit*) QUIRE_AT=" $BASH_COMMAND";; "#,
+    r#"*) if [ -n "${QUIRE_AT-}" ]; then "#,
+    r#"mapfile -t QUIRE_LINES <<< "${BASH_EXECUTION_STRING:LENGTH}"; "#,
+    r#"QUIRE_LINE=${QUIRE_LINES[QUIRE_AT-1]}; "#,
+    r#"QUIRE_AT=" line $QUIRE_AT: ${QUIRE_LINE#"${QUIRE_LINE%%[![:space:]]*}"}"; "#,
+    r#"else QUIRE_AT=" ${BASH_COMMAND%%[[:cntrl:]]*}"; fi;; esac; "#,
     r#"if [ -n "$QUIRE_AT" ]; then "#,
-    r#"echo "quire: WHAT ended with $QUIRE_CODE at ${QUIRE_AT:0:200}" >&2; fi; fi' EXIT; "#,
+    r#"echo "quire: WHAT ended with $QUIRE_CODE at${QUIRE_AT:0:240}" >&2; fi; fi' EXIT; "#,
 );
 
 /// The script with that before it.
 pub(super) fn watched(what: What, script: &str) -> String {
-    format!("{}{script}", WATCH.replace("WHAT", what.as_str()))
+    let watch = WATCH.replace("WHAT", what.as_str());
+    // As long as the word that it stands for.
+    let length = format!("{:<6}", watch.len());
+    format!("{}{script}", watch.replace("LENGTH", &length))
 }
 
 #[cfg(test)]
@@ -39,8 +47,8 @@ mod tests {
         for (script, code, at) in [
             ("true\ncat /no/such\necho after", 1, "line 2: cat /no/such"),
             ("f() {\n  grep -q x /dev/null\n}\ntrue\nf", 1, "line 2: grep -q x /dev/null"),
-            ("true | false | true", 1, "line 1: true"),
-            ("\n(exit 5)", 5, "line 2: ( exit 5 )"),
+            ("true\ntrue | false | true # why", 1, "line 2: true | false | true # why"),
+            ("\n(exit 5)", 5, "line 2: (exit 5)"),
             ("x=$(exit 4)", 4, "line 1: x=$(exit 4)"),
             ("nosuchprogram --flag 'a\nb'", 127, "line 1: nosuchprogram --flag 'a"),
             ("set +e\nfalse\nexit 3", 3, "exit 3"),
