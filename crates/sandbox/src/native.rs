@@ -11,6 +11,7 @@ mod group_places;
 mod groups;
 mod guest;
 mod limits_met;
+pub mod measure;
 mod owner;
 mod planning;
 mod processes;

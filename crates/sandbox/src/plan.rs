@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use quire_domain::sandbox::UpperUse;
 use serde::{Deserialize, Serialize};
 
 /// One request to the zygote.
@@ -31,6 +32,14 @@ pub enum Request {
         dir: PathBuf,
         /// Where below it, in bytes.
         path: Vec<u8>,
+    },
+    /// Measure what sandboxes wrote below this directory, whoever of its ids owns it. Descriptor:
+    /// the answer's socket.
+    Measure {
+        /// Which.
+        dir: PathBuf,
+        /// Entries that are looked at.
+        most: u64,
     },
     /// Say what the zygote can do here, and with layers on the file system of this directory.
     /// Descriptor: the answer's socket.
@@ -182,6 +191,8 @@ pub enum Answer {
     },
     /// Done; to `Remove`.
     Done,
+    /// To `Measure`.
+    Measured(UpperUse),
     /// To `Probe`: what the zygote can do here.
     Abilities(Abilities),
 }

@@ -5,6 +5,7 @@
 
 mod handle;
 mod idmap;
+mod measured;
 mod open;
 mod own;
 mod raze;

@@ -32,12 +32,18 @@ pub(super) async fn left(
     script: &dyn CommandControl,
 ) -> Result<(BTreeMap<String, String>, Vec<String>), SandboxError> {
     let mut tries = 0;
+    let mut ended = None;
     loop {
         match sandbox.read_file(Path::new(FILE), MOST_BYTES).await {
-            Ok(text) => return Ok(read(&String::from_utf8_lossy(&text))),
-            Err(FileError::NotFound(_)) => return Ok(Default::default()),
+            Ok(text) => {
+                let (variables, mut notes) = read(&String::from_utf8_lossy(&text));
+                notes.extend(ended.clone());
+                return Ok((variables, notes));
+            }
+            Err(FileError::NotFound(_)) => return Ok((BTreeMap::new(), Vec::from_iter(ended))),
             Err(FileError::Sandbox(error)) => return Err(error),
-            Err(FileError::Denied { .. }) if tries < TRIES => {
+            Err(FileError::Denied { message, .. }) if tries < TRIES => {
+                ended = Some(format!("what it left running was ended: {message}"));
                 script.signal(CommandSignal::Kill).await?;
                 tokio::time::sleep(WAIT).await;
                 tries += 1;

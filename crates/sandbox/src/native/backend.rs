@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use quire_domain::sandbox::{
     Finding, IsolationReport, Layer, Sandbox, SandboxBackend, SandboxBase, SandboxError,
-    SandboxSpec, SandboxUser, Upper,
+    SandboxSpec, SandboxUser, Upper, UpperUse,
 };
 use rustix::fs::{Mode, OFlags};
 use tokio::io::Interest;
@@ -22,7 +22,7 @@ use super::planning::{self, Ids};
 use super::sandbox::NativeSandbox;
 use super::slots::{Slot, Slots};
 use super::stems::{self, Stems};
-use super::watch::{Watched, watch};
+use super::watch::{Watched, WatchedUpper, watch};
 use super::{etc, owner, report, sweep, system, upper};
 use crate::plan::{Abilities, Answer, MountPlan, Plan, Request};
 use crate::zygote::FIRST_ID;
@@ -48,7 +48,7 @@ pub struct NativeBackend {
 /// What every sandbox needs to be made, and to be made anew after folding.
 #[derive(Debug)]
 pub struct Maker {
-    pub zygote: Zygote,
+    pub zygote: Arc<Zygote>,
     pub state_dir: PathBuf,
     pub abilities: Abilities,
     pub groups: Groups,
@@ -105,7 +105,7 @@ impl NativeBackend {
             None
         };
         let maker = Maker {
-            zygote,
+            zygote: Arc::new(zygote),
             groups: Groups::find().noted_in(&state_dir),
             state_dir,
             abilities,
@@ -265,7 +265,14 @@ impl Maker {
         };
         let upper = Arc::new(upper);
         let watched = Watched {
-            upper: matches!(spec.upper, Upper::Disk(_)).then(|| Arc::clone(&upper)),
+            upper: match &spec.upper {
+                Upper::Disk(path) => Some(WatchedUpper {
+                    directory: Arc::clone(&upper),
+                    path: path.clone(),
+                    zygote: Arc::downgrade(&self.zygote),
+                }),
+                Upper::Memory => None,
+            },
             memory: self.groups.mode("memory").is_none(),
             limits: spec.limits,
         };
@@ -362,6 +369,16 @@ async fn send_request(
 /// Asks for something that the zygote answers at once.
 async fn ask(zygote: &Zygote, what: &Request) -> Result<Answer, SandboxError> {
     Ok(ask_for(zygote, what, PATIENCE).await?.0)
+}
+
+/// What lies below a directory that sandboxes wrote, at most `most` entries of it; `None` where the
+/// zygote cannot look either.
+pub(super) async fn measured_by_zygote(zygote: &Zygote, dir: &Path, most: u64) -> Option<UpperUse> {
+    let request = Request::Measure { dir: std::path::absolute(dir).ok()?, most };
+    match ask_for(zygote, &request, LONG).await.ok()?.0 {
+        Answer::Measured(used) => Some(used),
+        _ => None,
+    }
 }
 
 async fn ask_for(

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::measure::measure;
 use quire_domain::sandbox::{ChangeMark, Changes, UpperUse};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 
@@ -124,7 +125,7 @@ pub fn list(
 /// Bytes and entries of an upper without one of its overlays.
 fn measure_but(upper: &OwnedFd, name: &str) -> io::Result<UpperUse> {
     let mut used = UpperUse::default();
-    let mut left = WALKED;
+    let mut left = WALKED as u64;
     for entry in Dir::read_from(upper)? {
         let Ok(entry) = entry else { break };
         let other = entry.file_name();
@@ -132,7 +133,10 @@ fn measure_but(upper: &OwnedFd, name: &str) -> io::Result<UpperUse> {
             continue;
         }
         if let Ok(directory) = open_directory(upper, other) {
-            add_up(directory.as_fd(), &mut used, &mut left, 0)?;
+            let measured = measure(&directory, left)?.used;
+            used.bytes += measured.bytes;
+            used.files += measured.files;
+            left = left.saturating_sub(measured.files);
         }
     }
     Ok(used)
@@ -142,43 +146,6 @@ fn measure_but(upper: &OwnedFd, name: &str) -> io::Result<UpperUse> {
 /// Linux 6.13 they do not.
 fn coarse_times() -> bool {
     !crate::sys::kernel_is_at_least(6, 13)
-}
-
-/// Bytes and entries of a whole upper.
-pub fn measure(upper: &OwnedFd) -> io::Result<UpperUse> {
-    let mut used = UpperUse::default();
-    let mut left = WALKED;
-    add_up(upper.as_fd(), &mut used, &mut left, 0)?;
-    Ok(used)
-}
-
-fn add_up(
-    directory: BorrowedFd<'_>,
-    used: &mut UpperUse,
-    left: &mut usize,
-    depth: usize,
-) -> io::Result<()> {
-    for entry in Dir::read_from(directory)? {
-        let Ok(entry) = entry else { break };
-        let name = entry.file_name();
-        if name == c"." || name == c".." {
-            continue;
-        }
-        if *left == 0 {
-            return Ok(());
-        }
-        *left -= 1;
-        let Ok(stat) = look(directory, name) else { continue };
-        used.files += 1;
-        used.bytes += u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
-        if is(&stat, FileType::Directory)
-            && depth < DEPTH
-            && let Ok(inner) = open_directory(directory, name)
-        {
-            add_up(inner.as_fd(), used, left, depth + 1)?;
-        }
-    }
-    Ok(())
 }
 
 fn look(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<Stat> {

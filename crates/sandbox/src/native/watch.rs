@@ -2,15 +2,18 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use quire_domain::environment::Limits;
 use quire_domain::sandbox::UpperUse;
 use tokio::time::{Instant, sleep};
 
+use super::backend::measured_by_zygote;
 use super::guest::{Guest, Reason};
-use super::{changes, processes};
+use super::{measure, processes};
+use crate::zygote::Zygote;
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_millis(250);
@@ -29,11 +32,37 @@ const MAX_PROCESSES: usize = 20_000;
 /// What is watched.
 pub struct Watched {
     /// The upper, where it lies on disk.
-    pub upper: Option<Arc<OwnedFd>>,
+    pub upper: Option<WatchedUpper>,
     /// Whether memory is watched: no control group limits it.
     pub memory: bool,
     /// How much there may be.
     pub limits: Limits,
+}
+
+/// An upper on disk.
+pub struct WatchedUpper {
+    /// It.
+    pub directory: Arc<OwnedFd>,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Looks at what is closed to us.
+    pub zygote: Weak<Zygote>,
+}
+
+impl WatchedUpper {
+    async fn measure(&self, most: u64) -> Option<UpperUse> {
+        let shared = Arc::clone(&self.directory);
+        let measured = tokio::task::spawn_blocking(move || measure::measure(&shared, most)).await;
+        let measured = measured.ok()?.ok()?;
+        if measured.partly && measured.used.files < most {
+            let zygote = self.zygote.upgrade()?;
+            let seen = measured_by_zygote(&zygote, &self.path, most).await;
+            return Some(
+                seen.filter(|all| all.files >= measured.used.files).unwrap_or(measured.used),
+            );
+        }
+        Some(measured.used)
+    }
 }
 
 /// Watches until the guest is gone; wakes only while something runs.
@@ -87,8 +116,8 @@ struct Disk {
 
 impl Disk {
     /// Measures where the file system filled by a quarter of what is left to the upper.
-    async fn is_over(&mut self, upper: &Arc<OwnedFd>, limits: &Limits) -> Option<Reason> {
-        let stat = rustix::fs::fstatvfs(upper).ok()?;
+    async fn is_over(&mut self, upper: &WatchedUpper, limits: &Limits) -> Option<Reason> {
+        let stat = rustix::fs::fstatvfs(&upper.directory).ok()?;
         let free = (stat.f_bavail * stat.f_frsize, stat.f_ffree);
         let left = limits.disk_bytes.saturating_sub(self.used.bytes);
         let left_files = limits.inodes.saturating_sub(self.used.files);
@@ -100,9 +129,7 @@ impl Disk {
             return None;
         }
         let started = Instant::now();
-        let shared = Arc::clone(upper);
-        let measured = tokio::task::spawn_blocking(move || changes::measure(&shared)).await;
-        if let Ok(Ok(used)) = measured {
+        if let Some(used) = upper.measure(limits.inodes.saturating_add(1)).await {
             self.used = used;
         }
         self.free = Some(free);

@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{RecvFlags, SendFlags};
 
 use super::spawn::Parent;
-use super::{handle, remove, spawn, written};
+use super::{handle, measured, remove, spawn, written};
 use crate::plan::{Answer, Request};
 use crate::wire;
 
@@ -83,6 +83,7 @@ fn handle_request(
             nursery.remember(paths);
             nursery.stem(answer_to, groups, range)
         }
+        Ok(Request::Measure { dir, most }) => measured::in_child(&dir, most, answer_to),
         Ok(Request::Remove(path)) => remove::in_child(&path, answer_to),
         Ok(Request::Forfeit(path)) => {
             nursery.forfeit(path);
