@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use quire_domain::sandbox::SandboxBackend as _;
+use quire_domain::sandbox::{Layer, SandboxBackend as _};
 use quire_images::ImageError;
 
 use crate::layers::{Tar, busybox};
