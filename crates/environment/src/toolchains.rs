@@ -49,9 +49,10 @@ pub const TOOLCHAINS: &[Toolchain] = &[
     scratch(".pyenv/shims"),
     scratch(".local/bin"),
     scratch(".local/lib"),
-    read(".local/share/uv"),
+    // It locks what it looks at.
+    scratch(".local/share/uv"),
     read(".local/share/pipx"),
-    read(".cache/uv"),
+    scratch(".cache/uv"),
     read(".cache/pypoetry/virtualenvs"),
     // Poetry itself, as its own installer lays it out.
     read(".local/share/pypoetry/venv"),
@@ -71,7 +72,8 @@ pub const TOOLCHAINS: &[Toolchain] = &[
     read(".volta/tools"),
     read(".fnm"),
     read(".local/share/fnm"),
-    read(".local/share/pnpm"),
+    // Its store is there too.
+    scratch(".local/share/pnpm"),
     read(".cache/node/corepack"),
     // Packages that were once fetched: `npm ci` and `npx` find them there.
     scratch(".npm/_cacache"),
