@@ -166,7 +166,11 @@ pub fn lock_files(paths: &[String], globs: &[String]) -> Result<Vec<String>, glo
     }
     let named = builder.build()?;
     let counts = |path: &&String| {
-        if globs.is_empty() { managers::is_lock_file(path) } else { named.is_match(path.as_str()) }
+        if !globs.is_empty() {
+            return named.is_match(path.as_str());
+        }
+        managers::is_lock_file(path)
+            && !managers::stands_back(path, |other| is_tracked(paths, other))
     };
     Ok(paths.iter().filter(counts).take(1_000).cloned().collect())
 }
@@ -188,6 +192,10 @@ fn in_directory(place: &Place<'_>, directory: &str, detection: &mut Detection) {
             return;
         }
         let verdict = verdict(place, manager, directory, &lock_file);
+        if verdict == Verdict::Empty && manager.is_no_lock_file() {
+            // It was written for something else.
+            continue;
+        }
         if !matches!(verdict, Verdict::Empty | Verdict::Lacks { .. }) {
             settled.insert(manager.ecosystem);
         }

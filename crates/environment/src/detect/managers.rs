@@ -193,6 +193,23 @@ pub const MANAGERS: &[Manager] = &[
         names_packages: &[],
     },
     Manager {
+        // For libraries, which are kept without a lock file. Of an extra that is not declared pip
+        // says so and goes on.
+        name: "pyproject",
+        ecosystem: "python",
+        lock_files: &["pyproject.toml", "setup.py"],
+        also: &[],
+        says: "pip install -e '.[dev,test,tests]'",
+        command: in_venv!("pip install --no-input -e '.[dev,test,tests]'"),
+        programs: &["python3"],
+        wrapper: None,
+        install: None,
+        beside: &[".venv/pyvenv.cfg", "venv/pyvenv.cfg", "env/pyvenv.cfg"],
+        cache: Cache::None,
+        // Many have the first file for the settings of tools alone.
+        names_packages: &["[project]", "[tool.poetry]", "setup("],
+    },
+    Manager {
         name: "cargo",
         ecosystem: "rust",
         lock_files: &["Cargo.lock"],
@@ -316,6 +333,11 @@ pub const MANAGERS: &[Manager] = &[
 ];
 
 impl Manager {
+    /// Whether its files have more in them than what is installed: settings of tools, for one.
+    pub fn is_no_lock_file(&self) -> bool {
+        self.name == "pyproject"
+    }
+
     /// Whether a lock file with this text names a package at all.
     pub fn names_any(&self, text: &str) -> bool {
         if self.name == "pip" {
@@ -324,6 +346,20 @@ impl Manager {
         }
         self.names_packages.is_empty() || self.names_packages.iter().any(|mark| text.contains(mark))
     }
+}
+
+/// Whether a file that is no lock file stands back, as one of its ecosystem lies beside it.
+pub fn stands_back(path: &str, is_tracked: impl Fn(&str) -> bool) -> bool {
+    let (directory, name) = path.rsplit_once('/').map_or(("", path), |(at, name)| (at, name));
+    let of = |one: &&Manager| one.is_no_lock_file() && one.lock_files.contains(&name);
+    let Some(own) = MANAGERS.iter().find(of) else { return false };
+    let others =
+        MANAGERS.iter().filter(|one| one.ecosystem == own.ecosystem && one.name != own.name);
+    let mut files = others.flat_map(|one| one.lock_files);
+    files.any(|file| match directory {
+        "" => is_tracked(file),
+        directory => is_tracked(&format!("{directory}/{file}")),
+    })
 }
 
 /// Whether a change of the file at `path` means that setup has to run again.

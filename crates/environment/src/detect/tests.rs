@@ -144,6 +144,24 @@ fn one_manager_of_an_ecosystem_is_taken_and_several_ecosystems_are_all_set_up() 
 }
 
 #[test]
+fn a_python_library_without_a_lock_file_is_installed_and_settings_of_tools_are_no_library() {
+    let library = ("pyproject.toml", "[project]\nname = \"mean\"\ndependencies = [\"numpy\"]\n");
+    let found = repository(&[library]);
+    assert_eq!(
+        found.first(),
+        "setup: `pip install -e '.[dev,test,tests]'`, as there is pyproject.toml"
+    );
+    let locked = repository(&[library, ("uv.lock", "source = { registry = \"x\" }\n")]);
+    assert_eq!(locked.managers(), ["uv"]);
+    let tools = ("pyproject.toml", "[tool.ruff]\nline-length = 99\n");
+    let below = repository(&[tools, ("front/package-lock.json", NPM.1)]);
+    assert_eq!(below.managers(), ["npm"], "what is one level below counts");
+    // A change of tools' settings alone makes nobody who has a lock file install again.
+    let paths = ["a/pyproject.toml", "a/uv.lock", "b/pyproject.toml"].map(str::to_owned);
+    assert_eq!(lock_files(&paths, &[]).unwrap(), ["a/uv.lock", "b/pyproject.toml"]);
+}
+
+#[test]
 fn without_one_in_the_root_those_one_level_below_count() {
     let found = repository(&[
         ("back end/requirements.txt", "flask\n"),

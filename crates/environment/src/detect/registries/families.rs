@@ -123,7 +123,7 @@ pub const FAMILIES: &[Family] = &[
     },
     Family {
         name: "pip",
-        managers: &["pip", "poetry", "uv", "pipenv"],
+        managers: &["pip", "pyproject", "poetry", "uv", "pipenv"],
         variables: &[
             "PIP_INDEX_URL",
             "PIP_EXTRA_INDEX_URL",
