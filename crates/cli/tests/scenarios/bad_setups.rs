@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quire_testkit::{Ended, KillAt, Turn};
 
-use crate::scene::{Scene, outcome};
+use crate::scene::{Scene, outcome, shell_within};
 
 fn scene(recipe: &str, command: &str) -> Scene {
     let scene = Scene::where_model_says([Turn::shell(command), Turn::say("Done.")]);
@@ -230,6 +230,25 @@ fn resets_beside_one_another_and_beside_a_task_do_no_harm() {
     });
     let ended = scene.run(&[]).expect_code(0);
     assert!(seen(&ended).contains("made"));
+}
+
+#[test]
+fn beyond_their_budget_the_snapshots_that_nobody_stands_on_go() {
+    // A run sweeps a second after it began.
+    let scene = Scene::where_model_says([shell_within("sleep 2.5", 9), Turn::say("Done.")]);
+    recipe_is(&scene, "setup = \"echo one > ~/x\"\n");
+    scene.run(&[]).expect_code(0);
+    scene.quire(["task", "archive", "1"]).expect_code(0);
+    let first = snapshots(&scene).0;
+    let config = scene.stage.home().join(".config/quire");
+    std::fs::create_dir_all(&config).unwrap();
+    std::fs::write(config.join("config.toml"), "snapshots_gib = 0\n").unwrap();
+    recipe_is(&scene, "setup = \"echo two > ~/x\"\n");
+    scene.run(&[]).expect_code(0);
+    let left = snapshots(&scene).0;
+    assert!(first.len() == 1 && left.len() == 1 && first != left, "{first:?} {left:?}");
+    let listed = scene.quire(["env", "list"]).expect_code(0);
+    assert!(listed.stderr.contains("1 snapshot of setup"), "{}", listed.stderr);
 }
 
 #[test]

@@ -150,6 +150,33 @@ fn a_command_that_fills_the_disk_stops_the_run_and_not_the_work() {
 }
 
 #[test]
+fn a_setup_that_finds_no_room_stands_still_and_is_done_when_there_is() {
+    // The last fills the disk and ends well: what it wrote cannot be kept then.
+    for setup in ["head -c 40M /dev/zero > ~/f", "cat /dev/zero > ~/f || true"] {
+        let scene = writer(COMMIT);
+        let recipe = |setup: &str| {
+            let text = format!("setup = \"{setup}\"\n");
+            scene.repository.write(".quire/environment.toml", &text);
+            scene.repository.commit("Set up");
+        };
+        recipe(setup);
+        let Some(disk) = SmallDisk::mount(&scene) else { return };
+        disk.leave(12_000);
+        let ended = quire(&scene, &disk, &["run", "Go on."]);
+        expect_told(&ended.expect_code(5), &disk, "task resume");
+        let snapshots = std::fs::read_dir(disk.data().join("layers/snapshots")).unwrap();
+        for entry in snapshots.flatten().filter(|entry| entry.path().is_dir()) {
+            let name = entry.file_name().into_string().unwrap();
+            assert!(name.starts_with("making-"), "half a snapshot: {name}");
+        }
+        if setup.contains("40M") {
+            disk.make_room();
+            quire(&scene, &disk, &["task", "resume", "1"]).expect_code(0);
+        }
+    }
+}
+
+#[test]
 fn a_sandbox_that_finds_no_room_says_so() {
     let scene = writer(COMMIT);
     let Some(disk) = SmallDisk::mount(&scene) else { return };

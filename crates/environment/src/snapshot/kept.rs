@@ -27,6 +27,9 @@ const INDEX: &str = "index";
 /// What the names of those that are being made begin with.
 const MAKING: &str = "making-";
 
+/// Names that are tried for one.
+const NAMES: u64 = 1_000;
+
 /// How often it is looked whether another is done with making one.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -189,10 +192,19 @@ impl Snapshots {
         manifest.write(&making.dir)?;
         mark_used(&making.dir, manifest.made_at);
         std::fs::File::open(&making.dir)?.sync_all()?;
-        let name = format!("{}.{}", manifest.key, manifest.made_at.0);
-        std::fs::rename(&making.dir, self.dir.join(&name))?;
-        std::fs::File::open(&self.dir)?.sync_all()?;
-        Ok(name)
+        // A clock that jumped back may give a time once more: the one of then stays.
+        for at in manifest.made_at.0..manifest.made_at.0.saturating_add(NAMES) {
+            let name = format!("{}.{at}", manifest.key);
+            match std::fs::rename(&making.dir, self.dir.join(&name)) {
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+                renamed => {
+                    renamed?;
+                    std::fs::File::open(&self.dir)?.sync_all()?;
+                    return Ok(name);
+                }
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
     }
 
     /// Removes those whose time is over, and those used longest ago until the others hold
@@ -329,4 +341,48 @@ fn is_old(path: &Path) -> bool {
     let modified = std::fs::metadata(path).and_then(|found| found.modified());
     modified
         .is_ok_and(|then| SystemTime::now().duration_since(then).is_ok_and(|age| age > LOCK_AGE))
+}
+
+#[cfg(test)]
+mod tests {
+    use quire_domain::sandbox::UpperUse;
+
+    use super::*;
+    use crate::snapshot::Inputs;
+
+    #[test]
+    fn two_of_one_key_and_one_time_lie_side_by_side() {
+        let place = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::new(place.path());
+        let inputs = Inputs::default();
+        let manifest = Manifest {
+            key: inputs.key(),
+            owner: "me".to_owned(),
+            environment: "web".to_owned(),
+            inputs,
+            commit: "c".to_owned(),
+            script: "true".to_owned(),
+            made_at: Timestamp(7),
+            ms: 1,
+            lifetime_ms: 1_000,
+            below: Vec::new(),
+            overlays: Vec::new(),
+            variables: BTreeMap::new(),
+            hooks_path: None,
+            limits_met: Vec::new(),
+            notes: Vec::new(),
+            used: UpperUse::default(),
+        };
+        let make = || {
+            let making = snapshots.begin(&manifest.key).unwrap();
+            snapshots.finish(&making, &manifest).unwrap()
+        };
+        let (one, two) = (make(), make());
+        assert_ne!(one, two);
+        // Who stood on the first one still does.
+        for name in [&one, &two] {
+            assert!(snapshots.hold(name, Timestamp(8)).is_some(), "{name}");
+        }
+        assert_eq!(snapshots.all().len(), 2);
+    }
 }
