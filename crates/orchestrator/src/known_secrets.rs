@@ -146,6 +146,11 @@ impl Known {
 }
 
 impl Known {
+    /// What takes them out of a text.
+    pub fn redaction(&self) -> Redaction {
+        Redaction::of(self.bytes())
+    }
+
     /// The versions of what setup sees, for the key of its snapshot.
     pub fn versions_for_setup(&self, environment: &Environment) -> Vec<SecretVersion> {
         let given = |(name, _): &(&String, &u32)| self.is_for_setup(environment, name);
@@ -171,7 +176,7 @@ impl Known {
 
     /// What a new layer is searched for: all of them, those of credentials too. `None` without any.
     pub fn to_search(&self) -> Option<Arc<dyn Values>> {
-        let redaction = Redaction::of(self.bytes());
+        let redaction = self.redaction();
         let names = self
             .values
             .iter()

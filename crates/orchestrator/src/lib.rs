@@ -29,6 +29,7 @@ pub mod purse;
 pub mod readings;
 pub mod recorder;
 pub mod redacted;
+mod redacted_log;
 pub mod rerun;
 pub mod resolution;
 pub mod restore;

@@ -14,6 +14,7 @@ use quire_environment::snapshot::{
 use crate::known_secrets::Known;
 use crate::prepare::{Layout, WORK};
 use crate::recorder::Recorder;
+use crate::redacted_log::RedactedLog;
 use crate::setup::{Found, Setup, find};
 use crate::way_out::{self, Stage, WayOut, WayOutError};
 use crate::worker::Worker;
@@ -101,7 +102,8 @@ pub async fn make(make: Make<'_>, log: &mut dyn SetupLog) -> Result<Snapshot, Ma
         timeout,
         manifest: draft(wanted, key, what, below.as_ref()),
     };
-    let built = build.run(log).await;
+    let mut log = RedactedLog::new(log, secrets.redaction());
+    let built = build.run(&mut log).await;
     if let Some(way_out) = way_out {
         way_out.close().await;
     }

@@ -143,7 +143,10 @@ impl Footing {
             &mut unheard,
         );
         let made = Box::pin(make).await;
-        Ok(made.map_err(|error| format!("making it again failed: {}", causes(&error))))
+        let redaction = self.redaction(worker);
+        Ok(made.map_err(|error| {
+            redaction.text(&format!("making it again failed: {}", causes(&error))).into_owned()
+        }))
     }
 
     /// The way out that the attempt had, if it is asked for and there was one.
