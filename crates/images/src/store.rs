@@ -129,7 +129,17 @@ impl Store {
     ) -> std::io::Result<()> {
         let text = serde_json::to_vec(facts)?;
         write_synced(&upper.join("layer.json"), &text)?;
-        fs::rename(upper, self.holder(chain))?;
+        let holder = self.holder(chain);
+        if let Err(error) = fs::rename(upper, &holder) {
+            if !holder.exists() || self.facts(chain).is_some() {
+                return Err(error);
+            }
+            // What lies there has lost its facts, so that it is never found: it goes with the next
+            // eviction, and until then under whoever stands on it.
+            let aside = format!("{}.{}", chain.name(), std::process::id());
+            fs::rename(&holder, self.dir.join("trash").join(aside))?;
+            fs::rename(upper, holder)?;
+        }
         sync_directory(&self.dir.join("layers"))?;
         // What the sandbox noted beside its upper is of no use there.
         let _ = fs::remove_file(upper.with_extension("boot"));

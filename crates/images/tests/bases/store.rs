@@ -63,6 +63,25 @@ fn paths(layers: &[Layer]) -> Vec<PathBuf> {
 }
 
 #[tokio::test]
+async fn a_layer_that_nothing_is_known_of_any_more_is_made_anew() {
+    let Some(tar) = busybox() else { return };
+    let registry = Played::new(|_, _| None).await;
+    let scene = Scene::new().await;
+    let name = registry.hold("x", "1", &Image::of(&[tar.end()]));
+    let base = scene.image(&name).await.unwrap();
+    let chain = scene.kept("layers").pop().unwrap();
+    std::fs::write(scene.path("images/layers").join(&chain).join("layer.json"), "{\"blob").unwrap();
+    for record in scene.kept("records") {
+        std::fs::write(scene.path("images/records").join(record), "garbage").unwrap();
+    }
+    let again = scene.image(&name).await.unwrap();
+    assert_eq!(again.layers, base.layers);
+    assert_eq!(scene.root_sh(&again, "cat /etc/passwd").await, "root:x:0:0:root:/root:/bin/sh\n");
+    scene.images.evict(&[], &scene.backend).await.unwrap();
+    assert!(scene.kept("trash").is_empty());
+}
+
+#[tokio::test]
 async fn what_a_crash_left_is_neither_used_nor_kept() {
     let Some(tar) = busybox() else { return };
     let registry = Played::new(|_, _| None).await;
