@@ -50,6 +50,19 @@ struct Known {
 impl Redaction {
     /// Looks for these values, as far as they [can be redacted](why_not).
     pub fn of(values: impl IntoIterator<Item = Secret<Vec<u8>>>) -> Self {
+        Self::with_forms(values, forms::of)
+    }
+
+    /// The same for where a find is a failure: single lines of a value count only where they are no
+    /// common text.
+    pub fn for_search(values: impl IntoIterator<Item = Secret<Vec<u8>>>) -> Self {
+        Self::with_forms(values, forms::telling)
+    }
+
+    fn with_forms(
+        values: impl IntoIterator<Item = Secret<Vec<u8>>>,
+        of: fn(&[u8]) -> Vec<Vec<u8>>,
+    ) -> Self {
         let values: Vec<_> =
             values.into_iter().filter(|value| why_not(value.reveal()).is_none()).collect();
         let all = |forms: fn(&[u8]) -> Vec<Vec<u8>>| -> Vec<(Vec<u8>, usize)> {
@@ -58,7 +71,7 @@ impl Redaction {
                 .flat_map(|(of, value)| forms(value.reveal()).into_iter().map(move |f| (f, of)))
                 .collect()
         };
-        let mut forms = all(forms::of);
+        let mut forms = all(of);
         if forms.iter().map(|(form, _)| form.len()).sum::<usize>() > MOST_BYTES {
             forms = all(forms::plain);
         }

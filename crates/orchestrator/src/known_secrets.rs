@@ -176,7 +176,7 @@ impl Known {
 
     /// What a new layer is searched for: all of them, those of credentials too. `None` without any.
     pub fn to_search(&self) -> Option<Arc<dyn Values>> {
-        let redaction = self.redaction();
+        let redaction = Redaction::for_search(self.bytes());
         let names = self
             .values
             .iter()

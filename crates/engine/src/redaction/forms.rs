@@ -14,8 +14,20 @@ const BLOCK: usize = 1_024;
 
 /// All forms of a value.
 pub fn of(value: &[u8]) -> Vec<Vec<u8>> {
+    of_parts(parts(value))
+}
+
+/// All forms of a value, and of its lines only those that are no common text: of a key in JSON,
+/// `"type": "account"` stands in many a file.
+pub fn telling(value: &[u8]) -> Vec<Vec<u8>> {
+    let mut parts = parts(value).into_iter();
+    let whole = parts.next();
+    of_parts(whole.into_iter().chain(parts.filter(|line| is_key_material(line))).collect())
+}
+
+fn of_parts(parts: Vec<&[u8]>) -> Vec<Vec<u8>> {
     let mut forms = Vec::new();
-    for part in parts(value) {
+    for part in parts {
         for block in blocks(part) {
             forms.push(block.to_vec());
             in_base64(block, &mut forms);
@@ -45,6 +57,12 @@ fn parts(value: &[u8]) -> Vec<&[u8]> {
     let lines = lines.filter(|line| !line.starts_with(b"-----") && why_not(line).is_none());
     // Whole as well: in base64 its lines are not found.
     std::iter::once(value).chain(lines).collect()
+}
+
+/// Whether a line is of the kind that keys are made of: long, and of the letters of base64.
+fn is_key_material(line: &[u8]) -> bool {
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(byte);
+    line.len() >= 20 && line.iter().all(is_digit)
 }
 
 /// Blocks of a value; a last one that is too short to be looked for belongs to the one before.

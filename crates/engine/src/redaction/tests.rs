@@ -46,6 +46,10 @@ fn by_definition(redaction: &Redaction, bytes: &[u8]) -> Vec<u8> {
     out
 }
 
+fn hexadecimal(text: &str) -> String {
+    text.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+}
+
 #[test]
 fn a_value_is_hidden_in_every_form_that_is_covered() {
     let redaction = redaction(&[TOKEN]);
@@ -65,8 +69,8 @@ fn a_value_is_hidden_in_every_form_that_is_covered() {
         STANDARD.encode(format!("u:{TOKEN}")),
         STANDARD.encode(format!("user:{TOKEN}\n")),
         STANDARD.encode(format!("a{TOKEN}")).replace('+', "-").replace('/', "_"),
-        TOKEN.bytes().map(|byte| format!("{byte:02x}")).collect(),
-        TOKEN.bytes().map(|byte| format!("{byte:02X}")).collect(),
+        hexadecimal(TOKEN),
+        hexadecimal(TOKEN).to_ascii_uppercase(),
     ] {
         let shown = redaction.text(&format!("before {text} after\n")).into_owned();
         assert!(shown.contains(WORD) && shown.starts_with("before "), "{text} -> {shown}");
@@ -85,6 +89,20 @@ fn lines_stay_where_they_are() {
     assert!(!shown.contains("MIIE") && shown.ends_with("\n5\n"), "{shown}");
     let part = redaction.text("x q2z9Yw0Jk3v1Xo5B\r\ny").into_owned();
     assert_eq!(part, "x ***\r\ny");
+}
+
+#[test]
+fn a_search_passes_over_lines_of_a_value_that_stand_anywhere() {
+    let json = "{\n  \"type\": \"service_account\",\n  \"id\": \"q2z9Yw0Jk3v1Xo5B\"\n}\n";
+    let key = "-----BEGIN KEY-----\nMIIEpAIBAAKCAQEA7q2z9Yw0Jk\nv1Xo5B\n-----END KEY-----\n";
+    let values = [json, key].map(|value| Secret::new(value.as_bytes().to_vec()));
+    let search = Redaction::for_search(values.clone());
+    assert!(!search.finds(b"\"type\": \"service_account\","));
+    let found = search.value_in(format!("x = {json}").as_bytes()).unwrap();
+    assert_eq!(found, &values[0]);
+    let found = search.value_in(b"then MIIEpAIBAAKCAQEA7q2z9Yw0Jk\r\n").unwrap();
+    assert_eq!(found, &values[1]);
+    assert!(Redaction::of(values).finds(b"\"type\": \"service_account\","));
 }
 
 #[test]
