@@ -36,6 +36,7 @@ pub fn header(
     let _ = match standing {
         Standing::Running => write!(line, "running"),
         Standing::Ended { by: Some(EndedBy::SandboxGone), .. } => write!(line, "cut off"),
+        Standing::Ended { by: Some(EndedBy::Idle), .. } => write!(line, "ended, nothing happened"),
         Standing::Ended { exit: ExitStatus::Code(code), .. } => write!(line, "exit {code}"),
         Standing::Ended { exit: ExitStatus::Signal(signal), .. } => {
             write!(line, "ended by signal {signal}")

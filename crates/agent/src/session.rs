@@ -252,7 +252,9 @@ impl Pump {
                 Ok(CommandEvent::Exited(exit)) => break exit,
                 Err(gone) => {
                     let mut state = lock(&self.session.state);
-                    state.ended_by.get_or_insert(EndedBy::SandboxGone);
+                    let idle = matches!(gone, SandboxError::Idle { .. });
+                    let by = if idle { EndedBy::Idle } else { EndedBy::SandboxGone };
+                    state.ended_by.get_or_insert(by);
                     state.gone = Some(gone);
                     break ExitStatus::Signal(9);
                 }

@@ -328,6 +328,8 @@ impl Transcript {
                     }
                 }
             }
+            // Its commands say so themselves, and the next answer of a tool.
+            InterruptedWhat::Idle { .. } => self.commands.something_changed(),
             InterruptedWhat::ByPerson => {
                 self.in_flight = false;
                 self.tell(Role::Developer, words::STOPPED_BY_PERSON);

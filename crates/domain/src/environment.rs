@@ -181,8 +181,9 @@ pub struct Limits {
     pub output_bytes: u64,
     /// Seconds that one attempt may be at work.
     pub wall_clock_s: u64,
-    /// Seconds after which a sandbox in which only services or background processes run, while
-    /// no command was asked for, is ended; it is made anew at the next command.
+    /// Seconds in which nothing happens (no output of the model or of a command, next to no
+    /// processor time) after which what runs in a sandbox is ended; it is made anew at the next
+    /// command.
     pub idle_s: u64,
     /// Bytes that it may send and receive over its way out, together; the installation's own bound
     /// if absent, which holds in any case.

@@ -387,6 +387,8 @@ pub enum EndedBy {
     AttemptEnd,
     /// The death of the sandbox or of a worker.
     SandboxGone,
+    /// The limit of time in which nothing happened in the sandbox.
+    Idle,
 }
 
 /// See [`EventBody::ToolAnswered`].
@@ -744,6 +746,11 @@ pub enum InterruptedWhat {
     Command(ChunkId),
     /// The attempt, by a person; what was done is partial.
     ByPerson,
+    /// What ran in the sandbox while nothing happened there; the attempt goes on.
+    Idle {
+        /// For how long.
+        minutes: u64,
+    },
 }
 
 /// See [`EventBody::Suspended`].

@@ -244,6 +244,21 @@ pub trait Sandbox: Send + Sync {
         None
     }
 
+    /// Processor time that its processes have used, those that ended included as far as it is
+    /// known; `None` where nothing runs, or where it cannot be told. It may shrink as processes end.
+    async fn processor_time(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Ends all that runs, as nothing has happened for so many minutes; whether anything did run.
+    /// What waits for a command of it is told [`SandboxError::Idle`], and the next command makes it
+    /// anew over its disk upper, without what lay in `/tmp`. Does nothing where it cannot be made
+    /// anew.
+    async fn end_idle(&self, minutes: u64) -> Result<bool, SandboxError> {
+        let _ = minutes;
+        Ok(false)
+    }
+
     /// Ends all processes within a second and waits for it. A disk upper stays.
     async fn end(&self) -> Result<(), SandboxError>;
 }

@@ -61,15 +61,10 @@ pub fn default_environment(bare: bool, limits: Limits) -> Environment {
     }
 }
 
-/// Keys that can be written and that no run heeds yet. A run refuses them: what a person asked for
-/// is never left out in silence. A line goes when its part is built.
-const NOT_HEEDED: &[&str] = &["limits.idle_minutes"];
-
 /// Reads the recipe of a repository for a run; what it does not say is as in `defaults`.
 pub fn parse(text: &str, defaults: Environment) -> Result<Environment, RecipeError> {
     let recipe = read(text, RECIPE_PATH, defaults)?;
     of_a_checkout(&recipe, RECIPE_PATH)?;
-    heeded(&recipe, RECIPE_PATH)?;
     Ok(recipe.environment)
 }
 
@@ -85,17 +80,6 @@ pub fn of_a_checkout(recipe: &Recipe, name: &str) -> Result<(), RecipeError> {
                 "`{key}` names a place on this machine, which a repository does not choose: keep \
                  it in an environment of your own (`quire env create`)"
             );
-            return Err(RecipeError::at(Some(*position), what).of(name));
-        }
-    }
-    Ok(())
-}
-
-/// Refuses keys that no run heeds yet; `name` is what the error calls the recipe.
-pub fn heeded(recipe: &Recipe, name: &str) -> Result<(), RecipeError> {
-    for key in NOT_HEEDED {
-        if let Some(position) = recipe.written.get(*key) {
-            let what = format!("`{key}` is not built yet: take it out for now");
             return Err(RecipeError::at(Some(*position), what).of(name));
         }
     }

@@ -4,6 +4,7 @@ mod conclude;
 mod cut_off;
 mod drive;
 mod ground;
+mod idle;
 mod open;
 mod price;
 mod run_services;

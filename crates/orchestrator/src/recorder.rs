@@ -5,6 +5,7 @@
 //! next append, so that a phase costs no commit of its own.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -89,6 +90,8 @@ pub struct Recorder {
     /// What is taken out of all that is recorded and shown.
     redaction: RwLock<Redaction>,
     said: Mutex<Said>,
+    /// Grows with all that is recorded or shown.
+    signs: AtomicU64,
     /// Whose requests the way out of the attempt's sandbox tells apart.
     behind: Mutex<Option<Arc<Behind>>>,
     /// Held over a whole append, so that batches reach the log in the order of their numbers.
@@ -161,6 +164,7 @@ impl Recorder {
         Ok(Self {
             redaction,
             said: Mutex::default(),
+            signs: AtomicU64::new(0),
             behind: Mutex::default(),
             record,
             attempt,
@@ -199,6 +203,12 @@ impl Recorder {
     /// Tells of what may have changed the working tree.
     pub fn touched(&self) -> watch::Receiver<Touched> {
         self.touched.subscribe()
+    }
+
+    /// Grows with every event and with every piece of output, of the model's words and of its
+    /// reasoning.
+    pub fn signs(&self) -> u64 {
+        self.signs.load(Ordering::Relaxed)
     }
 
     /// From now on commands of the attempt's sandbox are told to `behind` as they start.
@@ -254,6 +264,7 @@ impl Recorder {
             let body = self.recordable(body);
             self.touched.send_if_modified(|touched| touched.push(&body));
             self.tell_of_setup(&body);
+            self.signs.fetch_add(1, Ordering::Relaxed);
             let kind = body.kind().to_owned();
             let value = self.storable(&body).await?;
             let (seq, prev_hash) = {
@@ -425,6 +436,9 @@ impl Journal for Recorder {
     }
 
     fn live(&self, live: Live) {
+        if matches!(live, Live::Text { .. } | Live::Reasoning { .. } | Live::Output { .. }) {
+            self.signs.fetch_add(1, Ordering::Relaxed);
+        }
         let redaction = self.redaction();
         let live = if redaction.is_empty() { Some(live) } else { self.showable(&redaction, live) };
         if let Some(live) = live {

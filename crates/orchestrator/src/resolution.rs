@@ -47,7 +47,6 @@ pub struct Resolved {
     /// The recipe's text, where there is one.
     pub recipe: Option<String>,
     origins: BTreeMap<String, Origin>,
-    not_heeded: Option<RecipeError>,
 }
 
 /// What an environment was made from.
@@ -130,15 +129,6 @@ impl Resolved {
         self.origins.get(key).unwrap_or(&Origin::Default)
     }
 
-    /// Refuses what can be written and no run heeds yet.
-    ///
-    /// # Errors
-    ///
-    /// The first such key that the recipe has.
-    pub fn heeded(&self) -> Result<(), RecipeError> {
-        self.not_heeded.clone().map_or(Ok(()), Err)
-    }
-
     /// Says that a flag of the command line gave the value of a key.
     pub fn flagged(&mut self, key: &str, flag: &'static str) {
         self.origins.insert(key.to_owned(), Origin::Flag(flag));
@@ -212,8 +202,7 @@ pub fn of_defaults(repository: Option<&str>, defaults: Defaults, bare: bool) -> 
     let scope = scope(repository, &environment.name);
     let origins = configured(origins);
     let (source, recipe) = (Source::Defaults, None);
-    Resolved { environment, source, scope, recipe, origins, not_heeded: None }
-        .shown_no_more_than(bare)
+    Resolved { environment, source, scope, recipe, origins }.shown_no_more_than(bare)
 }
 
 fn over(
@@ -227,13 +216,12 @@ fn over(
     if source == Source::Recipe {
         recipe::of_a_checkout(&read, label)?;
     }
-    let not_heeded = recipe::heeded(&read, label).err();
     let mut origins = configured(defaults.origins);
     for (key, position) in read.written {
         origins.insert(key, Origin::Written { recipe: label.to_owned(), position });
     }
     let recipe = Some(text.to_owned());
-    Ok(Resolved { environment: read.environment, source, scope, recipe, origins, not_heeded })
+    Ok(Resolved { environment: read.environment, source, scope, recipe, origins })
 }
 
 impl Resolved {

@@ -87,7 +87,6 @@ pub async fn scratch(
     let recipe = found.as_ref().and_then(|found| found.recipe.as_deref());
     let asked = resolution::Asked { named, repository, recipe, defaults, bare };
     let resolved = resolve(&worker.store, asked).await?;
-    resolved.heeded().map_err(SubmitError::from)?;
     let secrets = known_secrets::versions(worker, &resolved.scope, &resolved.environment).await;
     let secrets = secrets.map_err(SubmitError::from)?;
     let ground = Box::pin(Ground::of(worker, resolved.environment, bring)).await?;

@@ -87,7 +87,6 @@ pub async fn write_down(
     if let Some(target) = &request.review {
         check_target(worker, target, &found.start, found.seen.as_deref()).await?;
     }
-    resolved.heeded()?;
     request.start = Some(found.start.clone());
     request.environment = Some(resolved.environment.clone());
     let origin = Origin { secrets: Some(resolved.scope.clone()), ..found.origin.clone() };

@@ -196,3 +196,24 @@ async fn more_files_than_an_upper_may_have_end_the_sandbox_with_that_as_the_reas
     let Err(SandboxError::LimitExceeded { what }) = end else { panic!("{end:?}") };
     assert_eq!(what, "files on disk (2000)");
 }
+
+#[tokio::test]
+async fn what_runs_while_nothing_happens_is_ended_as_that_and_the_next_command_works() {
+    let stage = Stage::new().await;
+    let sandbox = create(&stage, stage.spec("idle", vec![])).await;
+    assert_eq!(sandbox.processor_time().await, None, "nothing runs");
+    assert!(!sandbox.end_idle(3).await.unwrap());
+
+    let busy = "echo kept > kept; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done";
+    let script = format!("{busy}; setsid sleep 1000 & {busy}; echo done; exec sleep 1000");
+    let mut waits = sandbox.start(bash(&script)).await.unwrap();
+    assert!(waits.output.next().await.is_ok());
+    let used = sandbox.processor_time().await.unwrap();
+    assert!(used > Duration::from_millis(10) && used < Duration::from_mins(1), "{used:?}");
+    assert!(sandbox.end_idle(3).await.unwrap());
+    let ended = waits.output.next().await;
+    assert!(matches!(ended, Err(SandboxError::Idle { minutes: 3 })), "{ended:?}");
+    assert_eq!(sandbox.processor_time().await, None);
+    assert_eq!(sh(&sandbox, "cat kept; ps ax | grep -c '[s]leep'").await, "kept\n0\n");
+    sandbox.end().await.unwrap();
+}

@@ -249,6 +249,11 @@ impl ShellCall {
                 "{text}\n{error}. All its processes are gone, its files are kept. Use less."
             ))
             .into()),
+            Some(error @ SandboxError::Idle { .. }) => Err(Declined(format!(
+                "{text}\n{error}. All its processes are gone, its files are kept. Where a command \
+                 waits for something that never comes, give it an end of its own."
+            ))
+            .into()),
             Some(error) => Err(error.into()),
         }
     }

@@ -256,6 +256,10 @@ impl Lines {
                     }
                     InterruptedWhat::Command(chunk) => format!("a command was cut off [{chunk}]"),
                     InterruptedWhat::ByPerson => "by you; what was done is kept".to_owned(),
+                    InterruptedWhat::Idle { minutes } => format!(
+                        "nothing happened in the sandbox for {minutes} min (`limits.idle_minutes`): \
+                         what ran there was ended"
+                    ),
                 };
                 vec![format!("{} {}", self.head("cut off"), style.warn(&text))]
             }
@@ -321,6 +325,7 @@ impl Lines {
         let exit = match (finished.ended_by, finished.exit) {
             (Some(EndedBy::Timeout), _) => style.warn("time limit"),
             (Some(EndedBy::SandboxGone), _) => style.warn("cut off"),
+            (Some(EndedBy::Idle), _) => style.warn("idle"),
             (Some(EndedBy::Model | EndedBy::AttemptEnd), _) => style.dim("ended"),
             (None, exit) if exit.success() => style.good("exit 0"),
             (None, ExitStatus::Signal(signal)) => style.bad(&format!("signal {signal}")),

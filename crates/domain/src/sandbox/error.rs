@@ -50,6 +50,15 @@ pub enum SandboxError {
         /// Which limit and how much it is, e.g. `memory (512 MiB)`.
         what: String,
     },
+    /// It was ended because nothing happened in it; made anew at the next command.
+    #[error(
+        "the sandbox was ended: nothing happened in it for {minutes} min (no output, no \
+         processor time)"
+    )]
+    Idle {
+        /// For how long.
+        minutes: u64,
+    },
     /// The disk upper was in use when the machine went down, so that parts of it may never have
     /// reached the disk. Take the checkpoint instead.
     #[error("what was written in `{path}` before the machine restarted cannot be trusted")]
@@ -74,6 +83,7 @@ impl SandboxError {
     pub fn limit_key(&self) -> Option<&'static str> {
         let what = match self {
             Self::DiskFull => return Some("limits.disk_mib"),
+            Self::Idle { .. } => return Some("limits.idle_minutes"),
             Self::LimitExceeded { what } => what,
             _ => return None,
         };

@@ -45,6 +45,7 @@ impl Life {
             earlier.extend(self.worker.record.events(*attempt).await?);
         }
         let sandbox = self.with_services(Arc::clone(&finish.sandbox));
+        let (sandbox, attending) = self.attend(sandbox);
         let end = quire_agent::run(AttemptRun {
             model,
             journal: Arc::clone(&self.recorder) as Arc<dyn Journal>,
@@ -65,6 +66,7 @@ impl Life {
         })
         .await;
         polling.abort();
+        attending.abort();
         Ok(end?)
     }
 

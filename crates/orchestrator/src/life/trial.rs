@@ -148,7 +148,6 @@ impl Trial {
         asked: Asked,
         cancel: CancellationToken,
     ) -> Result<Self, SubmitError> {
-        resolved.heeded()?;
         let now = worker.clock.now();
         let id = AttemptId(RandomIds.uuid(now));
         let (turn, task) = (TurnId(RandomIds.uuid(now)), TaskId(RandomIds.uuid(now)));

@@ -82,6 +82,8 @@ pub enum Reason {
     Disk,
     /// More files than it may have; there still are.
     Files(u64),
+    /// Nothing happened in it for so many minutes.
+    Idle(u64),
 }
 
 /// What waits for news of one command.
@@ -228,6 +230,7 @@ impl Guest {
             Some(Reason::Said(words)) => SandboxError::Gone(words.clone()),
             Some(Reason::Limit(what)) => SandboxError::LimitExceeded { what: what.clone() },
             Some(Reason::Disk) => SandboxError::DiskFull,
+            Some(Reason::Idle(minutes)) => SandboxError::Idle { minutes: *minutes },
             Some(Reason::Files(most)) => {
                 SandboxError::LimitExceeded { what: format!("files on disk ({most})") }
             }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs;
+use std::time::Duration;
 
 /// A process below a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,23 @@ pub fn below(guest: i32, most: usize) -> Vec<Process> {
         }
     }
     found
+}
+
+/// Processor time of a guest and all below it, at most `most` processes of them, with that of
+/// children that were waited for. Reads `/proc`.
+pub fn processor_time(guest: i32, most: usize) -> Duration {
+    let tick = Duration::from_secs(1)
+        / u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100).max(1);
+    let all = below(guest, most);
+    let ticks =
+        std::iter::once(guest).chain(all.into_iter().map(|process| process.pid)).map(|pid| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            // Behind the name, which may hold anything: state is the first field.
+            let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+            let times = fields.split_ascii_whitespace().skip(11).take(4);
+            times.filter_map(|field| field.parse::<u32>().ok()).fold(0, u32::saturating_add)
+        });
+    tick * ticks.fold(0, u32::saturating_add)
 }
 
 /// The children of a process: each of its threads has its own.

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,7 +20,10 @@ use super::backend::{Life, Made, Maker, open_upper};
 use super::changes::Snapshot;
 use super::guest::{Guest, Reason, creating};
 use super::limits_met::{Before, Counters};
-use super::{behind, changes, command, files, system, upper, watch};
+use super::{behind, changes, command, files, processes, system, upper, watch};
+
+/// The most processes whose time is added up.
+const MAX_PROCESSES: usize = 20_000;
 
 /// A native sandbox.
 pub struct NativeSandbox {
@@ -272,6 +276,32 @@ impl Sandbox for NativeSandbox {
         let looked =
             tokio::task::spawn_blocking(move || behind::command(guest.pid, port, door, &numbers));
         looked.await.ok().flatten()
+    }
+
+    async fn processor_time(&self) -> Option<Duration> {
+        let guest = match &*self.state.lock().await {
+            State::Running(made) => Arc::clone(&made.guest),
+            State::Folded | State::Ended => return None,
+        };
+        let looked = tokio::task::spawn_blocking(move || {
+            let runs = guest.is_busy() || !processes::children(guest.pid).is_empty();
+            (runs && !guest.is_gone()).then(|| processes::processor_time(guest.pid, MAX_PROCESSES))
+        });
+        looked.await.ok().flatten()
+    }
+
+    async fn end_idle(&self, minutes: u64) -> Result<bool, SandboxError> {
+        let mut state = self.state.lock().await;
+        let State::Running(made) = &*state else { return Ok(false) };
+        let runs = made.guest.is_busy() || !processes::children(made.guest.pid).is_empty();
+        if self.spec.upper == Upper::Memory || !runs {
+            return Ok(false);
+        }
+        made.guest.kill(Reason::Idle(minutes));
+        if let State::Running(made) = std::mem::replace(&mut *state, State::Folded) {
+            end_guest(made, "nothing happened in it").await?;
+        }
+        Ok(true)
     }
 
     async fn end(&self) -> Result<(), SandboxError> {

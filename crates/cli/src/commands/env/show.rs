@@ -54,7 +54,6 @@ pub async fn run(args: &Args, here: &Here) -> anyhow::Result<Exit> {
     let known = images.and_then(|images| images.known(&resolved.environment.base));
     let rows = rows(&resolved, &set, known.as_ref());
     let environment = &resolved.environment;
-    let not_heeded = resolved.heeded().err().map(|error| error.to_string());
     if args.json {
         let origins: serde_json::Map<_, _> =
             rows.iter().map(|row| (row.key.clone(), json!(row.origin))).collect();
@@ -70,7 +69,6 @@ pub async fn run(args: &Args, here: &Here) -> anyhow::Result<Exit> {
             "environment": environment,
             "origins": origins,
             "secrets": secrets,
-            "not_heeded": not_heeded,
             "base_here": known.as_ref().map(|known| json!({
                 "identity": known.identity, "layers": known.layers, "bytes": known.bytes,
                 "whole": known.whole, "asked_at": known.asked_at,
@@ -94,8 +92,5 @@ pub async fn run(args: &Args, here: &Here) -> anyhow::Result<Exit> {
     let cells: Vec<Vec<String>> = cells.collect();
     let heading = if origin { &["key", "value", "from"][..] } else { &["key", "value"] };
     show::out(table(heading, &cells, show::width()).trim_end());
-    if let Some(why) = not_heeded {
-        show::err(&style.warn(&format!("a run refuses it: {why}")));
-    }
     Ok(Exit::Done)
 }

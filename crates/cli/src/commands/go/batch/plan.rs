@@ -203,7 +203,6 @@ impl Planner<'_> {
         let place = Place::of(&start.source, root)?;
         let named = key.1.as_deref();
         let resolved = place.environment(installation, defaults, named, start.bare).await?;
-        resolved.heeded().map_err(|error| usage(error.to_string()))?;
         let resolved = Arc::new(resolved);
         self.environments.insert(key, Arc::clone(&resolved));
         Ok(resolved)
