@@ -75,7 +75,16 @@ impl Life {
         let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
         let detail = match &started {
             Ok(()) => format!("{} ready", names.join(", ")),
-            Err(error) => crate::prepare::causes(error),
+            Err(error) => {
+                let what = crate::prepare::causes(error);
+                match limit_key(error) {
+                    Some(key) => format!(
+                        "while {} started, {what}; raise `{key}` of the environment",
+                        names.join(", ")
+                    ),
+                    None => what,
+                }
+            }
         };
         let ms = self.worker.clock.now().millis_since(started_at);
         let failed = started.is_err();
@@ -85,7 +94,7 @@ impl Life {
             Ok(()) => Ok(Ok(())),
             Err(error) if crate::error::is_disk_full(&error) => Err(RunError::DiskFull),
             Err(ServiceError::Journal(error)) => Err(error.into()),
-            Err(ServiceError::Sandbox(_)) => {
+            Err(error @ ServiceError::Sandbox(_)) if limit_key(&error).is_none() => {
                 Ok(Err(Ending::failed(FailureKind::SandboxFailed, detail)))
             }
             Err(_) => Ok(Err(Ending::failed(FailureKind::ServiceFailed, detail))),
@@ -97,5 +106,13 @@ impl Life {
         if let Some(services) = self.services.get() {
             services.end().await;
         }
+    }
+}
+
+/// The key of a recipe that raises the limit at which the sandbox was ended, if it was.
+fn limit_key(error: &ServiceError) -> Option<&'static str> {
+    match error {
+        ServiceError::Sandbox(error) => error.limit_key(),
+        _ => None,
     }
 }
