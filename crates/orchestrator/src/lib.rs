@@ -13,6 +13,7 @@ mod checkpoint;
 pub mod error;
 pub mod finish;
 pub mod found;
+mod frozen;
 mod generated;
 mod hold;
 pub mod inputs;

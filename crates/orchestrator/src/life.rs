@@ -350,8 +350,7 @@ impl Life {
     ) -> Result<Layout, GitError> {
         let stack = Stack {
             attempt_dir: self.worker.place.upper(self.row.id),
-            frozen: crate::prepare::frozen_layers(&self.worker, &self.continued)
-                .unwrap_or_default(),
+            frozen: crate::frozen::frozen_layers(&self.worker, &self.continued).unwrap_or_default(),
             continued: self.continued.iter().map(|id| self.worker.place.upper(*id)).collect(),
         };
         Layout::make(&self.worker, &self.origin, start, ground, &stack, self.seen.clone()).await

@@ -11,7 +11,6 @@ use async_trait::async_trait;
 use quire_agent::SandboxSource;
 use quire_domain::environment::{BaseSpec, Environment};
 use quire_domain::event::{EventBody, Phase, PhaseFinished};
-use quire_domain::ids::AttemptId;
 use quire_domain::sandbox::{
     BindMount, Layer, LayerOwner, OverlayMount, Sandbox, SandboxBase, SandboxError, SandboxSpec,
     SandboxUser, Upper,
@@ -24,13 +23,11 @@ use quire_environment::offline::OFFLINE_VARIABLES;
 use quire_environment::snapshot::{Snapshot, Snapshots};
 use quire_git::{AttemptGit, CheckoutLayer, GitError, LayerTimes, TaskRepository};
 use quire_images::{Base, ImageError};
-use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
 use crate::base;
 use crate::bases::{self, Ground};
 use crate::generated;
-use crate::lease;
 use crate::not_filled;
 use crate::recorder::Recorder;
 use crate::seen::{Seen, see};
@@ -454,43 +451,6 @@ impl Preparing {
     pub fn ready(&self) -> Option<Arc<dyn Sandbox>> {
         self.ready.borrow().as_ref().and_then(|made| made.as_ref().ok().cloned())
     }
-}
-
-/// What an attempt left: layers that hold until the machine restarts.
-#[derive(Serialize, Deserialize)]
-struct Frozen {
-    boot: String,
-    layers: BTreeMap<String, Layer>,
-}
-
-/// The layers that earlier attempts left, as they lie on disk, in the order of `continued`; empty
-/// of those that left none. `None` if they are no longer kept: then only commits are left.
-pub fn frozen_layers(
-    worker: &Worker,
-    continued: &[AttemptId],
-) -> Option<Vec<BTreeMap<String, Layer>>> {
-    continued
-        .iter()
-        .map(|attempt| {
-            let text = std::fs::read(worker.place.upper(*attempt).join("frozen.json")).ok()?;
-            let Frozen { boot, layers } = serde_json::from_slice(&text).ok()?;
-            let there = layers.get(WORK).is_none_or(|layer| layer.path.exists());
-            (there && boot == lease::boot()).then_some(layers)
-        })
-        .collect()
-}
-
-/// Notes the layers that an attempt left, for [`frozen_layers`].
-pub fn keep_frozen(
-    worker: &Worker,
-    attempt: AttemptId,
-    frozen: &BTreeMap<String, Layer>,
-) -> std::io::Result<()> {
-    let dir = worker.place.upper(attempt);
-    let unfinished = dir.join("frozen.tmp");
-    let frozen = Frozen { boot: lease::boot(), layers: frozen.clone() };
-    std::fs::write(&unfinished, serde_json::to_vec(&frozen)?)?;
-    std::fs::rename(unfinished, dir.join("frozen.json"))
 }
 
 /// An error with its causes, in one line.

@@ -150,7 +150,7 @@ impl Life {
         }
         let _ = sandbox.end().await;
         // Where this fails a follow-up starts from the commit alone.
-        let _ = crate::prepare::keep_frozen(&self.worker, self.row.id, &frozen);
+        let _ = crate::frozen::keep_frozen(&self.worker, self.row.id, &frozen);
         if frozen.is_empty() {
             let _ = self.worker.sandboxes.discard(&self.upper()).await;
         }

@@ -16,8 +16,9 @@ use super::conclude::Ending;
 use crate::check_out::{Stand, check_out, unlock};
 use crate::checkpoint::newest;
 use crate::error::RunError;
+use crate::frozen::frozen_layers;
 use crate::hold::Hold;
-use crate::prepare::{Layout, NotMade, Preparing, frozen_layers};
+use crate::prepare::{Layout, NotMade, Preparing};
 use crate::restore::{Source, Why, event, has_acted};
 
 /// What an attempt works in.
