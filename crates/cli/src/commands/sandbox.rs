@@ -122,6 +122,9 @@ fn not_made(error: ScratchError) -> anyhow::Error {
     match error {
         ScratchError::Submit(error) => refused(error),
         ScratchError::Environment(error) => not_resolved(error),
+        ScratchError::Base(error @ ImageError::Cancelled) => {
+            stop(Exit::Cancelled, error.to_string())
+        }
         ScratchError::Base(error) => {
             stop(Exit::Failed, quire_orchestrator::prepare::causes(&error))
         }
