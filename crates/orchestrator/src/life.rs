@@ -297,7 +297,8 @@ impl Life {
         Ok(self.recorder.events().await?)
     }
 
-    async fn layout(&self, start: &StartPoint) -> Result<Result<Layout, Ending>, RunError> {
+    /// The layout without what its environment has to have installed.
+    async fn laid_out(&self, start: &StartPoint) -> Result<Result<Layout, Ending>, RunError> {
         if let Some(ending) = self.secrets_locked() {
             return Ok(Err(ending));
         }
@@ -318,6 +319,14 @@ impl Life {
         let phase = PhaseFinished { phase: Phase::Checkout, ms, detail, failed: false };
         // A broken record shows at the next write that matters.
         let _ = self.recorder.note(vec![EventBody::PhaseFinished(phase)]).await;
+        Ok(Ok(layout))
+    }
+
+    async fn layout(&self, start: &StartPoint) -> Result<Result<Layout, Ending>, RunError> {
+        let layout = match self.laid_out(start).await? {
+            Ok(layout) => layout,
+            Err(ending) => return Ok(Err(ending)),
+        };
         let secrets = self.known.versions_for_setup(&layout.environment);
         let setup = match setup::look(&self.worker, &self.origin, &layout, secrets).await {
             Ok(setup) => setup,

@@ -39,7 +39,7 @@ impl Log {
             style,
             brief: false,
             width,
-            lines: Lines::new(style, width),
+            lines: Lines::of_log(style, width),
             status: StatusLine::new(terminal),
             doing: "preparing".to_owned(),
             since: Instant::now(),

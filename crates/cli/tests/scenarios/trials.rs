@@ -253,6 +253,19 @@ fn a_shell_without_a_terminal_passes_everything_through() {
 }
 
 #[test]
+fn a_shell_as_setup_has_it_is_root_with_setups_network_and_nothing_installed() {
+    let scene = scene("setup = \"false\"\n[network]\nsetup = [\"allowed.example\"]\n");
+    let ask = "import urllib.request as r; r.urlopen(\"http://refused.example/x\")";
+    let script = format!("id -u; echo $QUIRE_ENV; echo x > ~/y; python3 -c '{ask}' 2>/dev/null");
+    let ended = scene.quire(["env", "shell", "--setup", "--", "sh", "-c", &script]);
+    let ended = ended.expect_code(1);
+    assert_eq!(ended.stdout, "0\n/tmp/.quire-env\n");
+    let line = r#"setup = ["allowed.example", "refused.example"]"#;
+    assert!(ended.stderr.contains(line), "{}", ended.stderr);
+    expect_nothing_left(&scene);
+}
+
+#[test]
 fn a_shell_at_a_terminal_is_one_with_its_keys_its_size_and_its_jobs() {
     let scene = scene("");
     let call = scene.call(["env", "shell"]).env("TERM", "no-such-terminal");
@@ -266,14 +279,20 @@ fn a_shell_at_a_terminal_is_one_with_its_keys_its_size_and_its_jobs() {
     terminal.types("until test \"$(stty size)\" = '40 132'; do sleep 0.05; done; echo gr''own\n");
     terminal.resize(132, 40);
     terminal.until("grown");
-    terminal.types("sleep 500\n");
-    terminal.until("sleep 500");
+    // As a person does, who waits for the prompt: what is typed before may go with a signal.
+    terminal.until("$ ");
+    terminal.types("sh -c 'echo as\"\"leep; exec sleep 500'\n");
+    terminal.until("asleep\r\n");
     terminal.types("\x03");
     terminal.until("^C");
+    terminal.until("$ ");
     terminal.types("cat\n");
-    terminal.until("cat");
+    terminal.until("cat\r\n");
+    terminal.types("one line\n");
+    terminal.until("one line\r\none line\r\n");
     terminal.types("\x1a");
     terminal.until("Stopped");
+    terminal.until("$ ");
     terminal.types("kill %1; touch here; ls here; exit 9\n");
     terminal.until("here\r\nexit");
     let (status, shown) = terminal.end();

@@ -319,6 +319,14 @@ impl Build<'_> {
     }
 }
 
+/// The variables that only a script of setup has, beside the environment's and its secrets.
+pub fn script_env() -> BTreeMap<String, String> {
+    let mut env = quiet_git();
+    let own = [("QUIRE_ENV", variables::FILE), ("DEBIAN_FRONTEND", "noninteractive"), ("CI", "1")];
+    env.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    env
+}
+
 /// SIGKILL.
 const KILL: i32 = 9;
 

@@ -2,6 +2,7 @@
 //! terminal opened in it. All of it goes the way of an attempt; what is recorded is kept in memory
 //! and, of what commands print, beside the sandbox's files, which go at the end.
 
+mod at_setup;
 mod layers;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use quire_environment::snapshot::Decision;
 use quire_store::{NewIds, RandomIds};
 use tokio_util::sync::CancellationToken;
 
+use self::at_setup::AtSetup;
 pub use self::layers::LayerSize;
 use super::Life;
 use super::conclude::Ending;
@@ -48,6 +50,7 @@ pub struct Trial {
     life: Life,
     start: StartPoint,
     opened: OnceLock<Arc<AttemptFinish>>,
+    at_setup: OnceLock<AtSetup>,
 }
 
 /// What a trial notes that no event holds.
@@ -191,7 +194,8 @@ impl Trial {
         let since = asked.fresh.then_some(now);
         life.trial = Some(Notes { since, looked: OnceLock::new() });
         life.hold().await;
-        Ok(Self { life, start: found.start.clone(), opened: OnceLock::new() })
+        let (opened, at_setup) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { life, start: found.start.clone(), opened, at_setup })
     }
 
     /// Watches what happens, from the start on.
@@ -297,11 +301,11 @@ impl Trial {
     /// one inside, if the commit has it.
     pub fn workspace(&self) -> PathBuf {
         let root = self.life.origin.workspace.clone();
-        let (Some(start), Some(finish)) = (&self.life.origin.start_dir, self.opened.get()) else {
+        let (Some(start), Some(files)) = (&self.life.origin.start_dir, self.checkout()) else {
             return root;
         };
         let below = Path::new(start.as_str());
-        if finish.layout.checkout.path.join(below).is_dir() { root.join(below) } else { root }
+        if files.join(below).is_dir() { root.join(below) } else { root }
     }
 
     /// The layers beneath its sandbox, with what each holds. Looks at every file.
@@ -324,6 +328,9 @@ impl Trial {
         {
             let _ = sandbox.end().await;
         }
+        if let Some(at) = self.at_setup.get() {
+            let _ = at.sandbox.end().await;
+        }
         self.life.close_way_out().await;
         self.life.recorder.flush().await?;
         Ok(())
@@ -331,9 +338,9 @@ impl Trial {
 
     /// Removes all of it but the snapshot. What cannot be removed now is swept.
     pub async fn remove(self) {
-        let Self { life, opened, .. } = self;
+        let Self { life, opened, at_setup, .. } = self;
         let (worker, id, task) = (life.worker.clone(), life.row.id, life.row.task);
-        drop(opened);
+        drop((opened, at_setup));
         drop(life);
         let _ = worker.git.drop_results(task).await;
         let _ = worker.sandboxes.discard(&worker.place.upper(id)).await;

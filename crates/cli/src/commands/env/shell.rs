@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use quire_domain::attempt::Outcome;
 use quire_domain::sandbox::{Command, CommandIo, ExitStatus, LimitMet, Sandbox, SandboxError};
+use quire_environment::snapshot::build::script_env;
 use quire_orchestrator::way_out;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,7 @@ Examples:
   quire env shell -- sh -c 'env | sort'
   echo 'make && make test' | quire env shell
   quire env shell --fresh              on a snapshot that is made anew
+  quire env shell --setup              as setup has it, to try the commands of a script
 
 Network rules, services, limits and layers are the agent's. Nothing that is written inside is kept,
 but for a snapshot that setup had to make first. Without a terminal on both ends, input and output
@@ -39,6 +41,10 @@ are passed through as they are.")]
 pub struct Args {
     #[command(flatten)]
     pub at: At,
+    /// What setup has when it begins, in place of the agent's: root inside, setup's network rules,
+    /// nothing installed yet; secrets are left out.
+    #[arg(long, conflicts_with = "fresh")]
+    setup: bool,
     /// Run it, and print what it prints as JSON: its output and its exit code.
     #[arg(long, requires = "command")]
     json: bool,
@@ -83,7 +89,11 @@ async fn tried(
     follow: &mut Follow,
     signals: &mut Signals,
 ) -> anyhow::Result<i32> {
-    let opened = follow.until(signals, begun.trial.open()).await;
+    let opened = if args.setup {
+        follow.until(signals, begun.trial.open_setup()).await
+    } else {
+        follow.until(signals, begun.trial.open()).await
+    };
     follow.end();
     match opened? {
         Ok(sandbox) => {
@@ -113,7 +123,7 @@ async fn session(
     let argv = if args.command.is_empty() { vec!["bash".to_owned()] } else { args.command.clone() };
     let mut command = Command {
         argv,
-        env: BTreeMap::new(),
+        env: if args.setup { script_env() } else { BTreeMap::new() },
         workdir: Some(begun.trial.workspace()),
         io: CommandIo::InputSeparate,
     };
@@ -127,11 +137,16 @@ async fn session(
     }
     let style = Style::new(surroundings.colour());
     let environment = &begun.resolved.environment;
+    let (who, network) = if args.setup {
+        ("setup", &environment.network.setup)
+    } else {
+        ("the agent", &environment.network.agent)
+    };
     show::err(&style.dim(&format!(
-        "{}@{} as the agent has it · network {} · nothing that you write is kept",
+        "{}@{} as {who} has it · network {} · nothing that you write is kept",
         plain(&environment.name, false),
         environment.version,
-        plain(&way_out::words(&environment.network.agent), false),
+        plain(&way_out::words(network), false),
     )));
     for name in ["TERM", "COLORTERM", "NO_COLOR"] {
         let value = surroundings.variable(name).filter(|value| is_plain(value));

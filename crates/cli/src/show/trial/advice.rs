@@ -70,7 +70,13 @@ pub fn of(
         advice.push(own.to_owned());
         return advice;
     }
-    if advice.is_empty() && looks_for_network(detail) {
+    if environment.network.setup == NetworkPolicy::Off && looks_for_network(detail) {
+        advice.push(
+            "setup has no network here: write `setup = \"packages\"`, or a list of hosts, under \
+             `[network]`"
+                .to_owned(),
+        );
+    } else if advice.is_empty() && looks_for_network(detail) {
         advice.push(
             "programs reach the network through the proxy that the variables `http_proxy` and \
              `https_proxy` name, and no other way: have it use them"
