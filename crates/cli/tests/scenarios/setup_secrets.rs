@@ -113,6 +113,7 @@ fn a_secret_that_setup_leaves_anywhere_fails_it_and_nothing_of_it_is_kept() {
     for (script, place) in [
         ("echo //registry/:_authToken=$TOKEN > ~/.npmrc", format!("{home}/.npmrc")),
         ("printf u:%s \"$TOKEN\" | base64 > ~/.auth", format!("{home}/.auth")),
+        ("(head -c50 /dev/zero; echo $TOKEN) | base64 > ~/.auth", format!("{home}/.auth")),
         ("mkdir node_modules; ln -s $TOKEN node_modules/l", format!("{here}/node_modules/l")),
         ("mkdir -p ~/d/$TOKEN", format!("{home}/d/")),
         ("echo x=$TOKEN >> $QUIRE_ENV", "the variable `x`".to_owned()),

@@ -77,6 +77,10 @@ const PIECE: usize = 256 << 10;
 /// The deepest directory: each takes a descriptor.
 const DEPTH: usize = 256;
 
+/// For so many bytes of a form there is one more of overlap, twice: the shortest lines that an encoder
+/// breaks its output into have 60 characters.
+const LINE: usize = 60;
+
 /// Leaks that are told; the search ends with the last of them.
 const TOLD: usize = 8;
 
@@ -111,7 +115,8 @@ pub fn search(
         values,
         opener,
         bounds,
-        buffer: vec![0; PIECE + values.longest()],
+        buffer: vec![0; PIECE + overlap(values)],
+        unbroken: Vec::new(),
         path: Vec::new(),
         seen: HashSet::new(),
         leaks: Vec::new(),
@@ -126,6 +131,8 @@ struct Search<'a> {
     opener: Opener<'a>,
     bounds: &'a Bounds<'a>,
     buffer: Vec<u8>,
+    /// What of it is looked through once more, without its line ends.
+    unbroken: Vec<u8>,
     /// Where it is, relative to the top.
     path: Vec<u8>,
     seen: HashSet<(u64, u64)>,
@@ -239,7 +246,7 @@ impl Search<'_> {
         mut at: u64,
         end: u64,
     ) -> Result<Option<String>, SearchError> {
-        let overlap = self.values.longest().saturating_sub(1);
+        let overlap = overlap(self.values);
         let mut kept = 0;
         while at < end {
             self.go_on()?;
@@ -253,13 +260,33 @@ impl Search<'_> {
             };
             at += read as u64;
             let full = kept + read;
-            if let Some(found) = self.values.find(&self.buffer[..full]) {
+            if let Some(found) = self.find(full) {
                 return Ok(Some(found));
             }
             kept = overlap.min(full);
             self.buffer.copy_within(full - kept..full, 0);
         }
         Ok(None)
+    }
+
+    /// Finds a value in the first bytes of the buffer, also where an encoder broke it into lines.
+    fn find(&mut self, full: usize) -> Option<String> {
+        let bytes = self.buffer.get(..full)?;
+        if let Some(found) = self.values.find(bytes) {
+            return Some(found);
+        }
+        self.unbroken.clear();
+        let mut from = 0;
+        for end in memchr::memchr_iter(b'\n', bytes) {
+            let line = &bytes[from..end];
+            self.unbroken.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+            from = end + 1;
+        }
+        if from == 0 {
+            return None;
+        }
+        self.unbroken.extend_from_slice(&bytes[from..]);
+        self.values.find(&self.unbroken)
     }
 
     fn link(&mut self, at: impl AsFd, name: &CStr) -> Result<(), SearchError> {
@@ -350,6 +377,12 @@ impl Search<'_> {
         }
         Ok(())
     }
+}
+
+/// How many bytes of a piece are looked at once more with the next one.
+fn overlap(values: &dyn Values) -> usize {
+    let longest = values.longest();
+    longest + 2 * (longest / LINE + 1)
 }
 
 fn below(at: impl AsFd, name: &CStr) -> Result<OwnedFd, rustix::io::Errno> {

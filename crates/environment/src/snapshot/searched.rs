@@ -175,6 +175,15 @@ mod tests {
             });
             assert_eq!(only(dir.path()), ("a b/\u{fc}/f".to_owned(), Part::Content));
         }
+        // As an encoder breaks it into lines, over the border of what is read at once.
+        for end in ["\n", "\r\n"] {
+            let dir = make(&|dir| {
+                let before = "x".repeat((256 << 10) - 5);
+                let text = format!("{before}s3cr{end}et/of-it{end}");
+                std::fs::write(dir.join("a b/\u{fc}/f"), text).unwrap();
+            });
+            assert_eq!(only(dir.path()), ("a b/\u{fc}/f".to_owned(), Part::Content));
+        }
         let dir = make(&|dir| {
             std::fs::create_dir_all(dir.join("a b/s3cret/of-it/deeper")).unwrap();
         });
