@@ -67,12 +67,18 @@ impl AttemptFinish {
             .iter()
             .filter_map(|check| results.get(&check.name))
             .filter(|result| !result.exit.is_some_and(ExitStatus::success));
-        Ok(failed
+        let failed: Vec<Fault> = failed
             .map(|result| Fault::CheckFailed {
                 name: result.check.name.clone(),
                 chunk: result.chunk.clone(),
             })
-            .collect())
+            .collect();
+        if let (Some(services), false) = (self.services.get(), failed.is_empty()) {
+            // The agent may go on, and does so with them.
+            let sandbox = self.sandbox.sandbox().await?;
+            services.ensure(sandbox.as_ref()).await.map_err(other)?;
+        }
+        Ok(failed)
     }
 
     async fn results_on(
@@ -117,11 +123,6 @@ impl AttemptFinish {
         sandbox.end().await?;
         if let Some(way_out) = way_out {
             way_out.close().await;
-        }
-        if let Some(services) = self.services.get() {
-            // Where the agent goes on, it goes on with them.
-            let sandbox = self.sandbox.sandbox().await?;
-            services.ensure(sandbox.as_ref()).await.map_err(other)?;
         }
         result
     }
