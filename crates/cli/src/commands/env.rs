@@ -42,9 +42,9 @@ pub enum Command {
     /// Change an environment: each edit is a new version.
     Edit(edit::Args),
     /// Delete an environment and the values of its secrets.
-    Delete(delete::Args),
+    Delete(Named),
     /// The versions of an environment, newest first.
-    History(history::Args),
+    History(Named),
     /// Set it up and run its checks, as a task would, and show how that went.
     Test(test::Args),
     /// A terminal, or one command, in what the agent would get.
@@ -56,6 +56,16 @@ pub enum Command {
     /// Secrets of environments: set, list, delete.
     #[command(subcommand)]
     Secret(secret::Command),
+}
+
+/// A stored environment, by its name.
+#[derive(Debug, clap::Args)]
+pub struct Named {
+    /// Which.
+    name: String,
+    /// Print what there is to say as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs it.

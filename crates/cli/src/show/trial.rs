@@ -10,13 +10,14 @@ use std::time::Instant;
 use quire_domain::environment::Environment;
 use quire_domain::event::{CommandPurpose, Event, EventBody, Phase};
 use quire_domain::ids::ChunkId;
+use quire_domain::journal::Live;
 
 use self::output::LineBuffer;
 pub use self::report::{Report, Told};
 use super::lines::Lines;
 use super::network::Network;
 use super::status_line::StatusLine;
-use super::style::{Style, duration, fit};
+use super::style::{Style, duration, fit, plain};
 
 /// Shows what happens, on standard error.
 pub struct Log {
@@ -91,6 +92,16 @@ impl Log {
     pub fn output_ended(&mut self, chunk: &ChunkId) {
         if let Some(line) = self.buffers.remove(chunk).and_then(LineBuffer::rest) {
             self.print_output(&[line]);
+        }
+    }
+
+    /// Shows something that is told and not kept.
+    pub fn live(&mut self, live: &Live) {
+        match live {
+            Live::Preparing { text } => self.doing = fit(text, 60),
+            // Nobody but setup says anything here: that it waits for another.
+            Live::Text { text } => self.notice(&plain(text.trim(), false)),
+            Live::Reasoning { .. } | Live::Retry { .. } | Live::Output { .. } => {}
         }
     }
 

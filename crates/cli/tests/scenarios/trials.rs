@@ -79,6 +79,8 @@ fn a_test_sets_up_and_checks_once_and_a_task_stands_on_its_snapshot() {
     assert_eq!(second["snapshot"]["key"], value["snapshot"]["key"]);
     let (_, fresh) = tested(&scene, &["--no-cache"]);
     assert_eq!(fresh["snapshot"]["why"], "it was asked for anew");
+    let listed = scene.quire(["env", "list", "--json"]).expect_code(0).json();
+    assert_eq!(listed[0]["snapshots"]["count"], 1, "the new one took the place of the other");
     let run = scene.run(&[]).expect_code(0);
     let line = &run.bodies("base_captured")[0]["notes"][0];
     assert!(line.as_str().unwrap().contains(" hit (age "), "{line}");

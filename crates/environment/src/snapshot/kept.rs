@@ -274,6 +274,26 @@ impl Snapshots {
         gone
     }
 
+    /// Removes those with the key of `newest` that were made before it, and that nobody uses.
+    pub async fn drop_older(
+        &self,
+        sandboxes: &dyn SandboxBackend,
+        newest: &Snapshot,
+        in_use: &BTreeSet<String>,
+    ) {
+        let all = self.all();
+        let below: BTreeSet<&String> = all.iter().flat_map(|one| &one.manifest.below).collect();
+        let older = all.iter().filter(|one| {
+            one.manifest.key == newest.manifest.key
+                && one.manifest.made_at < newest.manifest.made_at
+                && !in_use.contains(&one.name)
+                && !below.contains(&one.name)
+        });
+        for one in older {
+            self.remove(sandboxes, &one.name).await;
+        }
+    }
+
     /// Removes what processes that died left half made.
     pub async fn sweep(&self, sandboxes: &dyn SandboxBackend) {
         let Ok(entries) = std::fs::read_dir(&self.dir) else { return };

@@ -18,8 +18,8 @@ use quire_domain::journal::Journal;
 use quire_domain::sandbox::{Sandbox, SandboxError};
 use quire_domain::task::{Mode, Request, StartPoint, Turn};
 use quire_domain::time::Timestamp;
-use quire_engine::{AttemptChunks, Chunks, MemoryBlobs, MemoryLog, Watch};
-use quire_environment::snapshot::Decision;
+use quire_engine::{AttemptChunks, Chunks, LiveFeed, MemoryBlobs, MemoryLog, Watch};
+use quire_environment::snapshot::{Decision, Snapshots};
 use quire_store::{NewIds, RandomIds};
 use tokio_util::sync::CancellationToken;
 
@@ -203,6 +203,11 @@ impl Trial {
         Watch::new(Arc::clone(&self.record().log), self.life.row.id, quire_domain::ids::Seq(1))
     }
 
+    /// What is told and not kept.
+    pub fn live(&self) -> LiveFeed {
+        self.record().bus.subscribe(self.life.row.id)
+    }
+
     /// The record.
     pub fn record(&self) -> &Record {
         &self.life.worker.record
@@ -333,7 +338,20 @@ impl Trial {
         }
         self.life.close_way_out().await;
         self.life.recorder.flush().await?;
+        self.drop_older().await;
         Ok(())
+    }
+
+    /// One that was made anew takes the place of those before it.
+    async fn drop_older(&self) {
+        let anew = self.life.trial.as_ref().is_some_and(|notes| notes.since.is_some());
+        let snapshot = self.opened.get().and_then(|finish| finish.layout.snapshot.as_ref());
+        if let (true, Some(snapshot)) = (anew, snapshot) {
+            let worker = &self.life.worker;
+            let in_use = crate::keep::snapshots_in_use(worker).await;
+            let snapshots = Snapshots::new(&worker.place.data_dir);
+            snapshots.drop_older(worker.sandboxes.as_ref(), snapshot, &in_use).await;
+        }
     }
 
     /// Removes all of it but the snapshot. What cannot be removed now is swept.

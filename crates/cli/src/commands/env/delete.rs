@@ -3,24 +3,14 @@
 use quire_orchestrator::resolution::OWNER;
 use serde_json::json;
 
-use super::Here;
 use super::secret::stored_scope;
+use super::{Here, Named};
 use crate::commands::task::told;
 use crate::exit::Exit;
 use crate::show;
 
-/// Its arguments.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Which.
-    name: String,
-    /// Say as JSON what was deleted.
-    #[arg(long)]
-    json: bool,
-}
-
 /// Runs it.
-pub async fn run(args: &Args, here: &Here) -> anyhow::Result<Exit> {
+pub async fn run(args: &Named, here: &Here) -> anyhow::Result<Exit> {
     let (worker, name) = (&here.installation.worker, &args.name);
     let stored = here.find(name, None).await?;
     let secrets = worker.store.secrets(&stored_scope(&stored.name)).await.map_err(told)?;

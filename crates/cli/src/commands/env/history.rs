@@ -3,23 +3,13 @@
 use quire_orchestrator::resolution::OWNER;
 use serde_json::json;
 
-use super::Here;
+use super::{Here, Named};
 use crate::commands::task::told;
 use crate::exit::Exit;
 use crate::show::{self, style::plain, style::since, table::table};
 
-/// Its arguments.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Which.
-    name: String,
-    /// As JSON, a line each, with the recipes.
-    #[arg(long)]
-    json: bool,
-}
-
 /// Runs it.
-pub async fn run(args: &Args, here: &Here) -> anyhow::Result<Exit> {
+pub async fn run(args: &Named, here: &Here) -> anyhow::Result<Exit> {
     let (worker, name) = (&here.installation.worker, &args.name);
     here.find(name, None).await?;
     let versions = worker.store.environment_history(OWNER, name).await.map_err(told)?;

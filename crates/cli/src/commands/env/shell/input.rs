@@ -1,12 +1,18 @@
 //! Standard input, read as it comes by a thread that can be stopped between two reads: a read that
 //! is begun and never ends would swallow what a person types next.
 
+use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
+use quire_domain::sandbox::CommandControl;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::sync::mpsc;
+
+/// How long a command may leave its input unread, before that is thrown away.
+const PATIENCE: Duration = Duration::from_hours(24);
 
 /// The largest piece, in bytes.
 const PIECE: usize = 16 << 10;
@@ -31,9 +37,16 @@ impl Input {
         Ok(Self { pieces, _stop: stop })
     }
 
-    /// The next piece; `None` at the end. Cancel-safe.
-    pub async fn next(&mut self) -> Option<Vec<u8>> {
-        self.pieces.recv().await
+    /// Passes on what comes, and its end; then waits for ever.
+    pub async fn pass_on(mut self, control: &dyn CommandControl) -> Infallible {
+        while let Some(bytes) = self.pieces.recv().await {
+            if control.write(&bytes, PATIENCE).await.is_err() {
+                break;
+            }
+        }
+        // A terminal that is gone, or the end of a pipe: the command ends by itself, or is ended.
+        let _ = control.close_input().await;
+        std::future::pending().await
     }
 }
 

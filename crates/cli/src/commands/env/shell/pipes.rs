@@ -2,7 +2,6 @@
 //! is, output and error apart.
 
 use std::convert::Infallible;
-use std::time::Duration;
 
 use quire_domain::sandbox::{
     CommandControl, CommandEvent, CommandOutput, CommandSignal, ExitStatus, SandboxError,
@@ -17,9 +16,6 @@ use super::input::Input;
 use crate::commands::env::trial::Signals;
 use crate::show;
 
-/// How long a command may leave its input unread.
-const PATIENCE: Duration = Duration::from_hours(24);
-
 /// Runs a command that was started until it ends. What it prints is kept in `captured`, if given,
 /// else passed on.
 pub async fn run(
@@ -32,7 +28,7 @@ pub async fn run(
     let input = Input::open()?;
     let status = tokio::select! {
         status = show(output.as_mut(), control, captured.as_mut()) => status,
-        never = pass_on(input, control) => match never {},
+        never = input.pass_on(control) => match never {},
         never = heed(signals, control) => match never {},
     };
     Ok(Ended { status: status?, limits: output.limits_met(), captured })
@@ -65,17 +61,6 @@ async fn show(
             (CommandEvent::Exited(status), _) => return Ok(status),
         }
     }
-}
-
-/// Passes on what is piped in, and its end.
-async fn pass_on(mut input: Input, control: &dyn CommandControl) -> Infallible {
-    while let Some(bytes) = input.next().await {
-        if control.write(&bytes, PATIENCE).await.is_err() {
-            break;
-        }
-    }
-    let _ = control.close_input().await;
-    std::future::pending().await
 }
 
 /// Ctrl-C and its like go to the command; a third one ends it whatever it thinks of that.

@@ -17,9 +17,6 @@ use super::Ended;
 use super::input::Input;
 use crate::commands::env::trial::Signals;
 
-/// How long a program may leave what was typed unread, before it is thrown away.
-const PATIENCE: Duration = Duration::from_hours(1);
-
 /// How long a command has to end once the person's terminal is gone.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -66,7 +63,7 @@ pub async fn run(
     let input = Input::open()?;
     let status = tokio::select! {
         status = show(output.as_mut()) => status,
-        never = pass_on(input, control) => match never {},
+        never = input.pass_on(control) => match never {},
         never = keep_size(changes, &raw, control) => match never {},
         never = heed(signals, control) => match never {},
     };
@@ -87,18 +84,6 @@ async fn show(output: &mut dyn CommandOutput) -> Result<ExitStatus, SandboxError
             CommandEvent::Exited(status) => return Ok(status),
         }
     }
-}
-
-/// Passes on what is typed.
-async fn pass_on(mut input: Input, control: &dyn CommandControl) -> Infallible {
-    while let Some(bytes) = input.next().await {
-        if control.write(&bytes, PATIENCE).await.is_err() {
-            break;
-        }
-    }
-    // The person's terminal is gone, or the command's: it ends by itself, or it is ended.
-    let _ = control.close_input().await;
-    std::future::pending().await
 }
 
 /// What is told of the person's terminal.

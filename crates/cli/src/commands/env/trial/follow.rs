@@ -2,7 +2,7 @@
 
 use quire_domain::event::{CommandPurpose, Event, EventBody};
 use quire_domain::ids::ChunkId;
-use quire_engine::{AttemptChunks, Watch};
+use quire_engine::{AttemptChunks, Heard, LiveFeed, Watch};
 use quire_orchestrator::life::trial::Trial;
 use quire_orchestrator::recorder::Record;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -48,6 +48,7 @@ impl Signals {
 /// One who shows what happens in a trial.
 pub struct Follow {
     watch: Watch,
+    live: LiveFeed,
     record: Record,
     chunks: AttemptChunks,
     running: Vec<Running>,
@@ -69,6 +70,7 @@ impl Follow {
     pub fn new(trial: &Trial, log: Log, cancel: CancellationToken) -> Self {
         Self {
             watch: trial.watch(),
+            live: trial.live(),
             record: trial.record().clone(),
             chunks: trial.chunks(),
             running: Vec::new(),
@@ -93,6 +95,9 @@ impl Follow {
                     Ok(batch) => self.take(batch).await,
                     // The record is gone: the work says so itself.
                     Err(_) => break work.await,
+                },
+                Some(heard) = self.live.next() => if let Heard::Live(live) = heard {
+                    self.log.live(&live);
                 },
                 _ = look.tick() => self.pieces().await,
                 _ = tick.tick() => self.log.tick(),
