@@ -103,6 +103,8 @@ pub enum LackKind {
     Bash,
     /// Its programs are of another processor.
     Architecture,
+    /// Directories that a sandbox needs for itself.
+    Places,
     /// `git`.
     Git,
     /// `/etc/passwd`: the sandbox writes one for the agent, setup has none.
@@ -114,6 +116,6 @@ pub enum LackKind {
 impl LackKind {
     /// Whether no command can run without it, so that setup cannot bring it either.
     pub fn is_fatal(self) -> bool {
-        matches!(self, Self::Shell | Self::Bash | Self::Architecture)
+        matches!(self, Self::Shell | Self::Bash | Self::Architecture | Self::Places)
     }
 }

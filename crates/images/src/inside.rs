@@ -95,6 +95,9 @@ pub(crate) struct Found {
     /// Parts of an image where a root file system should be.
     #[serde(default)]
     pub(crate) archive: bool,
+    /// Places of a sandbox that are something else than a directory there.
+    #[serde(default)]
+    pub(crate) misplaced: Vec<String>,
     /// The package manager that is there, e.g. `apt-get`.
     pub(crate) installer: Option<String>,
 }

@@ -39,6 +39,17 @@ pub(crate) fn lacks(found: &Found) -> Vec<Lack> {
     if !found.bash && found.shell {
         lack(LackKind::Bash, "it has no `bash`, by which commands run".into(), add(found, "bash"));
     }
+    if !found.misplaced.is_empty() {
+        let names: Vec<String> = found.misplaced.iter().map(|name| format!("`/{name}`")).collect();
+        let names = names.join(", ");
+        let paths = found.misplaced.iter().map(|name| format!("/{name}"));
+        let paths = paths.collect::<Vec<_>>().join(" ");
+        lack(
+            LackKind::Places,
+            format!("{names} in it: neither a directory nor a link to one"),
+            format!("add `RUN rm {paths} && mkdir {paths}` to its Dockerfile"),
+        );
+    }
     if !found.git {
         lack(LackKind::Git, "it has no `git`".into(), add_or_set_up(found, "git"));
     }

@@ -22,6 +22,9 @@ const CERTIFICATES: [&str; 5] = [
 /// Package managers, by the program that a Dockerfile's line would call.
 const INSTALLERS: [&str; 6] = ["apt-get", "apk", "dnf", "microdnf", "zypper", "pacman"];
 
+/// Directories that a sandbox mounts something on, or makes where they are missing.
+const PLACES: [&str; 6] = ["dev", "home", "proc", "run", "tmp", "var"];
+
 /// Looks.
 pub fn look(root: &Root) -> Found {
     let program = |name: &str| {
@@ -38,7 +41,22 @@ pub fn look(root: &Root) -> Found {
         certificates: CERTIFICATES.iter().any(|path| is_file(path)),
         archive: is_file("manifest.json") || is_file("oci-layout"),
         machine: bash.or(shell).and_then(|head| machine(&head)),
+        misplaced: PLACES
+            .into_iter()
+            .filter(|name| is_misplaced(root, name))
+            .map(str::to_owned)
+            .collect(),
         installer: INSTALLERS.into_iter().find(|name| program(name).is_some()).map(str::to_owned),
+    }
+}
+
+/// Whether there is something that neither is a directory nor leads to one.
+fn is_misplaced(root: &Root, name: &str) -> bool {
+    let path = [name.as_bytes()];
+    let kind = root.existing(&path).and_then(|place| place.kind());
+    match kind {
+        Ok(Some(FileType::Directory) | None) | Err(_) => false,
+        Ok(Some(_)) => root.directory(&path).is_err(),
     }
 }
 

@@ -302,7 +302,7 @@ async fn tokens_are_fetched_and_credentials_go_where_they_belong() {
     let mut scene = Scene::new().await;
     let refused = scene.image(&name).await.unwrap_err();
     assert!(matches!(&refused, ImageError::Denied { user: None, .. }), "{refused:?}");
-    assert!(refused.to_string().contains("name a credential"), "{refused}");
+    assert!(refused.to_string().contains("a credential is named"), "{refused}");
     let mut with = settings();
     let password = Secret::new("secret".to_owned());
     let credential = Credential::Basic { user: "me".into(), password };

@@ -1,6 +1,6 @@
 //! Tars as bases: everything that the unpacker has to understand, keep, leave out or refuse.
 
-use quire_images::LackKind::{Accounts, Bash, Certificates, Git, Shell};
+use quire_images::LackKind::{Accounts, Certificates, Git, Places, Shell};
 use quire_images::{ImageError, Limits, TooLarge};
 
 use crate::layers::{Head, Tar, busybox, gzip, header};
@@ -248,7 +248,7 @@ async fn what_is_missing_is_said_with_the_line_to_add() {
     let scene = Scene::new().await;
     let empty = written(&scene, "empty.tar", Tar::default().file("a", "a").end()).await.unwrap();
     let kinds: Vec<_> = empty.lacks.iter().map(|lack| lack.kind).collect();
-    assert_eq!(kinds, [Shell, Bash, Git, Accounts, Certificates]);
+    assert_eq!(kinds, [Shell, Git, Accounts, Certificates]);
     let refused = empty.check_before_setup().unwrap_err().to_string();
     assert!(refused.contains("it has no shell"), "{refused}");
     let mut arm = [0; 64];
@@ -264,7 +264,20 @@ async fn what_is_missing_is_said_with_the_line_to_add() {
     let refused = other.check_before_setup().unwrap_err().to_string();
     assert!(refused.contains("its programs are made for"), "{refused}");
     let git = other.lacks.iter().find(|lack| lack.kind == Git).unwrap();
-    assert_eq!(git.remedy, "add `RUN apt-get update && apt-get install -y git` to its Dockerfile");
+    let line = "apt-get update && apt-get install -y git";
+    let said = format!(
+        "add `{line}` to `setup` in .quire/environment.toml, or `RUN {line}` to its Dockerfile"
+    );
+    assert_eq!(git.remedy, said);
+    // A link to nowhere, a file, and a link that leads to a directory.
+    let places = Tar::default()
+        .symlink("home", "../../gone")
+        .file("dev", "x")
+        .dir("there")
+        .symlink("tmp", "/there");
+    let places = written(&scene, "places.tar", places.end()).await.unwrap();
+    let lack = places.lacks.iter().find(|lack| lack.kind == Places).unwrap();
+    assert_eq!(lack.remedy, "add `RUN rm /dev /home && mkdir /dev /home` to its Dockerfile");
     let saved = Tar::default().file("manifest.json", "[]").dir("blobs").end();
     let saved = written(&scene, "saved.tar", saved).await.unwrap();
     assert!(saved.check_before_setup().unwrap_err().to_string().contains("docker export"));
