@@ -105,6 +105,10 @@ fn setup_sees_its_secrets_and_nothing_that_comes_after_does() {
     assert_ne!(anew.bodies("tool_answered")[0]["parts"].to_string(), seen);
 }
 
+/// Writes it to an extended attribute.
+const MARKS: &str = "touch ~/x; python3 -c \"import os; \
+    os.setxattr(os.path.expanduser('~/x'), 'user.t', os.environ['TOKEN'].encode())\"";
+
 #[test]
 fn a_secret_that_setup_leaves_anywhere_fails_it_and_nothing_of_it_is_kept() {
     let scene = scene("setup = \"true\"", [Turn::shell("true"), Turn::say("Done.")]);
@@ -118,7 +122,7 @@ fn a_secret_that_setup_leaves_anywhere_fails_it_and_nothing_of_it_is_kept() {
         ("mkdir -p ~/d/$TOKEN", format!("{home}/d/")),
         ("echo x=$TOKEN >> $QUIRE_ENV", "the variable `x`".to_owned()),
         ("echo echo $TOKEN > .git/hooks/pre-commit", format!("{here}/.git/hooks/pre-commit")),
-        ("touch ~/x; setfattr -n user.t -v $TOKEN ~/x || echo $TOKEN > ~/x", format!("{home}/x")),
+        (MARKS, format!("an extended attribute: {home}/x")),
     ] {
         recipe_is(&scene, &format!("setup = '''\n{script}\necho this is $TOKEN\n'''"));
         let ended = scene.run(&[]);

@@ -314,9 +314,8 @@ impl Search<'_> {
 
     /// Looks at names and values of extended attributes; links and the like have none to write to.
     fn attributes(&mut self, file: &OwnedFd) -> Result<(), SearchError> {
-        let none: &mut [u8] = &mut [];
         // Nearly always: there are none, or the file system has none.
-        if !rustix::fs::flistxattr(file, none).is_ok_and(|length| length > 0) {
+        if !rustix::fs::flistxattr_query(file).is_ok_and(|length| length > 0) {
             return Ok(());
         }
         let mut names = vec![0; MOST_ATTRIBUTE];
@@ -326,8 +325,13 @@ impl Search<'_> {
         for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
             let found = self.values.find(name);
             self.note(found, Part::Attribute);
-            let Ok(length) = rustix::fs::fgetxattr(file, name, value.as_mut_slice()) else {
-                continue;
+            let length = match rustix::fs::fgetxattr(file, name, value.as_mut_slice()) {
+                Ok(length) => length,
+                // Of what the script itself could write, nothing is passed over.
+                Err(error) if name.starts_with(b"user.") && !is_of_overlayfs(name) => {
+                    return Err(self.failed(error.into()));
+                }
+                Err(_) => continue,
             };
             let found = self.values.find(&value[..length]);
             self.note(found, Part::Attribute);
@@ -377,6 +381,15 @@ impl Search<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether overlayfs keeps the attribute for itself: inside, nobody can write those.
+fn is_of_overlayfs(name: &[u8]) -> bool {
+    let own = name.strip_prefix(b"user.overlay.").unwrap_or_default();
+    matches!(
+        own,
+        b"opaque" | b"redirect" | b"origin" | b"impure" | b"nlink" | b"metacopy" | b"uuid"
+    )
 }
 
 /// How many bytes of a piece are looked at once more with the next one.

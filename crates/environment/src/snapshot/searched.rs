@@ -190,6 +190,16 @@ mod tests {
         assert_eq!(only(dir.path()), ("a b/s3cret/…".to_owned(), Part::Path));
         let dir = make(&|dir| symlink(format!("/x/{text}"), dir.join("link")).unwrap());
         assert_eq!(only(dir.path()), ("link".to_owned(), Part::Target));
+        let marked = |name: &str, value: &[u8]| {
+            let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+            let file = std::fs::File::create(dir.path().join("f")).unwrap();
+            let flags = rustix::fs::XattrFlags::empty();
+            rustix::fs::fsetxattr(&file, name, value, flags).unwrap();
+            dir
+        };
+        assert_eq!(only(marked("user.x", VALUE).path()), ("f".to_owned(), Part::Attribute));
+        let named = marked(&format!("user.{text}"), b"x");
+        assert_eq!(only(named.path()), ("f".to_owned(), Part::Attribute));
         let dir = make(&|dir| {
             let name = OsStr::from_bytes(b"\xff\xfe");
             std::fs::write(dir.join(name), VALUE).unwrap();

@@ -31,6 +31,9 @@ use crate::{Zygote, wire};
 /// How long the removal of a tree may take.
 const LONG: Duration = Duration::from_mins(10);
 
+/// How long what was killed may go on writing before its files are removed for good.
+const BURIAL: Duration = Duration::from_secs(1);
+
 /// Where the backend keeps what is its own.
 #[derive(Debug, Clone)]
 pub struct NativeConfig {
@@ -152,10 +155,14 @@ impl SandboxBackend for NativeBackend {
 
     async fn erase(&self, path: &Path) -> Result<(), SandboxError> {
         upper::forget(path);
-        // Processes that were ended a moment ago may still be writing.
-        for _ in 0..10 {
-            if self.maker.remove(path).await.is_ok() {
-                return Ok(());
+        let begun = tokio::time::Instant::now();
+        loop {
+            match self.maker.remove(path).await {
+                // Processes that were ended a moment ago may still be writing.
+                Err(_) if begun.elapsed() < BURIAL => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                removed => return removed,
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
