@@ -175,11 +175,14 @@ fn what_another_tool_wrote_down_is_imported_and_never_over_a_recipe_that_is_ther
     let scene = scene();
     let none = scene.quire(["env", "import"]).expect_code(2);
     assert!(none.stderr.contains(".devcontainer/devcontainer.json"), "{}", none.stderr);
-    let text = "{ \"containerEnv\": { \"CI\": \"1\" }, \"forwardPorts\": [3000] }";
+    let text =
+        "{ \"containerEnv\": { \"CI\": \"1\", \"HOME\": \"/x\" }, \"forwardPorts\": [3000] }";
     scene.repository.write(".devcontainer/devcontainer.json", text);
     let printed = scene.quire(["env", "import"]).expect_code(0);
     assert!(printed.stdout.contains("CI"), "{}", printed.stdout);
-    assert!(printed.stderr.contains("forwardPorts"), "{}", printed.stderr);
+    for left in ["forwardPorts", "containerEnv.HOME"] {
+        assert!(printed.stderr.contains(left), "{}", printed.stderr);
+    }
     scene.quire(["env", "import", "--write"]).expect_code(0);
     assert_eq!(scene.env_shown(&[])["environment"]["variables"]["CI"], "1");
     let again = scene.quire(["env", "import", "--write"]).expect_code(2);

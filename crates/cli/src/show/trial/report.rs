@@ -173,7 +173,7 @@ impl<'a> Report<'a> {
                 rows.push(("snapshot", format!("{key} hit, made {} ago", duration(*age_ms))));
             }
             SnapshotWord::Miss { by, why } => {
-                rows.push(("snapshot", format!("{key} miss: {why}; {by} ran")));
+                rows.push(("snapshot", format!("{key} miss: {why}, so {by} runs")));
             }
         }
         let inputs: Vec<&str> = looked.inputs.iter().map(|(name, _)| name.as_str()).collect();
