@@ -84,6 +84,9 @@ const LINE: usize = 60;
 /// Leaks that are told; the search ends with the last of them.
 const TOLD: usize = 8;
 
+/// The longest path that is shown whole, in characters.
+const SHOWN: usize = 240;
+
 /// Files with several names that are remembered, so that each is read once.
 const REMEMBERED: usize = 1_000_000;
 
@@ -365,6 +368,9 @@ impl Search<'_> {
             cut = true;
         }
         let text = String::from_utf8_lossy(path).replace(char::is_control, "?");
+        if let Some((end, _)) = text.char_indices().nth(SHOWN) {
+            return format!("{}…", &text[..end]);
+        }
         if cut { format!("{text}/…") } else { text }
     }
 

@@ -164,9 +164,7 @@ impl SandboxBackend for NativeBackend {
                 }
                 removed => return removed,
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        self.maker.remove(path).await
     }
 
     async fn forfeit(&self, path: &Path) -> Result<(), SandboxError> {
