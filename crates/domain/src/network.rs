@@ -164,6 +164,9 @@ impl FromStr for DomainPattern {
 
     fn from_str(text: &str) -> Result<Self, BadRule> {
         let bad = |why: &'static str| BadRule::Domain { text: text.to_owned(), why };
+        if text.contains('/') {
+            return Err(bad("name the host alone, without scheme or path"));
+        }
         let (name, port) = match text.rsplit_once(':') {
             Some((name, port)) => {
                 let digits = port.bytes().all(|byte| byte.is_ascii_digit());
@@ -177,9 +180,6 @@ impl FromStr for DomainPattern {
             None => (false, name),
         };
         let host = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-        if host.contains("//") || host.contains('/') {
-            return Err(bad("name the host alone, without scheme or path"));
-        }
         if host.contains('*') {
             return Err(bad(
                 "a `*` stands for whole labels at the front only, as in `*.example.org`",

@@ -58,6 +58,7 @@ impl Draft {
 
     /// Writes the recipe. What a recipe refuses is left out of it, with the reason it gives.
     pub fn write(mut self, path: &str) -> Result<Import, Fault> {
+        self.leave_what_cannot_run();
         let mut text = format!("# From {}.\n", comment(path));
         if let Some(name) = self.name.take() {
             let plain =
@@ -121,6 +122,16 @@ impl Draft {
         match refused(&text) {
             None => Ok(Import { recipe: text, left: self.left }),
             Some(why) => Err((None, format!("comes to a recipe that cannot be read: {why}"))),
+        }
+    }
+
+    /// Leaves out commands that no shell can be given, which would spoil all others.
+    fn leave_what_cannot_run(&mut self) {
+        for parts in [&mut self.setup, &mut self.maintenance] {
+            for part in parts.extract_if(.., |part| part.text.contains('\0')) {
+                let why = "has a NUL, which no program can be given".to_owned();
+                self.left.push(Left { at: part.at, what: part.from, why });
+            }
         }
     }
 

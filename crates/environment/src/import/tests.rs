@@ -291,7 +291,9 @@ proptest! {
             format!("x{key}"): key });
         let import = devcontainer(&document.to_string());
         prop_assert_eq!(&environment(&import).variables["PLAIN"], "x");
-        if !command.trim().is_empty() && !command.contains("${") && !command.contains('\r') {
+        if command.contains('\0') {
+            prop_assert!(import.left.iter().any(|left| left.why.contains("NUL")));
+        } else if !command.trim().is_empty() && !command.contains("${") && !command.contains('\r') {
             prop_assert!(setup(&import).contains(command.trim_end()), "{}", import.recipe);
         }
     }

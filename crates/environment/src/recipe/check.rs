@@ -34,6 +34,8 @@ pub fn check(words: Words, keys: &Keys, defaults: Environment) -> Result<Environ
     if let Some(base) = check.base(&words)? {
         environment.base = base;
     }
+    check.is_text("setup", words.setup.as_deref())?;
+    check.is_text("maintenance", words.maintenance.as_deref())?;
     if let Some(script) = words.setup {
         environment.setup =
             if script.trim().is_empty() { SetupSpec::None } else { SetupSpec::Script(script) };
@@ -41,9 +43,10 @@ pub fn check(words: Words, keys: &Keys, defaults: Environment) -> Result<Environ
     if let Some(script) = words.maintenance {
         environment.maintenance = Some(script).filter(|script| !script.trim().is_empty());
     }
-    for name in words.variables.keys() {
+    for (name, value) in &words.variables {
         let path = format!("variables.{name}");
         check.variable(&path, name)?;
+        check.is_text(&path, Some(value))?;
         if belongs_to_the_sandbox(name) {
             return check.wrong(
                 &path,
@@ -58,7 +61,11 @@ pub fn check(words: Words, keys: &Keys, defaults: Environment) -> Result<Environ
     environment.variables.extend(words.variables);
     check.most("secrets", words.secrets.len())?;
     for (index, name) in words.secrets.iter().enumerate() {
-        check.variable(&format!("secrets[{index}]"), name)?;
+        let path = format!("secrets[{index}]");
+        check.variable(&path, name)?;
+        if belongs_to_the_sandbox(name) || name == "PATH" {
+            return check.wrong(&path, "would take the place of a variable of the sandbox's own");
+        }
     }
     if !words.secrets.is_empty() {
         environment.secrets = words.secrets;
@@ -155,6 +162,16 @@ impl Check<'_> {
                 .wrong(second, format!("and `{first}` both say what the base is; keep one"));
         }
         Ok(found.pop().map(|(_, base)| base))
+    }
+
+    /// No program can be given a NUL, so nothing that has one could be run.
+    fn is_text(&self, path: &str, text: Option<&str>) -> Result<(), RecipeError> {
+        match text {
+            Some(text) if text.contains('\0') => {
+                self.wrong(path, "has a NUL, which no program can be given")
+            }
+            _ => Ok(()),
+        }
     }
 
     fn variable(&self, path: &str, name: &str) -> Result<(), RecipeError> {
@@ -270,6 +287,8 @@ impl Check<'_> {
             if words.command.trim().is_empty() {
                 return self.wrong(&format!("{path}.command"), "is empty");
             }
+            self.is_text(&format!("{path}.command"), Some(&words.command))?;
+            self.is_text(&format!("{path}.ready"), words.ready.as_deref())?;
             let ready_within_s = words.ready_within_s.unwrap_or(60);
             if !(1..=3_600).contains(&ready_within_s) {
                 return self.wrong(&format!("{path}.ready_within_s"), "must lie in 1 to 3600");
@@ -284,6 +303,7 @@ impl Check<'_> {
         if words.command.trim().is_empty() {
             return self.wrong(&format!("{path}.command"), "is empty");
         }
+        self.is_text(&format!("{path}.command"), Some(&words.command))?;
         Ok(CheckSpec {
             name: words.name.unwrap_or_else(|| words.command.clone()),
             command: words.command,
@@ -347,9 +367,13 @@ impl Check<'_> {
                     && file.len() <= 1_024
                     && !file.starts_with('/')
                     && file.split('/').all(|part| part != "..");
+                let path = format!("snapshot.lock_files[{index}]");
                 if !inside {
-                    let path = format!("snapshot.lock_files[{index}]");
                     return self.wrong(&path, "must be a path or glob inside the repository");
+                }
+                // What cannot be read would match nothing, and setup never run again.
+                if let Err(error) = crate::detect::lock_files(&[], std::slice::from_ref(file)) {
+                    return self.wrong(&path, format!("is no glob: {}", error.kind()));
                 }
             }
             snapshot.lock_files = files;

@@ -147,6 +147,21 @@ fn a_wrong_value_is_an_error_with_its_place() {
         ("[[services]]\nname = 'A'\ncommand = 'x'", ":2:1: `services[0].name` must have"),
         ("[[checks]]\ncommand = ' '", ":2:1: `checks[0].command` is empty"),
         ("[snapshot]\nlock_files = ['../x']", ":2:15: `snapshot.lock_files[0]` must be"),
+        ("[snapshot]\nlock_files = ['a', '[b']", ":2:20: `snapshot.lock_files[1]` is no glob"),
+        ("secrets = ['QUIRE_ENV']", ":1:12: `secrets[0]` would take the place"),
+        ("secrets = ['A', 'PATH']", ":1:17: `secrets[1]` would take the place"),
+        ("\nsetup = \"a\\u0000\"", ":2:1: `setup` has a NUL"),
+        ("maintenance = \"\\u0000\"", ":1:1: `maintenance` has a NUL"),
+        ("[variables]\nA = \"\\u0000\"", ":2:1: `variables.A` has a NUL"),
+        ("[[checks]]\ncommand = \"a\\u0000\"", ":2:1: `checks[0].command` has a NUL"),
+        (
+            "[[services]]\nname = 'a'\ncommand = 'x'\nready = \"\\u0000\"",
+            ":4:1: `services[0].ready` has a NUL",
+        ),
+        (
+            "[network]\nagent = ['https://a.example/x']",
+            "name the host alone, without scheme or path",
+        ),
         ("[budget]\ntokens = 0", ":1:2: `budget` of nothing"),
     ] {
         let error = error(text);
