@@ -120,7 +120,10 @@ pub(crate) fn request<'a>(
     }
     match rule {
         Some(rule) => {
-            Ok(Allowed { rule: rule.to_string(), credentials, looked_inside: rule.looks_inside() })
+            // Each header that is added counts, not only the rule that is named.
+            let added = credentials.iter().any(|credential| credential.rule().looks_inside());
+            let looked_inside = added || rule.looks_inside();
+            Ok(Allowed { rule: rule.to_string(), credentials, looked_inside })
         }
         None => match everything(policy, private, asked.target) {
             Some(rule) => Ok(Allowed { rule, credentials, looked_inside: false }),
@@ -292,5 +295,16 @@ mod tests {
         );
         assert!(ask(&policy, "GET https://r.example/other").is_err());
         assert!(ask(&policy, "PUT https://r.example/npm/x").is_err());
+    }
+
+    #[test]
+    fn a_credential_that_looks_inside_counts_beside_one_that_does_not() {
+        let credentials = vec![with_credential("r.example"), with_credential("r.example GET /npm")];
+        let policy = Policy { credentials, ..Policy::default() };
+        let target = Target::parse("r.example", Some(443)).unwrap();
+        let asked = |path| Asked { target: &target, method: &Method::GET, path, encrypted: true };
+        let both = request(&policy, None, asked("/npm/x")).unwrap();
+        assert!(both.credentials.len() == 2 && both.looked_inside);
+        assert!(!request(&policy, None, asked("/other")).unwrap().looked_inside);
     }
 }

@@ -111,7 +111,10 @@ pub(crate) fn check_upgrade(headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// Where a rule looks at method or path, nothing may say another one behind its back.
 pub(crate) fn check_overrides(headers: &HeaderMap) -> Result<(), Refusal> {
-    match OVERRIDES.iter().find(|name| headers.contains_key(**name)) {
+    // Servers that hand headers on as variables take `_` and `-` for the same.
+    let changes =
+        |name: &&HeaderName| OVERRIDES.contains(&name.as_str().replace('_', "-").as_str());
+    match headers.keys().find(changes) {
         None => Ok(()),
         Some(name) => {
             let why =
@@ -126,7 +129,7 @@ mod tests {
     use hyper::HeaderMap;
     use hyper::header::{HeaderName, HeaderValue};
 
-    use super::{check_framing, check_host, check_upgrade, strip_hop};
+    use super::{check_framing, check_host, check_overrides, check_upgrade, strip_hop};
     use crate::target::Target;
 
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
@@ -172,6 +175,18 @@ mod tests {
     fn only_offers_that_may_be_ignored_are_no_upgrade() {
         for (offer, is) in [("h2c", true), ("TLS/1.2, h2c", true), ("websocket", false)] {
             assert_eq!(check_upgrade(&headers(&[("upgrade", offer)])).is_ok(), is, "{offer}");
+        }
+    }
+
+    #[test]
+    fn nothing_says_another_method_or_path_however_it_is_spelled() {
+        for (name, is) in [
+            ("x-http-method-override", false),
+            ("X_HTTP_Method_Override", false),
+            ("x-original_url", false),
+            ("x-original", true),
+        ] {
+            assert_eq!(check_overrides(&headers(&[(name, "DELETE")])).is_ok(), is, "{name}");
         }
     }
 
