@@ -30,6 +30,10 @@ impl SandboxSource for WithServices {
     async fn news(&self) -> Vec<String> {
         self.services.news().await
     }
+
+    fn begin(&self) {
+        self.source.begin();
+    }
 }
 
 impl Life {
