@@ -30,20 +30,20 @@ pub struct Lines {
     style: Style,
     width: usize,
     /// Lines that a note may have.
-    note_lines: usize,
+    notes_within: usize,
     commands: HashMap<ChunkId, String>,
 }
 
 impl Lines {
     /// Lines of at most `width` columns (where cutting loses nothing that is not in the log).
     pub fn new(style: Style, width: usize) -> Self {
-        let (width, note_lines) = (width.max(40), NOTE_LINES);
-        Self { style, width, note_lines, commands: HashMap::new() }
+        let (width, notes_within) = (width.max(40), NOTE_LINES);
+        Self { style, width, notes_within, commands: HashMap::new() }
     }
 
     /// The same for who reads afterwards: notes are whole.
     pub fn of_log(style: Style, width: usize) -> Self {
-        Self { note_lines: LOG_LINES, ..Self::new(style, width) }
+        Self { notes_within: LOG_LINES, ..Self::new(style, width) }
     }
 
     /// The lines of one event: none for what matters to machines alone.
@@ -69,13 +69,13 @@ impl Lines {
                 }
                 let mut lines = vec![format!("{} {text}", self.head("base"))];
                 let notes = base.notes.iter();
-                let notes = notes.flat_map(|note| wrap(note, self.rest(), self.note_lines));
+                let notes = notes.flat_map(|note| wrap(note, self.rest(), self.notes_within));
                 lines.extend(notes.map(|note| format!("{} {}", self.head(""), style.dim(&note))));
                 lines
             }
             EventBody::PhaseFinished(phase) => {
                 let text = format!("{} · {}", duration(phase.ms), phase.detail);
-                let most = if phase.failed { FAILURE_LINES } else { self.note_lines };
+                let most = if phase.failed { FAILURE_LINES } else { self.notes_within };
                 let word = phase.phase.as_str();
                 let lines = wrap(&text, self.rest(), most).into_iter().enumerate();
                 lines
@@ -313,7 +313,7 @@ impl Lines {
 
     /// Whether somebody reads afterwards, and wants all of it.
     fn is_log(&self) -> bool {
-        self.note_lines == LOG_LINES
+        self.notes_within == LOG_LINES
     }
 
     fn command_line(
