@@ -83,6 +83,7 @@ pub(crate) async fn look_at_checkout(
     keep_data_out(worker, &checkout).await?;
     let mirror = worker.git.mirror_checkout(&checkout).await?;
     let captured = worker.git.capture(&checkout, &mirror).await?;
+    let mut apart = None;
     let start = match from {
         None => StartPoint {
             base: captured.base.clone(),
@@ -94,6 +95,10 @@ pub(crate) async fn look_at_checkout(
             let base = worker.git.resolve_in_checkout(&checkout, name).await?;
             worker.git.fetch_commit(&mirror, &checkout, &base).await?;
             let branch = worker.git.is_branch(&mirror, name).then(|| name.to_owned());
+            let repository = mirror.repository();
+            if !worker.git.is_ancestor(repository, &base, &captured.head).await? {
+                apart = Some(name.to_owned());
+            }
             StartPoint { head: base.clone(), base, branch, uncommitted: 0 }
         }
     };
@@ -107,6 +112,7 @@ pub(crate) async fn look_at_checkout(
         ignored,
         author: checkout.author(),
         secrets: None,
+        apart,
         checkout: Some(root.clone()),
     };
     // The recipe of a checkout that the person runs this in is trusted; another ref's is not.
@@ -133,6 +139,7 @@ async fn from_url(worker: &Worker, url: &str, from: Option<&str>) -> Result<Foun
         start_dir: None,
         author: None,
         secrets: None,
+        apart: from.map(str::to_owned),
     };
     Ok(Found { repository: remote.url, origin, start, recipe: None, seen: None })
 }

@@ -242,6 +242,9 @@ fn inputs(
     let mut inputs = Inputs::default();
     inputs.add_text("owner", &owner(&origin.mirror));
     inputs.add_text("environment", &environment.name);
+    if let Some(name) = &origin.apart {
+        inputs.add_text("ref", name);
+    }
     inputs.add_text("architecture", std::env::consts::ARCH);
     inputs.add_text("setup script", setup);
     // What is installed holds absolute paths.

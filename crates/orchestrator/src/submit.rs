@@ -42,6 +42,10 @@ pub struct Origin {
     /// Whose secrets are those of the environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<SecretScope>,
+    /// The ref that it starts from, where that is none of what the person has checked out: what
+    /// its scripts leave is kept apart, so that no other task stands on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apart: Option<String>,
 }
 
 impl Origin {

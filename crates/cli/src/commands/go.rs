@@ -23,7 +23,7 @@ use crate::installation::Installation;
 use crate::show;
 use crate::surroundings::checkout_of;
 
-pub use self::attempts::{Shown, TICK, What};
+pub use self::attempts::{Shown, TICK, What, sweep_meanwhile};
 pub use self::batch::{Many, go_many};
 pub use self::place::{Place, not_resolved};
 pub use self::request::{budget_of, parse_budget, source_of};

@@ -87,6 +87,26 @@ fn setup_runs_once_and_later_tasks_stand_on_what_it_wrote() {
 }
 
 #[test]
+fn what_the_scripts_of_another_ref_left_is_stood_on_by_tasks_of_that_ref_alone() {
+    let scene = scene("setup = \"sh install.sh\"\n", "cat ~/who");
+    scene.repository.write("install.sh", "echo mine > ~/who\n");
+    scene.repository.commit("Install");
+    scene.repository.git(&["checkout", "-qb", "theirs"]);
+    scene.repository.write("install.sh", "echo theirs > ~/who\n");
+    scene.repository.commit("Install something else");
+    scene.repository.git(&["checkout", "-q", "-"]);
+    let theirs = scene.run(&["--ref", "theirs"]).expect_code(0);
+    assert!(told(&theirs).1 && seen(&theirs).contains("theirs"), "{}", seen(&theirs));
+    let (line, ran) = told(&scene.run(&["--ref", "theirs"]).expect_code(0));
+    assert!(line.contains(" hit (age ") && !ran, "{line}");
+    let mine = scene.run(&[]).expect_code(0);
+    assert!(told(&mine).1 && seen(&mine).contains("mine"), "{}", seen(&mine));
+    // What lies in the history of what is checked out stands on the same.
+    let before = scene.run(&["--ref", "HEAD~1"]).expect_code(0);
+    assert!(told(&before).0.contains(" hit (age "), "{}", told(&before).0);
+}
+
+#[test]
 fn a_miss_names_what_changed_and_maintenance_stands_in_for_setup() {
     let recipe = "setup = \"echo set up >> ~/steps\"\nmaintenance = \"echo kept up >> ~/steps\"\n";
     let scene = scene(recipe, "cat ~/steps");

@@ -40,7 +40,7 @@ pub async fn run(args: &Args, here: &Here) -> anyhow::Result<Exit> {
         begun = Box::pin(args.at.begin(here, args.skip_checks, cancel.clone())) => begun?,
         _ = signals.next() => return Ok(Exit::Cancelled),
     };
-    let Begun { trial, resolved, repository, .. } = begun;
+    let Begun { trial, resolved, repository, sweeping: _sweeping } = begun;
     let surroundings = &here.installation.surroundings;
     let style = Style::new(surroundings.colour());
     let terminal = surroundings.stderr_terminal && surroundings.colour();

@@ -9,10 +9,11 @@ use quire_orchestrator::found::{Source, find};
 use quire_orchestrator::life::trial::{Asked, Trial};
 use quire_orchestrator::resolution::{OWNER, Resolved};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 pub use self::follow::{Follow, Signals};
 use super::Here;
-use crate::commands::go::{Place, refused, said_if_slow, source_of};
+use crate::commands::go::{Place, refused, said_if_slow, source_of, sweep_meanwhile};
 use crate::commands::task::told;
 use crate::exit::usage;
 use crate::surroundings::checkout_of;
@@ -45,6 +46,9 @@ pub struct Begun {
     pub resolved: Resolved,
     /// The repository, as tasks name it.
     pub repository: String,
+    /// Removes what is no longer to be kept, until it is dropped: whoever mends a setup tries it
+    /// many times, and each time leaves something.
+    pub sweeping: AbortOnDropHandle<()>,
 }
 
 impl At {
@@ -79,7 +83,8 @@ impl At {
         let asked = Asked { fresh: self.fresh, skip_checks };
         let trial = Trial::new(worker, &found, &resolved, asked, cancel).await.map_err(refused)?;
         let repository = found.repository().to_owned();
-        Ok(Begun { trial, resolved, repository })
+        let sweeping = AbortOnDropHandle::new(sweep_meanwhile(installation));
+        Ok(Begun { trial, resolved, repository, sweeping })
     }
 
     async fn source(&self, here: &Here) -> anyhow::Result<Source> {
