@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use quire_agent::SandboxSource;
 use quire_domain::ids::ChunkId;
@@ -17,6 +17,15 @@ const MOST_COMMANDS: usize = 4_096;
 
 /// How many are looked for at once: each reads the processes of the sandbox.
 const AT_ONCE: usize = 4;
+
+/// A look that took longer is followed by a pause of some times as much: a sandbox that leaves
+/// thousands of sockets and processes to be read must not take the worker's processors. What is not
+/// found in time has no command.
+const QUICK: Duration = Duration::from_millis(5);
+const PAUSES: u32 = 9;
+
+/// How long one waits for its turn: where so many ask, nobody's answer waits for long.
+const TURN: Duration = Duration::from_millis(50);
 
 /// A command may ask for something before whoever started it has told of it.
 const TOLD: Duration = Duration::from_millis(200);
@@ -33,7 +42,7 @@ pub struct Behind {
     place: Mutex<Option<Place>>,
     commands: Mutex<Commands>,
     told: Notify,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
 
 #[derive(Default)]
@@ -49,7 +58,7 @@ impl Default for Behind {
             place: Mutex::default(),
             commands: Mutex::default(),
             told: Notify::new(),
-            turns: Semaphore::new(AT_ONCE),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
 }
@@ -93,12 +102,21 @@ impl Behind {
             if only.is_some() {
                 return only;
             }
-            let number = {
-                let _turn = behind.turns.acquire().await.ok()?;
-                let sandbox = behind.sandbox().await?;
-                sandbox.command_behind(port).await?
-            };
-            tokio::time::timeout(TOLD, behind.chunk(number)).await.ok()
+            let turn = Arc::clone(&behind.turns).acquire_owned();
+            let turn = tokio::time::timeout(TURN, turn).await.ok()?.ok()?;
+            let sandbox = behind.sandbox().await?;
+            let begun = Instant::now();
+            let number = sandbox.command_behind(port).await;
+            let took = begun.elapsed();
+            if took > QUICK {
+                tokio::spawn(async move {
+                    tokio::time::sleep(took * PAUSES).await;
+                    drop(turn);
+                });
+            } else {
+                drop(turn);
+            }
+            tokio::time::timeout(TOLD, behind.chunk(number?)).await.ok()
         })
     }
 
