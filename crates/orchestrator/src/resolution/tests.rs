@@ -77,7 +77,8 @@ async fn a_name_that_is_none_lists_what_there_is() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(&dir).await;
     let error = resolve(&store, asked(Some("wbe"), Some("name = \"own\""))).await.unwrap_err();
-    assert_eq!(error.to_string(), "there is no environment `wbe`: there are `other`, `web`");
+    let said = "there is no environment `wbe`: there are `other`, `web`, `own`";
+    assert_eq!(error.to_string(), said);
     let error = resolve(&store, asked(None, Some("modle = 1"))).await.unwrap_err().to_string();
     assert!(error.starts_with(".quire/environment.toml:1:1: "), "{error}");
 }
