@@ -95,11 +95,11 @@ fn secret(file: &Path) -> Result<Secret<String>, String> {
 #[derive(Deserialize)]
 struct Docker {
     #[serde(default)]
-    auths: BTreeMap<String, Auth>,
+    auths: BTreeMap<String, Entry>,
 }
 
 #[derive(Deserialize)]
-struct Auth {
+struct Entry {
     auth: Option<String>,
     username: Option<String>,
     password: Option<String>,
@@ -114,25 +114,25 @@ pub(super) fn of_docker(file: &Path) -> Result<BTreeMap<String, Credential>, Str
         format!("is no Docker configuration: line {}, column {}", error.line(), error.column())
     })?;
     let mut all = BTreeMap::new();
-    for (name, auth) in found.auths {
+    for (name, entry) in found.auths {
         // Written with a scheme and a path by some: the host is what counts.
         let host = name.split_once("://").map_or(name.as_str(), |(_, rest)| rest);
         let host = host.split('/').next().unwrap_or_default().to_ascii_lowercase();
-        if let Some(credential) = credential(auth).map_err(|why| format!("`{host}`: {why}"))? {
+        if let Some(credential) = credential(entry).map_err(|why| format!("`{host}`: {why}"))? {
             all.insert(host, credential);
         }
     }
     Ok(all)
 }
 
-fn credential(auth: Auth) -> Result<Option<Credential>, String> {
-    if let Some(token) = auth.identitytoken.filter(|token| !token.is_empty()) {
+fn credential(entry: Entry) -> Result<Option<Credential>, String> {
+    if let Some(token) = entry.identitytoken.filter(|token| !token.is_empty()) {
         return Ok(Some(Credential::Identity(Secret::new(token))));
     }
-    if let (Some(user), Some(password)) = (auth.username, auth.password) {
+    if let (Some(user), Some(password)) = (entry.username, entry.password) {
         return Ok(Some(Credential::Basic { user, password: Secret::new(password) }));
     }
-    let Some(auth) = auth.auth.filter(|auth| !auth.is_empty()) else { return Ok(None) };
+    let Some(auth) = entry.auth.filter(|auth| !auth.is_empty()) else { return Ok(None) };
     let bad = || "its `auth` is not the base64 of `user:password`".to_owned();
     let bytes = STANDARD.decode(auth.trim()).map_err(|_| bad())?;
     let text = String::from_utf8(bytes).map_err(|_| bad())?;
