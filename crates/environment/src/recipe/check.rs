@@ -140,7 +140,7 @@ impl Check<'_> {
         if let Some(reference) = &words.image {
             if reference.is_empty()
                 || reference.len() > 512
-                || reference.contains(char::is_whitespace)
+                || reference.contains(|c: char| c.is_whitespace() || c.is_control())
             {
                 return self.wrong("image", "is no image, e.g. `registry.example/library/node:20`");
             }

@@ -151,6 +151,7 @@ fn a_wrong_value_is_an_error_with_its_place() {
         ("secrets = ['QUIRE_ENV']", ":1:12: `secrets[0]` would take the place"),
         ("secrets = ['A', 'PATH']", ":1:17: `secrets[1]` would take the place"),
         ("\nsetup = \"a\\u0000\"", ":2:1: `setup` has a NUL"),
+        ("image = \"debian\\u0000\"", ":1:1: `image` is no image"),
         ("maintenance = \"\\u0000\"", ":1:1: `maintenance` has a NUL"),
         ("[variables]\nA = \"\\u0000\"", ":2:1: `variables.A` has a NUL"),
         ("[[checks]]\ncommand = \"a\\u0000\"", ":2:1: `checks[0].command` has a NUL"),
