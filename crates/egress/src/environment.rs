@@ -31,7 +31,8 @@ const PROXY: &[&str] = &[
 const AROUND: &[&str] = &["NO_PROXY", "no_proxy", "npm_config_noproxy"];
 
 /// Variables with the file of certificates, for OpenSSL and Go, Node, Python, curl, git, Cargo,
-/// the package managers that have one of their own, and the tools of clouds.
+/// the package managers that have one of their own, and the tools of clouds. Yarn has none that each
+/// of its versions knows, and refuses to run where one is set that it does not know: Node's holds.
 const CERTIFICATES: &[&str] = &[
     "SSL_CERT_FILE",
     "NODE_EXTRA_CA_CERTS",
@@ -41,7 +42,6 @@ const CERTIFICATES: &[&str] = &[
     "CARGO_HTTP_CAINFO",
     "PIP_CERT",
     "npm_config_cafile",
-    "YARN_HTTPS_CA_FILE_PATH",
     "BUNDLE_SSL_CA_CERT",
     "NIX_SSL_CERT_FILE",
     "HEX_CACERTS_PATH",
