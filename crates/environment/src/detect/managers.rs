@@ -100,8 +100,9 @@ pub const MANAGERS: &[Manager] = &[
         programs: &["yarn", "node"],
         wrapper: None,
         install: Some("npm i -g yarn"),
-        // With the second, the packages are part of the repository.
-        beside: &["node_modules", ".yarn/cache"],
+        // Not `.yarn/cache`: with it the installation is a matter of a second, and without one
+        // nothing is found there.
+        beside: &["node_modules"],
         cache: Cache::None,
         // What a workspace itself is, is `unknown` or `link:soft`.
         names_packages: &["resolved ", "integrity ", "languageName: node"],
