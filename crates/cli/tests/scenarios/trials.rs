@@ -273,6 +273,7 @@ fn a_shell_at_a_terminal_is_one_with_its_keys_its_size_and_its_jobs() {
     let call = scene.call(["env", "shell"]).env("TERM", "no-such-terminal");
     let mut terminal = call.at_terminal(80, 24);
     terminal.until("nothing that you write is kept");
+    terminal.until("$ ");
     terminal.types("stty size; echo term=$TERM; echo $-\n");
     terminal.until("\r24 80\r\n");
     terminal.until("term=xterm-256color\r\n");
