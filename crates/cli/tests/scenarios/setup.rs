@@ -270,18 +270,20 @@ fn a_repetition_stands_on_the_snapshot_that_the_command_ran_on_or_says_that_it_i
         format!("{}{}", again.stdout, again.stderr)
     };
     assert!(again(0).contains("reproduced: `cat $HOME/made`"));
-    // Gone, and what it hangs on is as it was.
-    let snapshots = scene.stage.data().join("layers/snapshots");
-    let attempts = scene.stage.data().join("uppers");
-    for dir in [&snapshots, &attempts] {
-        std::fs::remove_dir_all(dir).unwrap();
-    }
+    // Gone, and what it hangs on is as it was. Moved away: some of it an ordinary user cannot remove.
+    let data = scene.stage.data();
+    let lose = |name: &str| {
+        for dir in ["layers/snapshots", "uppers"] {
+            let gone =
+                scene.repository.path().with_file_name(format!("{name}-{}", dir.replace('/', "-")));
+            std::fs::rename(data.join(dir), gone).unwrap();
+        }
+    };
+    lose("first");
     let text = again(0);
     assert!(text.contains("setup runs once more") && text.contains("reproduced"), "{text}");
     // Gone, and another place of what it was made of.
-    for dir in [&snapshots, &attempts] {
-        std::fs::remove_dir_all(dir).unwrap();
-    }
+    lose("second");
     let home = scene.stage.home();
     let more = home.join(".cargo/bin");
     std::fs::create_dir_all(&more).unwrap();
