@@ -47,7 +47,7 @@ use crate::seen::Seen;
 use crate::services::Services;
 use crate::setup::{self, Setup};
 use crate::submit::{Origin, environment};
-use crate::way_out::{Stage, WayOut, asked};
+use crate::way_out::{Stage, WayOut, asked, opened};
 use crate::worker::Worker;
 
 /// Runs an attempt until it ends or stands still; gives where it then stands.
@@ -380,6 +380,7 @@ impl Life {
             return Ok(());
         }
         let mut notes = vec![setup.line(layout, self.worker.clock.now())];
+        notes.extend(opened::note(&layout.environment));
         notes.extend(layout.notes.clone());
         notes.extend(setup.notes.clone());
         if let setup::Found::There(snapshot) = &setup.found {

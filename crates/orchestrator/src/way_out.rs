@@ -3,6 +3,7 @@
 
 pub mod asked;
 pub mod behind;
+pub mod opened;
 pub mod told;
 
 use std::collections::BTreeMap;
