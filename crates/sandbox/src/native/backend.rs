@@ -117,7 +117,7 @@ impl NativeBackend {
             etc: Mutex::default(),
         };
         let maker = Arc::new(maker);
-        stems::refill(&maker);
+        stems::refill(&maker, Duration::ZERO);
         Ok(Self { maker })
     }
 
@@ -133,7 +133,7 @@ impl NativeBackend {
 impl SandboxBackend for NativeBackend {
     async fn create(&self, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError> {
         let made = self.maker.make(&spec, Life::First).await;
-        stems::refill(&self.maker);
+        stems::refill(&self.maker, stems::AFTER_CREATION);
         let made = made?;
         Ok(Arc::new(NativeSandbox::new(Arc::clone(&self.maker), spec, made)))
     }
@@ -221,10 +221,11 @@ impl Maker {
             SandboxBase::Host => Some(self.etc(&spec.home).await?),
             SandboxBase::Layers(_) => None,
         };
-        if let Upper::Disk(path) = &spec.upper {
+        let mark = match &spec.upper {
             // What is written is stored in the first range, whichever range wrote it.
-            upper::prepare(path, self.abilities.root.then_some(FIRST_ID))?;
-        }
+            Upper::Disk(path) => upper::prepare(path, self.abilities.root.then_some(FIRST_ID))?,
+            Upper::Memory => None,
+        };
         if self.abilities.root && !self.abilities.idmap {
             for layer in owner::own_layers(spec) {
                 tokio::task::spawn_blocking(move || owner::give(&layer, FIRST_ID))
@@ -258,7 +259,10 @@ impl Maker {
             plan.groups = group.paths();
             (send_request(&self.zygote, &write_plan(&plan)?, &files).await?, group)
         };
-        // Before it is ready, so before anything runs in it.
+        // While it is made, and before anything runs in it.
+        if let Some(mark) = mark {
+            mark.write()?;
+        }
         group.limit(&spec.limits).map_err(creating("limit the control group"))?;
         let Met { guest, degraded, upper } = Guest::meet(socket).await?;
         let upper = match (&spec.upper, upper) {

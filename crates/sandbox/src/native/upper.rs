@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use quire_domain::sandbox::SandboxError;
 
@@ -13,15 +13,31 @@ use super::guest::creating;
 /// The file that names the boot during which an upper was last written.
 const BOOT_MARK: &str = "boot";
 
+/// The mark of this boot, to be written before anything is written to its upper: by then the guest
+/// is in the making, which takes longer than a new file.
+#[derive(Debug)]
+pub struct Mark {
+    path: PathBuf,
+    boot: String,
+}
+
+impl Mark {
+    /// Writes it.
+    pub fn write(self) -> Result<(), SandboxError> {
+        fs::write(&self.path, self.boot)
+            .map_err(creating(&format!("write the mark {}", self.path.display())))
+    }
+}
+
 /// Makes the upper's directory, or checks the one that is there. `owner` is who has to own it
-/// where that is not us.
-pub fn prepare(upper: &Path, owner: Option<u32>) -> Result<(), SandboxError> {
+/// where that is not us. Gives the mark that is missing.
+pub fn prepare(upper: &Path, owner: Option<u32>) -> Result<Option<Mark>, SandboxError> {
     let step = format!("make the upper {}", upper.display());
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map_err(creating("read the boot id"))?;
     let mark = mark_of(upper);
     match fs::read_to_string(&mark) {
-        Ok(last) if last == boot => return Ok(()),
+        Ok(last) if last == boot => return Ok(None),
         Ok(last) if !last.is_empty() => {
             return Err(SandboxError::UpperStale { path: upper.display().to_string() });
         }
@@ -30,11 +46,11 @@ pub fn prepare(upper: &Path, owner: Option<u32>) -> Result<(), SandboxError> {
         Err(error) => return Err(creating(&step)(error)),
     }
     make(upper, owner).map_err(creating(&step))?;
-    fs::write(mark, boot).map_err(creating(&step))
+    Ok(Some(Mark { path: mark, boot }))
 }
 
 /// Beside the upper, not in it: what is in it belongs to the sandbox.
-fn mark_of(upper: &Path) -> std::path::PathBuf {
+fn mark_of(upper: &Path) -> PathBuf {
     let mut name = upper.file_name().unwrap_or_default().to_owned();
     name.push(".");
     name.push(BOOT_MARK);
