@@ -1,6 +1,10 @@
-//! Figures of the native backend on this machine: `cargo run --release -p quire-sandbox
-//! --example bench [rounds]`.
+//! Figures of the native backend on this machine, beside what others take: `cargo run --release -p
+//! quire-sandbox --example bench [rounds]`; `cargo xtask bench --sandboxes` runs it.
 #![allow(clippy::print_stdout, reason = "printing is its job")]
+#![allow(clippy::disallowed_methods, reason = "it drives other programs, and trees of its own")]
+
+mod freeze;
+mod peers;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -37,7 +41,7 @@ async fn run(zygote: Zygote, rounds: usize) -> Outcome<()> {
     let small = tree(&home.join("layer-500"), 500)?;
     let large = tree(&home.join("layer-50000"), 50_000)?;
     let mut figures =
-        [("layer of 500 files", Figures::new()), ("layer of 50,000 files", Figures::new())];
+        [("layer of 500 files", Figures::new()), ("layer of 50,000 files, 1 GB", Figures::new())];
     // In turn, so that a busy moment of the machine meets both; the first ones copy /etc.
     for round in 0..rounds + 3 {
         if round == 3 {
@@ -48,15 +52,68 @@ async fn run(zygote: Zygote, rounds: usize) -> Outcome<()> {
         measure(&backend, &home, &small, &mut figures[0].1).await?;
         measure(&backend, &home, &large, &mut figures[1].1).await?;
     }
+    let ours = Percentiles::of(figures[1].1.get(FIRST).cloned().unwrap_or_default());
     for (name, figures) in figures {
         println!("{name}:");
         print(figures);
     }
+    let cold = fresh(&home, &large, rounds.min(20)).await?;
+    budget("create to first command, from the pool, p50", ours.p50, 3.0, "ms");
+    budget("the same, nothing standing ready, p50", cold.p50, 10.0, "ms");
+    budget("the same, p95", cold.p95, 10.0, "ms");
+    peers::compare(&home, &large.path, ours.p50)?;
+    freeze::cost(&backend, &home, &small).await?;
     at_once(&backend, &home, 16).await?;
     at_once(&backend, &home, 100).await?;
     at_once(&backend, &home, 200).await?;
     std::fs::remove_dir_all(home)?;
     Ok(())
+}
+
+/// The figure that the budgets are about.
+const FIRST: &str = "2 create to first command done";
+
+/// The first sandbox of a process, over layers that are there: nothing stands ready, and the copy
+/// of `/etc` is looked over.
+async fn fresh(home: &Path, layer: &Layer, rounds: usize) -> Outcome<Percentiles> {
+    let mut times = Vec::new();
+    for _ in 0..rounds {
+        let config = NativeConfig { state_dir: home.join("state") };
+        let backend = NativeBackend::new(Zygote::spawn()?, config).await?;
+        let upper = home.join("upper");
+        let begun = Instant::now();
+        let sandbox = backend.create(spec("fresh", &upper, layer)).await?;
+        finish(&*sandbox, &["/bin/true"]).await?;
+        times.push(ms(begun.elapsed()));
+        sandbox.end().await?;
+        backend.erase(&upper).await?;
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    Ok(Percentiles::of(times))
+}
+
+/// Of many measurements.
+struct Percentiles {
+    p10: f64,
+    p50: f64,
+    p90: f64,
+    p95: f64,
+}
+
+impl Percentiles {
+    fn of(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        let at = |part: usize| {
+            let last = values.len().saturating_sub(1);
+            values.get((last * part).div_ceil(100)).copied().unwrap_or(f64::NAN)
+        };
+        Self { p10: at(10), p50: at(50), p90: at(90), p95: at(95) }
+    }
+}
+
+fn budget(name: &str, value: f64, most: f64, unit: &str) {
+    let kept = if value <= most { "kept" } else { "missed" };
+    println!("{name}: {value:.2} {unit}, budget {most} {unit}, {kept}");
 }
 
 /// Milliseconds by name; the first two characters order the names.
@@ -75,18 +132,18 @@ async fn measure(
     let begun = Instant::now();
     let sandbox = backend.create(spec("bench", &upper, layer)).await?;
     note("1 create", begun);
-    finish(&*sandbox, "/bin/true").await?;
-    note("2 create to first command done", begun);
+    finish(&*sandbox, &["/bin/true"]).await?;
+    note(FIRST, begun);
     for _ in 0..10 {
         let begun = Instant::now();
-        finish(&*sandbox, "/bin/true").await?;
+        finish(&*sandbox, &["/bin/true"]).await?;
         note("3 command in a living sandbox", begun);
     }
     let begun = Instant::now();
     sandbox.fold().await?;
     note("4 fold", begun);
     let begun = Instant::now();
-    finish(&*sandbox, "/bin/true").await?;
+    finish(&*sandbox, &["/bin/true"]).await?;
     note("5 unfold and command", begun);
     let begun = Instant::now();
     sandbox.end().await?;
@@ -98,18 +155,17 @@ async fn measure(
 }
 
 fn print(figures: Figures) {
-    for (name, mut values) in figures {
-        values.sort_by(f64::total_cmp);
-        let at = |part: usize| values[(values.len() - 1) * part / 10];
-        let (low, middle, high) = (at(1), at(5), at(9));
-        println!("  {:<36} p10 {low:>6.2}  p50 {middle:>6.2}  p90 {high:>6.2} ms", &name[2..]);
+    for (name, values) in figures {
+        let Percentiles { p10, p50, p90, p95 } = Percentiles::of(values);
+        let name = &name[2..];
+        println!("  {name:<32} p10 {p10:>6.2}  p50 {p50:>6.2}  p90 {p90:>6.2}  p95 {p95:>6.2} ms");
     }
 }
 
 /// Many alive together: how long to make them, and their share of memory.
 async fn at_once(backend: &NativeBackend, home: &Path, count: usize) -> Outcome<()> {
     let layer = Layer { path: home.join("layer-500"), owner: LayerOwner::Host };
-    let (before, begun) = (used_memory()?, Instant::now());
+    let (before, kernel, begun) = (used_memory()?, kernel_memory()?, Instant::now());
     let made = futures_of((0..count).map(|number| {
         let upper = home.join(format!("many-{number}"));
         backend.create(spec(&format!("m{number}"), &upper, &layer))
@@ -117,9 +173,12 @@ async fn at_once(backend: &NativeBackend, home: &Path, count: usize) -> Outcome<
     .await?;
     println!("{count} at once: made in {:.0} ms", ms(begun.elapsed()));
     let grown = used_memory()?.saturating_sub(before);
+    let kernel = kernel_memory()?.saturating_sub(kernel);
     println!(
-        "  memory of the machine: {} KiB each; guests: {} KiB PSS each",
+        "  memory of the machine: {} KiB each (budget 2048), {} KiB of it the kernel's; guests: {} \
+         KiB PSS each",
         grown / count as u64,
+        kernel / count as u64,
         guests_pss()?
     );
     let begun = Instant::now();
@@ -158,9 +217,9 @@ where
     Ok(done.into_iter().flatten().collect())
 }
 
-async fn finish(sandbox: &dyn Sandbox, program: &str) -> Outcome<()> {
+async fn finish(sandbox: &dyn Sandbox, argv: &[&str]) -> Outcome<()> {
     let command = Command {
-        argv: vec![program.to_owned()],
+        argv: argv.iter().map(|word| (*word).to_owned()).collect(),
         env: BTreeMap::new(),
         workdir: None,
         io: CommandIo::Output,
@@ -191,14 +250,17 @@ fn spec(name: &str, upper: &Path, layer: &Layer) -> SandboxSpec {
     }
 }
 
-/// A tree of small files, a hundred to a directory.
+/// A tree of files of 20 KB, a hundred to a directory.
 fn tree(path: &Path, files: usize) -> Outcome<Layer> {
+    let mut text = vec![b'x'; 20_000];
     for number in 0..files {
         let directory = path.join(format!("d{}", number / 100));
         if number % 100 == 0 {
             std::fs::create_dir_all(&directory)?;
         }
-        std::fs::write(directory.join(format!("f{number}")), "x")?;
+        // No two alike, so that git has to keep each.
+        text[..8].copy_from_slice(&(number as u64).to_le_bytes());
+        std::fs::write(directory.join(format!("f{number}")), &text)?;
     }
     Ok(Layer { path: path.to_owned(), owner: LayerOwner::Host })
 }
@@ -210,12 +272,21 @@ fn ms(duration: Duration) -> f64 {
 /// In KiB.
 fn used_memory() -> Outcome<u64> {
     let text = std::fs::read_to_string("/proc/meminfo")?;
-    let field = |name: &str| {
-        text.lines()
-            .find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
-            .unwrap_or(0)
-    };
+    let field = |name| field(&text, name);
     Ok(field("MemTotal:") - field("MemFree:") - field("Cached:") - field("Buffers:"))
+}
+
+/// What the kernel keeps for itself of it, in KiB.
+fn kernel_memory() -> Outcome<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo")?;
+    let own = ["Slab:", "KernelStack:", "PageTables:", "Percpu:"];
+    Ok(own.iter().map(|name| field(&text, name)).sum())
+}
+
+fn field(text: &str, name: &str) -> u64 {
+    text.lines()
+        .find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
 }
 
 /// The proportional share of what stands ready, by stem and bud together, in KiB.
