@@ -117,7 +117,7 @@ impl NativeBackend {
             etc: Mutex::default(),
         };
         let maker = Arc::new(maker);
-        stems::refill(&maker, Duration::ZERO);
+        stems::refill(&maker);
         Ok(Self { maker })
     }
 
@@ -133,7 +133,7 @@ impl NativeBackend {
 impl SandboxBackend for NativeBackend {
     async fn create(&self, spec: SandboxSpec) -> Result<Arc<dyn Sandbox>, SandboxError> {
         let made = self.maker.make(&spec, Life::First).await;
-        stems::refill(&self.maker, stems::AFTER_CREATION);
+        stems::refill(&self.maker);
         let made = made?;
         Ok(Arc::new(NativeSandbox::new(Arc::clone(&self.maker), spec, made)))
     }

@@ -2,8 +2,8 @@
 //! does not wait for the kernel to move one.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use quire_domain::sandbox::SandboxError;
 use rustix::net::SendFlags;
@@ -20,10 +20,6 @@ use crate::zygote::FIRST_ID;
 /// How many stand ready at first, and at most. Each costs some 0.5 ms of CPU, and a process that
 /// works on one attempt needs another only for its checks.
 const READY: (usize, usize) = (1, 4);
-
-/// How long after a creation the next stem is begun: its making takes a processor for some 3 ms,
-/// which the first command of the new sandbox would share.
-pub const AFTER_CREATION: Duration = Duration::from_millis(10);
 
 /// A process in its groups, which waits for a plan.
 #[derive(Debug)]
@@ -48,60 +44,37 @@ impl Stem {
 
 /// The stems of a backend.
 #[derive(Debug)]
-pub struct Stems(Mutex<Bed>);
-
-#[derive(Debug)]
-struct Bed {
-    ready: Vec<Stem>,
+pub struct Stems {
+    ready: Mutex<Vec<Stem>>,
     /// How many are to stand ready: one more each time that none did.
-    wanted: usize,
-    /// Whether somebody makes those that are missing.
-    planting: bool,
+    wanted: AtomicUsize,
 }
 
 impl Default for Stems {
     fn default() -> Self {
-        Self(Mutex::new(Bed { ready: Vec::new(), wanted: READY.0, planting: false }))
+        Self { ready: Mutex::default(), wanted: AtomicUsize::new(READY.0) }
     }
 }
 
 impl Stems {
     /// Takes one, if one is ready.
     pub fn take(&self) -> Option<Stem> {
-        let mut bed = self.bed();
-        let stem = bed.ready.pop();
-        if stem.is_none() && bed.wanted < READY.1 {
-            bed.wanted += 1;
+        let stem = self.ready.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if stem.is_none() && self.wanted.load(Ordering::Relaxed) < READY.1 {
+            self.wanted.fetch_add(1, Ordering::Relaxed);
         }
         stem
     }
 
-    fn bed(&self) -> MutexGuard<'_, Bed> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether the caller is to make what is missing, and nobody else does.
-    fn begin_planting(&self) -> bool {
-        let mut bed = self.bed();
-        let begin = !bed.planting && bed.ready.len() < bed.wanted;
-        bed.planting |= begin;
-        begin
-    }
-
-    /// Adds one, if it could be made; whether another is missing. Else the planting is over.
-    fn go_on_planting(&self, stem: Option<Stem>) -> bool {
-        let mut bed = self.bed();
-        let failed = stem.is_none();
-        bed.ready.extend(stem);
-        bed.planting = !failed && bed.ready.len() < bed.wanted;
-        bed.planting
+    fn wanted(&self) -> usize {
+        self.wanted.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Stems {
     /// At the end of the backend: nobody else would remove their groups.
     fn drop(&mut self) {
-        let ready = std::mem::take(&mut self.bed().ready);
+        let ready = std::mem::take(&mut *self.ready.lock().unwrap_or_else(PoisonError::into_inner));
         for Stem { socket, mut group, .. } in ready {
             // It ends when its socket closes.
             drop(socket);
@@ -110,26 +83,27 @@ impl Drop for Stems {
     }
 }
 
-/// Makes stems until enough are ready, beginning after a pause.
-pub fn refill(maker: &Arc<Maker>, after: Duration) {
-    if maker.abilities.userns_error.is_some() || !maker.stems.begin_planting() {
+/// Makes stems until enough are ready.
+pub fn refill(maker: &Arc<Maker>) {
+    let missing = {
+        let ready = maker.stems.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        maker.stems.wanted().saturating_sub(ready.len())
+    };
+    if maker.abilities.userns_error.is_some() || missing == 0 {
         return;
     }
-    tokio::spawn(fill(Arc::downgrade(maker), after));
-}
-
-/// The maker may go meanwhile: then so does the zygote, and every stem with it.
-async fn fill(maker: Weak<Maker>, after: Duration) {
-    if !after.is_zero() {
-        tokio::time::sleep(after).await;
-    }
-    loop {
-        let Some(maker) = maker.upgrade() else { return };
-        let stem = plant(&maker).await.ok();
-        if !maker.stems.go_on_planting(stem) {
-            return;
+    // The maker may go meanwhile: then so does the zygote, and every stem with it.
+    let weak = Arc::downgrade(maker);
+    tokio::spawn(async move {
+        for _ in 0..missing {
+            let Some(maker) = weak.upgrade() else { return };
+            let Ok(stem) = plant(&maker).await else { return };
+            let mut ready = maker.stems.ready.lock().unwrap_or_else(PoisonError::into_inner);
+            if ready.len() < maker.stems.wanted() {
+                ready.push(stem);
+            }
         }
-    }
+    });
 }
 
 async fn plant(maker: &Maker) -> Result<Stem, SandboxError> {
