@@ -20,7 +20,7 @@ use super::backend::{Life, Made, Maker, open_upper};
 use super::changes::Snapshot;
 use super::guest::{Guest, Reason, creating};
 use super::limits_met::{Before, Counters};
-use super::{behind, changes, command, files, processes, system, upper, watch};
+use super::{behind, changes, command, files, processes, stems, system, upper, watch};
 
 /// The most processes whose time is added up.
 const MAX_PROCESSES: usize = 20_000;
@@ -81,7 +81,9 @@ impl NativeSandbox {
             State::Running(made) => Ok(Alive::of(made)),
             State::Ended => Err(SandboxError::Gone("it was ended".to_owned())),
             State::Folded => {
-                let made = self.maker.make(&self.spec, Life::Unfolded).await?;
+                let made = self.maker.make(&self.spec, Life::Unfolded).await;
+                stems::refill(&self.maker);
+                let made = made?;
                 hand_over_listener(&self.spec, &made.guest);
                 let alive = Alive::of(&made);
                 *state = State::Running(made);

@@ -32,6 +32,13 @@ pub struct Stem {
 }
 
 impl Stem {
+    /// Ends it: its process goes when its socket closes, its groups a little later.
+    fn fell(self) {
+        let Self { socket, mut group, .. } = self;
+        drop(socket);
+        group.remove_soon();
+    }
+
     /// Hands the plan over; gives the guest's socket. One that does not take it has died.
     pub fn hand_over(&self, plan: &[u8]) -> std::io::Result<OwnedFd> {
         let (ours, theirs) = wire::socket_pair()?;
@@ -75,11 +82,7 @@ impl Drop for Stems {
     /// At the end of the backend: nobody else would remove their groups.
     fn drop(&mut self) {
         let ready = std::mem::take(&mut *self.ready.lock().unwrap_or_else(PoisonError::into_inner));
-        for Stem { socket, mut group, .. } in ready {
-            // It ends when its socket closes.
-            drop(socket);
-            group.remove_soon();
-        }
+        ready.into_iter().for_each(Stem::fell);
     }
 }
 
@@ -101,6 +104,9 @@ pub fn refill(maker: &Arc<Maker>) {
             let mut ready = maker.stems.ready.lock().unwrap_or_else(PoisonError::into_inner);
             if ready.len() < maker.stems.wanted() {
                 ready.push(stem);
+            } else {
+                // Another refill was as quick.
+                stem.fell();
             }
         }
     });
