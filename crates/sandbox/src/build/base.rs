@@ -11,9 +11,6 @@ use super::{Opened, Step, StepError, System, devices, overlay, proc};
 use crate::plan::{Plan, RootPlan, UpperPlan};
 use crate::sys;
 
-/// Where mounts wait for their place, below the new root.
-pub const STAGE: &str = ".stage";
-
 /// What package managers expect below `/var`, besides what they know.
 const SETUP_PLACES: [&str; 8] = [
     "var/backups",
@@ -28,7 +25,11 @@ const SETUP_PLACES: [&str; 8] = [
 
 /// What every sandbox has, whatever it is made from: made ahead of time where that is known late.
 pub struct Bare {
-    /// The root file system of our own, which is the current directory.
+    /// Where mounts wait for their place, and the current directory: a file system of its own, in
+    /// which the new root hangs as well. Letting go of the host's tree takes it and all that still
+    /// hangs in it along, where to unmount one after the other costs a tenth of a millisecond each.
+    stage: OwnedFd,
+    /// The root file system of our own.
     small: OwnedFd,
     dev: OwnedFd,
     proc: OwnedFd,
@@ -45,25 +46,29 @@ pub fn make_bare() -> Result<Bare, StepError> {
     .step("make mounts private")?;
     let small = tmpfs(&[("size", "1m"), ("nr_inodes", "4096"), ("mode", "755")])
         .step("make the root file system")?;
+    let stage =
+        tmpfs(&[("size", "64k"), ("nr_inodes", "8192"), ("mode", "700")]).step("make the stage")?;
     // `/tmp` is only a place to hang it from until the pivot.
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-    rustix::mount::move_mount(&small, c"", CWD, c"/tmp", flags).step("attach the root")?;
-    rustix::process::fchdir(&small).step("enter the root")?;
-    directory(&small, STAGE, 0o700)?;
+    rustix::mount::move_mount(&stage, c"", CWD, c"/tmp", flags).step("attach the stage")?;
+    rustix::process::fchdir(&stage).step("enter the stage")?;
+    directory(&stage, "small", 0o755)?;
+    let on = tree::open(&stage, Path::new("small")).step("stage the root")?;
+    sys::attach(&small, on).step("stage the root")?;
     let mut degraded = Vec::new();
     let dev = devices::mount(&small)?;
     let proc = proc::mount(&small, &mut degraded)?;
-    Ok(Bare { small, dev, proc, degraded })
+    Ok(Bare { stage, small, dev, proc, degraded })
 }
 
 /// Makes the root with the system directories, `/tmp` and the staged upper.
 pub fn make_root(plan: &Plan, opened: &Opened, bare: Bare) -> Result<OwnedFd, StepError> {
-    let Bare { small, dev, proc, .. } = bare;
-    overlay::stage_upper(plan, opened, &small)?;
+    let Bare { stage, small, dev, proc, .. } = bare;
+    overlay::stage_upper(plan, opened, &stage)?;
     let root = match &plan.root {
         RootPlan::Host { .. } => small,
         RootPlan::Layers(_) => {
-            let root = overlay::mount_root(plan, opened, &small)?;
+            let root = overlay::mount_root(plan, opened, &stage)?;
             for (name, mount) in [("dev", &dev), ("proc", &proc)] {
                 let step = format!("move /{name}");
                 let place = tree::place(&root, Path::new(name), Kind::Directory).step(&step)?;

@@ -3,26 +3,27 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, UnmountFlags};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
-use super::base::{STAGE, directory, tmpfs};
+use super::base::{directory, tmpfs};
 use super::tree::{self, Kind};
 use super::{Opened, OpenedMount, Step, StepError, state};
 use crate::plan::{MountPlan, Plan, UpperPlan};
 use crate::sys;
 
-/// Where the upper waits, relative to the stage's root, which is the current directory.
-pub(super) const UPPER: &str = ".stage/upper";
+/// Where the upper waits on the stage, which is the current directory.
+pub(super) const UPPER: &str = "upper";
 
 /// The name of the root's own overlay in the upper.
 const ROOT_NAME: &str = "root";
 
 /// Attaches the upper on the stage.
-pub fn stage_upper(plan: &Plan, opened: &Opened, small: &OwnedFd) -> Result<(), StepError> {
-    directory(small, UPPER, 0o755)?;
-    let on = tree::open(small, Path::new(UPPER)).step("stage the upper")?;
+pub fn stage_upper(plan: &Plan, opened: &Opened, stage: &OwnedFd) -> Result<(), StepError> {
+    directory(stage, UPPER, 0o755)?;
+    let on = tree::open(stage, Path::new(UPPER)).step("stage the upper")?;
     match (&plan.upper, &opened.upper) {
         (UpperPlan::Memory(bytes), _) => {
             let inodes = plan.inodes.to_string();
@@ -48,15 +49,15 @@ pub fn memory_upper(plan: &Plan) -> io::Result<Option<OwnedFd>> {
 }
 
 /// Makes the overlay that is the root, attached on the stage.
-pub fn mount_root(plan: &Plan, opened: &Opened, small: &OwnedFd) -> Result<OwnedFd, StepError> {
+pub fn mount_root(plan: &Plan, opened: &Opened, stage: &OwnedFd) -> Result<OwnedFd, StepError> {
     let root = writable(plan, ROOT_NAME, &opened.root).step("make the root overlay")?;
-    directory(small, ".stage/root", 0o755)?;
-    let on = tree::open(small, Path::new(".stage/root")).step("stage the root")?;
+    directory(stage, "root", 0o755)?;
+    let on = tree::open(stage, Path::new("root")).step("stage the root")?;
     sys::attach(&root, on).step("stage the root")?;
     Ok(root)
 }
 
-/// Makes and attaches everything the plan names, then takes the stage down.
+/// Makes and attaches everything the plan names.
 pub fn mount_all(plan: &Plan, opened: &Opened, root: &OwnedFd) -> Result<(), StepError> {
     for (mount, opened) in plan.mounts.iter().zip(&opened.mounts) {
         let target = mount.target();
@@ -91,10 +92,6 @@ pub fn mount_all(plan: &Plan, opened: &Opened, root: &OwnedFd) -> Result<(), Ste
             _ => {}
         }
     }
-    rustix::mount::unmount(UPPER, UnmountFlags::DETACH).step("take the stage down")?;
-    for path in [UPPER, ".stage/layers", STAGE] {
-        let _ = rustix::fs::unlinkat(rustix::fs::CWD, path, AtFlags::REMOVEDIR);
-    }
     Ok(())
 }
 
@@ -126,7 +123,7 @@ pub(super) fn over(
     remove_work(Path::new(work))?;
     rustix::fs::mkdir(work, Mode::from_raw_mode(0o700))?;
     let volatile = !super::base::in_memory(plan);
-    with_staged(layers, |staged| mount_over(staged, Some(Written { upper, work, volatile })))
+    mount_over(&stage_layers(layers)?, Some(Written { upper, work, volatile }))
 }
 
 /// Shows layers that are not written to.
@@ -135,23 +132,8 @@ fn show(layers: &[OwnedFd], on: OwnedFd) -> io::Result<()> {
         [] => Ok(()),
         // Of one alone no overlay can be made, and none is needed.
         [only] => sys::attach(only, on),
-        _ => sys::attach(&with_staged(layers, |staged| mount_over(staged, None))?, on),
+        _ => sys::attach(&mount_over(&stage_layers(layers)?, None)?, on),
     }
-}
-
-/// Has the layers attached while `make` runs. By path: told of a layer by its descriptor, the
-/// kernel refuses one from outside.
-fn with_staged(
-    layers: &[OwnedFd],
-    make: impl FnOnce(&[String]) -> io::Result<OwnedFd>,
-) -> io::Result<OwnedFd> {
-    let staged = stage_layers(layers)?;
-    let made = make(&staged);
-    for path in &staged {
-        let _ = rustix::mount::unmount(path.as_str(), UnmountFlags::DETACH);
-        let _ = rustix::fs::unlinkat(rustix::fs::CWD, path.as_str(), AtFlags::REMOVEDIR);
-    }
-    made
 }
 
 /// Where an overlay is written to.
@@ -196,26 +178,20 @@ fn set_lowers(context: BorrowedFd<'_>, paths: &[String]) -> io::Result<()> {
     Ok(())
 }
 
-/// Attaches each layer on the stage and gives the paths.
+/// How many layers this process has staged: each needs a place of its own.
+static STAGED: AtomicUsize = AtomicUsize::new(0);
+
+/// Attaches each layer on the stage and gives the paths. By path: told of a layer by its
+/// descriptor, the kernel refuses one from outside.
 fn stage_layers(layers: &[OwnedFd]) -> io::Result<Vec<String>> {
-    let holder = format!("{STAGE}/layers");
-    let mode = Mode::from_raw_mode(0o755);
-    let mut paths = Vec::with_capacity(layers.len());
-    let made = rustix::fs::mkdir(holder.as_str(), mode);
-    if !matches!(made, Ok(()) | Err(rustix::io::Errno::EXIST)) {
-        made?;
-    }
-    for (index, layer) in layers.iter().enumerate() {
-        let path = format!("{holder}/{index}");
-        let made = rustix::fs::mkdir(path.as_str(), mode);
-        if !matches!(made, Ok(()) | Err(rustix::io::Errno::EXIST)) {
-            made?;
-        }
+    let attach = |layer: &OwnedFd| {
+        let path = format!("layer-{}", STAGED.fetch_add(1, Ordering::Relaxed));
+        rustix::fs::mkdir(path.as_str(), Mode::from_raw_mode(0o755))?;
         let on = tree::open(rustix::fs::CWD, Path::new(&path))?;
         sys::attach(layer, on)?;
-        paths.push(path);
-    }
-    Ok(paths)
+        Ok(path)
+    };
+    layers.iter().map(attach).collect()
 }
 
 /// Removes a work directory; what overlayfs keeps there may have no mode bits at all.
