@@ -52,6 +52,14 @@ uuid_id!(
     /// One try at one turn. Survives restarts of the process; a retry is another attempt.
     AttemptId, "an attempt id (a UUID)"
 );
+uuid_id!(
+    /// Somebody who may sign in, or a service.
+    UserId, "a user id (a UUID)"
+);
+uuid_id!(
+    /// A team: who is in it sees its tasks.
+    TeamId, "a team id (a UUID)"
+);
 
 /// The number a person types for a task, counted from 1 per installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -4,6 +4,7 @@
 //! The contracts ([`model::Model`], [`sandbox::Sandbox`], [`journal::Journal`]) are what the
 //! agent's loop is handed; who stands behind them it does not know.
 
+pub mod access;
 pub mod attempt;
 pub mod budget;
 pub mod citation;

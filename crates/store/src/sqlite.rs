@@ -19,6 +19,7 @@ use crate::error::StoreError;
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0001_tasks.sql"),
     include_str!("../migrations/sqlite/0002_environments.sql"),
+    include_str!("../migrations/sqlite/0003_server.sql"),
 ];
 
 /// How long another process may hold the lock before we give up.

@@ -1,0 +1,1 @@
+//! The HTTP API from outside: what the command line speaks to a server.

@@ -1,0 +1,1 @@
+//! The HTTP API of an installation: routes, event streams, access, deliveries.
