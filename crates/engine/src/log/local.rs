@@ -10,7 +10,7 @@ use sqlx::{Row, SqliteConnection};
 use tokio::sync::broadcast;
 
 use super::announce::Announcements;
-use super::sqlite::{failure, open, open_to_write, options};
+use super::sqlite::{self, failure, open, open_to_write, options};
 use super::writer::Writer;
 use super::{Batch, EventLog, Head, LogError, StoredEvent};
 
@@ -36,6 +36,12 @@ impl LocalLog {
     /// first write waits for the disk once.
     pub async fn open_to_write(path: &Path) -> Result<Self, LogError> {
         Ok(Self::over(open_to_write(path).await?, path))
+    }
+
+    /// Copies the logs in the file `from`, as they stand at one moment, to the new file `to`, while
+    /// others write. On disk when it returns, and found sound.
+    pub async fn copy(from: &Path, to: &Path) -> Result<(), LogError> {
+        sqlite::copy(from, to).await
     }
 
     fn over(connection: SqliteConnection, path: &Path) -> Self {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 
 use super::LogError;
 
@@ -124,4 +124,24 @@ pub(super) fn failure(error: sqlx::Error) -> LogError {
         (11 | 26, _) => LogError::Damaged(error.to_string()),
         _ => LogError::Io(Arc::new(error)),
     }
+}
+
+/// Copies the file `from`, as it stands at one moment, to the new file `to`, while others write.
+/// On disk when it returns, and found sound.
+pub(super) async fn copy(from: &Path, to: &Path) -> Result<(), LogError> {
+    let source = options(from).read_only(true).create_if_missing(false);
+    let mut connection = source.connect().await.map_err(failure)?;
+    let name = to.to_string_lossy().into_owned();
+    sqlx::query("VACUUM INTO ?").bind(name).execute(&mut connection).await.map_err(failure)?;
+    let mut copied = options(to).create_if_missing(false).connect().await.map_err(failure)?;
+    let found: String = sqlx::query_scalar("PRAGMA integrity_check(1)")
+        .fetch_one(&mut copied)
+        .await
+        .map_err(failure)?;
+    copied.close().await.map_err(failure)?;
+    if found != "ok" {
+        return Err(LogError::Damaged(found));
+    }
+    let synced = std::fs::File::open(to).and_then(|file| file.sync_all());
+    synced.map_err(|error| LogError::Io(Arc::new(error)))
 }
