@@ -1,9 +1,17 @@
 //! Who may do what: roles in a team, and the rights that come with them.
 
+mod grants;
+mod names;
+
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::ids::{TeamId, UserId};
+
+pub use grants::{Grants, Limits};
+pub use names::{BadName, MAX_NAME_BYTES, TeamName, UserName};
 
 /// Who uses an installation alone; there from the start.
 pub const LOCAL_USER: UserId = UserId(Uuid::from_u128(0x7000_8000_0000_0000_0001));
@@ -78,6 +86,20 @@ impl Right {
         Self::ManageServer,
     ];
 
+    /// The word used in JSON and at the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadTasks => "read_tasks",
+            Self::WriteTasks => "write_tasks",
+            Self::ReadEnvironments => "read_environments",
+            Self::WriteEnvironments => "write_environments",
+            Self::ManageTeam => "manage_team",
+            Self::ReadUsage => "read_usage",
+            Self::ReadAudit => "read_audit",
+            Self::ManageServer => "manage_server",
+        }
+    }
+
     /// The least role in a team that has it; `None` for what only an administrator of the whole
     /// installation has.
     pub fn least_role(self) -> Option<Role> {
@@ -106,9 +128,62 @@ impl Role {
     }
 }
 
+/// A word that names no role or right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no {what} `{word}`: it is one of {known}")]
+pub struct UnknownWord {
+    /// `role` or `right`.
+    pub what: &'static str,
+    /// What was given, at most 40 characters.
+    pub word: String,
+    /// All there are.
+    pub known: String,
+}
+
+impl FromStr for Role {
+    type Err = UnknownWord;
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        let all = [Self::Viewer, Self::Member, Self::Admin];
+        find("role", text, &all, Self::as_str)
+    }
+}
+
+impl FromStr for Right {
+    type Err = UnknownWord;
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        find("right", text, &Self::ALL, Self::as_str)
+    }
+}
+
+fn find<T: Copy>(
+    what: &'static str,
+    word: &str,
+    all: &[T],
+    of: fn(T) -> &'static str,
+) -> Result<T, UnknownWord> {
+    all.iter().copied().find(|one| of(*one) == word).ok_or_else(|| UnknownWord {
+        what,
+        word: word.chars().take(40).collect(),
+        known: all.iter().map(|one| of(*one)).collect::<Vec<_>>().join(", "),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_words_of_rights_and_roles_are_those_of_their_json() {
+        for right in Right::ALL {
+            assert_eq!(serde_json::to_value(right).unwrap(), right.as_str());
+            assert_eq!(right.as_str().parse(), Ok(right));
+        }
+        for role in [Role::Viewer, Role::Member, Role::Admin] {
+            assert_eq!(serde_json::to_value(role).unwrap(), role.as_str());
+            assert_eq!(role.as_str().parse(), Ok(role));
+        }
+        assert!("owner".parse::<Role>().is_err() && "".parse::<Right>().is_err());
+    }
 
     #[test]
     fn a_viewer_reads_a_member_writes_and_an_admin_manages() {

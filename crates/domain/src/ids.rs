@@ -60,6 +60,14 @@ uuid_id!(
     /// A team: who is in it sees its tasks.
     TeamId, "a team id (a UUID)"
 );
+uuid_id!(
+    /// A bearer token, as lists and the record name it; says nothing of its secret.
+    TokenId, "a token id (a UUID)"
+);
+uuid_id!(
+    /// A link that shows one task to who has it, as lists name it.
+    ShareLinkId, "a share link's id (a UUID)"
+);
 
 /// The number a person types for a task, counted from 1 per installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
