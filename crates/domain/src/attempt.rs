@@ -1,5 +1,7 @@
 //! Where an attempt stands, and how it ended.
 
+pub mod machine;
+
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{BudgetLimit, Spent};
@@ -78,6 +80,19 @@ pub enum SuspendReason {
     WorkerLost,
     /// The disk that holds the record or the sandbox is full.
     DiskFull,
+}
+
+impl SuspendReason {
+    /// The words used in sentences about it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Budget { .. } => "budget",
+            Self::Quota => "quota",
+            Self::Paused => "paused",
+            Self::WorkerLost => "its worker is gone",
+            Self::DiskFull => "the disk is full",
+        }
+    }
 }
 
 /// How an attempt ended.
