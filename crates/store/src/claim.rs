@@ -4,14 +4,13 @@ use quire_domain::attempt::{Attempt, AttemptResult, AttemptState};
 use quire_domain::budget::Spent;
 use quire_domain::ids::{AttemptId, Epoch, TaskId, TurnId};
 use quire_domain::time::Timestamp;
-use sqlx::{Row, SqliteConnection};
 
 use crate::connection::Promise;
 use crate::error::{ClaimError, StoreError};
 use crate::fold::refold;
 use crate::read::{self, not_found};
-use crate::rows::{self, blob, to_json, to_sql};
-use crate::sqlite::failure;
+use crate::rows::{self, to_json};
+use crate::sql::{Connection, Row, query};
 use crate::store::{Result, Store};
 
 /// A claim that was granted.
@@ -104,22 +103,21 @@ impl Store {
             return Err(ClaimError::Held { worker: lease.worker.clone(), until: lease.until });
         }
         let epoch = Epoch(found.epoch.0.saturating_add(1));
-        let row = sqlx::query(
+        let row = query(
             "UPDATE attempts
-             SET epoch = ?2, worker = ?3, lease_until = ?4, state = ?5, updated_at = ?6,
-                 losses = losses + ?7
-             WHERE id = ?1 RETURNING losses",
+             SET epoch = $2, worker = $3, lease_until = $4, state = $5, updated_at = $6,
+                 losses = losses + $7
+             WHERE id = $1 RETURNING losses",
         )
-        .bind(blob(&attempt.0))
-        .bind(i64::from(epoch.0))
+        .bind(attempt)
+        .bind(epoch)
         .bind(worker)
-        .bind(to_sql(now.plus_millis(lease_ms).0))
+        .bind(now.plus_millis(lease_ms))
         .bind(to_json(&AttemptState::Preparing)?)
-        .bind(to_sql(now.0))
-        .bind(i64::from(lease.is_some()))
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(failure)?;
+        .bind(now)
+        .bind(lease.is_some())
+        .fetch_one(connection)
+        .await?;
         let losses = rows::number(&row, "losses")?;
         refold(connection, found.task, Some(now)).await?;
         transaction.commit().await?;
@@ -128,28 +126,26 @@ impl Store {
 
     /// Who holds the attempt, whether or not the lease ran out.
     pub async fn lease(&self, attempt: AttemptId) -> Result<Option<Lease>> {
-        let row = sqlx::query("SELECT epoch, worker, lease_until FROM attempts WHERE id = ?")
-            .bind(blob(&attempt.0))
+        let row = query("SELECT epoch, worker, lease_until FROM attempts WHERE id = $1")
+            .bind(attempt)
             .fetch_optional(self.database.reader().await?.connection()?)
-            .await
-            .map_err(failure)?;
+            .await?;
         lease_of(&row.ok_or_else(|| not_found("attempt", attempt))?)
     }
 
     /// Extends the lease of `epoch` to `until`. Survives the process, not a crash of the machine.
     pub async fn renew(&self, attempt: AttemptId, epoch: Epoch, until: Timestamp) -> Result<()> {
         let mut transaction = self.database.begin(Promise::Lasting).await?;
-        let renewed = sqlx::query(
-            "UPDATE attempts SET lease_until = ?3
-             WHERE id = ?1 AND epoch = ?2 AND lease_until IS NOT NULL",
+        let renewed = query(
+            "UPDATE attempts SET lease_until = $3
+             WHERE id = $1 AND epoch = $2 AND lease_until IS NOT NULL",
         )
-        .bind(blob(&attempt.0))
-        .bind(i64::from(epoch.0))
-        .bind(to_sql(until.0))
+        .bind(attempt)
+        .bind(epoch)
+        .bind(until)
         .execute(transaction.connection()?)
-        .await
-        .map_err(failure)?;
-        if renewed.rows_affected() == 0 {
+        .await?;
+        if renewed == 0 {
             return Err(refusal(transaction.connection()?, attempt).await);
         }
         transaction.commit().await
@@ -169,23 +165,22 @@ impl Store {
         let ended = matches!(write.state, AttemptState::Done { .. });
         let given_back = ended || matches!(write.state, AttemptState::Suspended { .. });
         let result = write.result.as_ref().map(to_json).transpose()?;
-        let row = sqlx::query(
+        let row = query(
             "UPDATE attempts
-             SET state = ?3, spent = ?4, result = coalesce(?5, result), updated_at = ?6,
-                 open = ?7, lease_until = CASE WHEN ?8 THEN NULL ELSE lease_until END
-             WHERE id = ?1 AND epoch = ?2 AND lease_until IS NOT NULL RETURNING task",
+             SET state = $3, spent = $4, result = coalesce($5, result), updated_at = $6,
+                 open = $7, lease_until = CASE WHEN $8 = 1 THEN NULL ELSE lease_until END
+             WHERE id = $1 AND epoch = $2 AND lease_until IS NOT NULL RETURNING task",
         )
-        .bind(blob(&attempt.0))
-        .bind(i64::from(epoch.0))
+        .bind(attempt)
+        .bind(epoch)
         .bind(to_json(&write.state)?)
         .bind(to_json(&write.spent)?)
         .bind(result)
-        .bind(to_sql(write.now.0))
-        .bind(i64::from(!ended))
+        .bind(write.now)
+        .bind(!ended)
         .bind(given_back)
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(failure)?;
+        .fetch_optional(connection)
+        .await?;
         let Some(row) = row else { return Err(refusal(connection, attempt).await) };
         let task = TaskId(rows::id(&row, "task")?);
         refold(connection, task, Some(write.now)).await?;
@@ -197,16 +192,15 @@ impl Store {
     pub async fn set_spent(&self, attempt: AttemptId, epoch: Epoch, spent: Spent) -> Result<Spent> {
         let mut transaction = self.database.begin(Promise::Lasting).await?;
         let connection = transaction.connection()?;
-        let row = sqlx::query(
-            "UPDATE attempts SET spent = ?3
-             WHERE id = ?1 AND epoch = ?2 AND lease_until IS NOT NULL RETURNING turn",
+        let row = query(
+            "UPDATE attempts SET spent = $3
+             WHERE id = $1 AND epoch = $2 AND lease_until IS NOT NULL RETURNING turn",
         )
-        .bind(blob(&attempt.0))
-        .bind(i64::from(epoch.0))
+        .bind(attempt)
+        .bind(epoch)
         .bind(to_json(&spent)?)
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(failure)?;
+        .fetch_optional(connection)
+        .await?;
         let Some(row) = row else { return Err(refusal(connection, attempt).await) };
         let turn = TurnId(rows::id(&row, "turn")?);
         let all = read::spent(connection, turn).await?;
@@ -217,45 +211,40 @@ impl Store {
     /// Attempts that anybody may claim at `now`, oldest first, at most `limit`: queued ones, and
     /// those at work whose lease ran out.
     pub async fn claimable(&self, now: Timestamp, limit: u32) -> Result<Vec<Attempt>> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT * FROM attempts
-             WHERE open = 1 AND (state = ?1 OR lease_until <= ?2)
-             ORDER BY created_at, ordinal LIMIT ?3",
+             WHERE open = 1 AND (state = $1 OR lease_until <= $2)
+             ORDER BY created_at, ordinal LIMIT $3",
         )
         .bind(to_json(&AttemptState::Queued)?)
-        .bind(to_sql(now.0))
-        .bind(i64::from(limit))
+        .bind(now)
+        .bind(limit)
         .fetch_all(self.database.reader().await?.connection()?)
-        .await
-        .map_err(failure)?;
+        .await?;
         rows.iter().map(rows::attempt).collect()
     }
 }
 
-async fn held(
-    connection: &mut SqliteConnection,
-    attempt: AttemptId,
-) -> Result<(Attempt, Option<Lease>)> {
-    let row = sqlx::query("SELECT * FROM attempts WHERE id = ?")
-        .bind(blob(&attempt.0))
+async fn held(connection: &mut Connection, attempt: AttemptId) -> Result<(Attempt, Option<Lease>)> {
+    let row = query("SELECT * FROM attempts WHERE id = $1")
+        .bind(attempt)
         .fetch_optional(connection)
-        .await
-        .map_err(failure)?;
+        .await?;
     let row = row.ok_or_else(|| not_found("attempt", attempt))?;
     Ok((rows::attempt(&row)?, lease_of(&row)?))
 }
 
-fn lease_of(row: &sqlx::sqlite::SqliteRow) -> Result<Option<Lease>> {
+fn lease_of(row: &Row) -> Result<Option<Lease>> {
     let Some(until) = rows::optional_number(row, "lease_until")? else { return Ok(None) };
     Ok(Some(Lease {
-        worker: row.try_get::<Option<String>, _>("worker").map_err(failure)?.unwrap_or_default(),
+        worker: rows::optional_text(row, "worker")?.unwrap_or_default(),
         epoch: Epoch(rows::number(row, "epoch")?),
         until: Timestamp(until),
     }))
 }
 
 /// Why a write under an epoch met no row.
-pub(crate) async fn refusal(connection: &mut SqliteConnection, attempt: AttemptId) -> StoreError {
+pub(crate) async fn refusal(connection: &mut Connection, attempt: AttemptId) -> StoreError {
     match read::attempt_by_id(connection, attempt).await {
         Ok(_) => StoreError::Fenced { attempt },
         Err(error) => error,

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::{self, Arc, PoisonError};
 
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::ConnectOptions;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use crate::error::StoreError;
-use crate::sqlite::{failure, open, open_to_write, options, run};
+use crate::sql::{Connection, failure, run};
+use crate::sqlite::{open, open_to_write, options};
 
 /// How many may read at once.
 const READERS: usize = 4;
@@ -32,7 +33,7 @@ pub(crate) enum Promise {
 }
 
 struct Lent {
-    connection: SqliteConnection,
+    connection: Connection,
     promise: Promise,
 }
 
@@ -48,15 +49,15 @@ struct Open {
 
 impl Database {
     pub(crate) async fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self::over(open(path).await?, path))
+        Ok(Self::over(Connection::Sqlite(open(path).await?), path))
     }
 
     /// As [`Database::open`], for who is about to write.
     pub(crate) async fn open_to_write(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self::over(open_to_write(path).await?, path))
+        Ok(Self::over(Connection::Sqlite(open_to_write(path).await?), path))
     }
 
-    fn over(connection: SqliteConnection, path: &Path) -> Self {
+    fn over(connection: Connection, path: &Path) -> Self {
         let readers =
             Readers { idle: sync::Mutex::default(), places: Arc::new(Semaphore::new(READERS)) };
         let lent = Lent { connection, promise: Promise::Durable };
@@ -88,7 +89,10 @@ impl Database {
         let mut lent = match home.take() {
             Some(lent) => lent,
             // The last one was dropped as it could not be rolled back.
-            None => Lent { connection: open(&self.path).await?, promise: Promise::Durable },
+            None => Lent {
+                connection: Connection::Sqlite(open(&self.path).await?),
+                promise: Promise::Durable,
+            },
         };
         if lent.promise != promise {
             let pragma = match promise {
@@ -107,29 +111,29 @@ impl Database {
         self.readers.places.close();
         let idle = std::mem::take(&mut *self.readers.idle());
         for connection in idle {
-            let _ = connection.close().await;
+            connection.close().await;
         }
         if let Some(lent) = self.writer.lock().await.take() {
-            let _ = lent.connection.close().await;
+            lent.connection.close().await;
         }
     }
 }
 
 /// Opens a connection that only reads.
-async fn reading(path: &Path) -> Result<SqliteConnection, StoreError> {
+async fn reading(path: &Path) -> Result<Connection, StoreError> {
     let options = options(path).read_only(true).create_if_missing(false);
-    options.connect().await.map_err(failure)
+    options.connect().await.map(Connection::Sqlite).map_err(failure)
 }
 
 /// Connections that read. Not sqlx's pool: that one takes a connection back a little later, in a
 /// task of its own, and so opens the next for whoever reads twice in a row.
 struct Readers {
-    idle: sync::Mutex<Vec<SqliteConnection>>,
+    idle: sync::Mutex<Vec<Connection>>,
     places: Arc<Semaphore>,
 }
 
 impl Readers {
-    fn idle(&self) -> sync::MutexGuard<'_, Vec<SqliteConnection>> {
+    fn idle(&self) -> sync::MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -141,12 +145,12 @@ enum Reading {
     /// The writing one, and where it goes back to.
     Writer(Lent, OwnedMutexGuard<Option<Lent>>),
     /// One that only reads, where it goes back to, and its place among those open.
-    Own(SqliteConnection, Arc<Readers>, OwnedSemaphorePermit),
+    Own(Connection, Arc<Readers>, OwnedSemaphorePermit),
 }
 
 impl Reader {
     /// Where to read.
-    pub(crate) fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+    pub(crate) fn connection(&mut self) -> Result<&mut Connection, StoreError> {
         match &mut self.0 {
             Some(Reading::Writer(lent, _)) => Ok(&mut lent.connection),
             Some(Reading::Own(connection, ..)) => Ok(connection),
@@ -171,7 +175,7 @@ impl Drop for Reader {
 
 impl Transaction {
     /// Where the transaction's statements run.
-    pub(crate) fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+    pub(crate) fn connection(&mut self) -> Result<&mut Connection, StoreError> {
         match &mut self.0 {
             Some(open) => Ok(&mut open.lent.connection),
             // Only `commit` takes it, and that consumes the transaction.

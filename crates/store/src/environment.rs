@@ -1,13 +1,12 @@
 //! Environments that are kept here: each edit is a new version, and versions never change.
 
 use quire_domain::time::Timestamp;
-use sqlx::sqlite::SqliteRow;
 
 use crate::connection::Promise;
 use crate::error::StoreError;
 use crate::read::not_found;
-use crate::rows::{self, to_sql};
-use crate::sqlite::failure;
+use crate::rows;
+use crate::sql::{Row, query};
 use crate::store::{Result, Store};
 use crate::submit::bounded;
 
@@ -52,12 +51,12 @@ pub struct NewEnvironment {
     pub now: Timestamp,
 }
 
-/// The version ?4 of each, the newest if NULL; of the name ?2 and the repository ?3, if not NULL.
+/// The version $4 of each, the newest if NULL; of the name $2 and the repository $3, if not NULL.
 const VERSIONS: &str = "SELECT e.owner, e.name, e.repository, v.version, v.recipe, v.author, v.at
     FROM environments e JOIN environment_versions v
-        ON v.environment = e.id AND v.version = coalesce(?4, e.version)
-    WHERE e.deleted_at IS NULL AND e.owner = ?1
-        AND (?2 IS NULL OR e.name = ?2) AND (?3 IS NULL OR e.repository = ?3)
+        ON v.environment = e.id AND v.version = coalesce($4, e.version)
+    WHERE e.deleted_at IS NULL AND e.owner = $1
+        AND ($2 IS NULL OR e.name = $2) AND ($3 IS NULL OR e.repository = $3)
     ORDER BY e.name LIMIT 1000";
 
 impl Store {
@@ -72,77 +71,74 @@ impl Store {
         bounded("bytes of the environment's name", new.name.len(), 60)?;
         let mut transaction = self.database.begin(Promise::Durable).await?;
         let connection = transaction.connection()?;
-        let found = sqlx::query(
+        let found = query(
             "SELECT id, version FROM environments
-             WHERE owner = ? AND name = ? AND deleted_at IS NULL",
+             WHERE owner = $1 AND name = $2 AND deleted_at IS NULL",
         )
         .bind(&new.owner)
         .bind(&new.name)
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(failure)?;
+        .fetch_optional(connection)
+        .await?;
         let newest = found.as_ref().map_or(Ok(0), |row| rows::number(row, "version"))?;
         if newest != new.based_on {
             return Err(StoreError::Edited { name: new.name, newest, based_on: new.based_on });
         }
         if let Some(repository) = &new.repository {
-            let other: Option<String> = sqlx::query_scalar(
-                "SELECT name FROM environments WHERE owner = ? AND repository = ? AND name <> ?
+            let other = query(
+                "SELECT name FROM environments WHERE owner = $1 AND repository = $2 AND name <> $3
                  AND deleted_at IS NULL",
             )
             .bind(&new.owner)
             .bind(repository)
             .bind(&new.name)
-            .fetch_optional(&mut *connection)
-            .await
-            .map_err(failure)?;
+            .fetch_optional(connection)
+            .await?;
             if let Some(other) = other {
+                let other = rows::text(&other, "name")?;
                 return Err(StoreError::RepositoryTaken { repository: repository.clone(), other });
             }
         }
         let version = newest + 1;
-        let now = to_sql(new.now.0);
-        let id: i64 = match &found {
-            Some(row) => {
-                let id: i64 = rows::number(row, "id")?;
-                sqlx::query(
-                    "UPDATE environments SET version = ?2, updated_at = ?3,
-                     repository = coalesce(?4, repository) WHERE id = ?1",
-                )
-                .bind(id)
-                .bind(i64::from(version))
-                .bind(now)
-                .bind(&new.repository)
-                .execute(&mut *connection)
-                .await
-                .map_err(failure)?;
-                id
-            }
-            None => sqlx::query_scalar(
-                "INSERT INTO environments (owner, name, repository, version, created_at, updated_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?5) RETURNING id",
+        let now = new.now;
+        let id: i64 = if let Some(row) = &found {
+            let id: i64 = rows::number(row, "id")?;
+            query(
+                "UPDATE environments SET version = $2, updated_at = $3,
+                     repository = coalesce($4, repository) WHERE id = $1",
+            )
+            .bind(id)
+            .bind(version)
+            .bind(now)
+            .bind(&new.repository)
+            .execute(connection)
+            .await?;
+            id
+        } else {
+            let row = query(
+                "INSERT INTO environments
+                         (owner, name, repository, version, created_at, updated_at)
+                     VALUES ($1, $2, $3, $4, $5, $5) RETURNING id",
             )
             .bind(&new.owner)
             .bind(&new.name)
             .bind(&new.repository)
-            .bind(i64::from(version))
+            .bind(version)
             .bind(now)
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(failure)?,
+            .fetch_one(connection)
+            .await?;
+            rows::number(&row, "id")?
         };
-        sqlx::query(
+        query(
             "INSERT INTO environment_versions (environment, version, recipe, author, at)
-             VALUES (?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(id)
-        .bind(i64::from(version))
+        .bind(version)
         .bind(&new.recipe)
         .bind(&new.author)
         .bind(now)
-        .execute(&mut *connection)
-        .await
-        .map_err(failure)?;
+        .execute(connection)
+        .await?;
         transaction.commit().await?;
         Ok(version)
     }
@@ -177,17 +173,16 @@ impl Store {
         owner: &str,
         name: &str,
     ) -> Result<Vec<StoredEnvironment>> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT e.owner, e.name, e.repository, v.version, v.recipe, v.author, v.at
              FROM environments e JOIN environment_versions v ON v.environment = e.id
-             WHERE e.deleted_at IS NULL AND e.owner = ? AND e.name = ?
+             WHERE e.deleted_at IS NULL AND e.owner = $1 AND e.name = $2
              ORDER BY v.version DESC LIMIT 1000",
         )
         .bind(owner)
         .bind(name)
         .fetch_all(self.database.reader().await?.connection()?)
-        .await
-        .map_err(failure)?;
+        .await?;
         rows.iter().map(environment).collect()
     }
 
@@ -198,14 +193,13 @@ impl Store {
         repository: Option<&str>,
         version: Option<u32>,
     ) -> Result<Vec<StoredEnvironment>> {
-        let rows = sqlx::query(VERSIONS)
+        let rows = query(VERSIONS)
             .bind(owner)
             .bind(name)
             .bind(repository)
-            .bind(version.map(i64::from))
+            .bind(version)
             .fetch_all(self.database.reader().await?.connection()?)
-            .await
-            .map_err(failure)?;
+            .await?;
         rows.iter().map(environment).collect()
     }
 
@@ -218,34 +212,32 @@ impl Store {
     pub async fn delete_environment(&self, owner: &str, name: &str, now: Timestamp) -> Result<()> {
         let mut transaction = self.database.begin(Promise::Durable).await?;
         let connection = transaction.connection()?;
-        let deleted = sqlx::query(
-            "UPDATE environments SET deleted_at = ?3
-             WHERE owner = ?1 AND name = ?2 AND deleted_at IS NULL",
+        let deleted = query(
+            "UPDATE environments SET deleted_at = $3
+             WHERE owner = $1 AND name = $2 AND deleted_at IS NULL",
         )
         .bind(owner)
         .bind(name)
-        .bind(to_sql(now.0))
-        .execute(&mut *connection)
-        .await
-        .map_err(failure)?;
-        if deleted.rows_affected() == 0 {
+        .bind(now)
+        .execute(connection)
+        .await?;
+        if deleted == 0 {
             return Err(not_found("environment", name));
         }
-        sqlx::query(
-            "UPDATE secrets SET sealed = NULL, updated_at = ?3
-             WHERE owner = ?1 AND repository = '' AND environment = ?2",
+        query(
+            "UPDATE secrets SET sealed = NULL, updated_at = $3
+             WHERE owner = $1 AND repository = '' AND environment = $2",
         )
         .bind(owner)
         .bind(name)
-        .bind(to_sql(now.0))
-        .execute(&mut *connection)
-        .await
-        .map_err(failure)?;
+        .bind(now)
+        .execute(connection)
+        .await?;
         transaction.commit().await
     }
 }
 
-fn environment(row: &SqliteRow) -> Result<StoredEnvironment> {
+fn environment(row: &Row) -> Result<StoredEnvironment> {
     Ok(StoredEnvironment {
         owner: rows::text(row, "owner")?,
         name: rows::text(row, "name")?,

@@ -3,11 +3,10 @@
 use quire_domain::attempt::{Attempt, AttemptState};
 use quire_domain::ids::{AttemptId, TaskId};
 use quire_domain::time::Timestamp;
-use sqlx::{Row, SqliteConnection};
 
 use crate::error::StoreError;
-use crate::rows::{self, blob, to_json, to_sql};
-use crate::sqlite::failure;
+use crate::rows::{self, to_json};
+use crate::sql::{Connection, query};
 
 /// The state to show of a turn's attempts; where all ended, that of the chosen one, else of the
 /// first.
@@ -23,35 +22,33 @@ pub(crate) fn folded(attempts: &[Attempt], chosen: Option<AttemptId>) -> Option<
 /// Writes the state of a task anew, inside the transaction that changed one of its attempts.
 /// `now` is when that was; `None` leaves the time as it is.
 pub(crate) async fn refold(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     task: TaskId,
     now: Option<Timestamp>,
 ) -> Result<(), StoreError> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT a.*, t.chosen FROM attempts a JOIN turns t ON t.id = a.turn
-         WHERE t.task = ?1 AND t.ordinal = (SELECT turns FROM tasks WHERE id = ?1)
+         WHERE t.task = $1 AND t.ordinal = (SELECT turns FROM tasks WHERE id = $1)
          ORDER BY a.ordinal",
     )
-    .bind(blob(&task.0))
-    .fetch_all(&mut *connection)
-    .await
-    .map_err(failure)?;
+    .bind(task)
+    .fetch_all(connection)
+    .await?;
     let attempts = rows.iter().map(rows::attempt).collect::<Result<Vec<_>, _>>()?;
     let chosen = match rows.first() {
-        Some(row) if !row.is_empty() => rows::optional_id(row, "chosen")?.map(AttemptId),
-        _ => None,
+        Some(row) => rows::optional_id(row, "chosen")?.map(AttemptId),
+        None => None,
     };
     let Some(state) = folded(&attempts, chosen) else { return Ok(()) };
-    sqlx::query(
-        "UPDATE tasks SET state = ?2, state_word = ?3, updated_at = coalesce(?4, updated_at)
-         WHERE id = ?1",
+    query(
+        "UPDATE tasks SET state = $2, state_word = $3, updated_at = coalesce($4, updated_at)
+         WHERE id = $1",
     )
-    .bind(blob(&task.0))
+    .bind(task)
     .bind(to_json(state)?)
     .bind(state.word())
-    .bind(now.map(|now| to_sql(now.0)))
+    .bind(now)
     .execute(connection)
     .await
     .map(|_| ())
-    .map_err(failure)
 }

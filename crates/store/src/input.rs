@@ -9,8 +9,8 @@ use crate::claim::refusal;
 use crate::connection::Promise;
 use crate::error::StoreError;
 use crate::read::{self, not_found};
-use crate::rows::{self, blob, to_json, to_sql};
-use crate::sqlite::failure;
+use crate::rows::{self, to_json};
+use crate::sql::query;
 use crate::store::{Result, Store};
 use crate::submit::bounded;
 
@@ -83,47 +83,44 @@ impl Store {
         }
         let mut transaction = self.database.begin(Promise::Durable).await?;
         let connection = transaction.connection()?;
-        let turn = read::newest_turn(&mut *connection, new.task).await?;
+        let turn = read::newest_turn(connection, new.task).await?;
         if let Some(id) = new.attempt {
-            let attempt = read::attempt_by_id(&mut *connection, id).await?;
+            let attempt = read::attempt_by_id(connection, id).await?;
             if attempt.turn != turn.id {
                 return Err(StoreError::WrongAttempt { attempt: id });
             }
         }
-        let row = sqlx::query("UPDATE tasks SET inputs = inputs + 1 WHERE id = ? RETURNING inputs")
-            .bind(blob(&new.task.0))
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(failure)?;
+        let row = query("UPDATE tasks SET inputs = inputs + 1 WHERE id = $1 RETURNING inputs")
+            .bind(new.task)
+            .fetch_one(connection)
+            .await?;
         let number: u64 = rows::number(&row, "inputs")?;
-        sqlx::query(
-            "INSERT INTO inputs (task, number, turn, attempt, kind, at) VALUES (?, ?, ?, ?, ?, ?)",
+        query(
+            "INSERT INTO inputs (task, number, turn, attempt, kind, at) VALUES ($1, $2, $3, $4, $5, $6)",
         )
-        .bind(blob(&new.task.0))
-        .bind(to_sql(number))
-        .bind(blob(&turn.id.0))
-        .bind(new.attempt.map(|attempt| attempt.0.as_bytes().to_vec()))
+        .bind(new.task)
+        .bind(number)
+        .bind(turn.id)
+        .bind(new.attempt)
         .bind(to_json(&new.kind)?)
-        .bind(to_sql(new.now.0))
-        .execute(&mut *connection)
-        .await
-        .map_err(failure)?;
+        .bind(new.now)
+        .execute(connection)
+        .await?;
         transaction.commit().await?;
         Ok(number)
     }
 
     /// The inputs for an attempt with a number above `after`, in order, at most 256.
     pub async fn inputs_after(&self, attempt: AttemptId, after: u64) -> Result<Vec<Input>> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT i.number, i.kind, i.at FROM attempts a JOIN inputs i ON i.turn = a.turn
-             WHERE a.id = ?1 AND i.number > ?2 AND (i.attempt IS NULL OR i.attempt = a.id)
+             WHERE a.id = $1 AND i.number > $2 AND (i.attempt IS NULL OR i.attempt = a.id)
              ORDER BY i.number LIMIT 256",
         )
-        .bind(blob(&attempt.0))
-        .bind(to_sql(after))
+        .bind(attempt)
+        .bind(after)
         .fetch_all(self.database.reader().await?.connection()?)
-        .await
-        .map_err(failure)?;
+        .await?;
         rows.iter()
             .map(|row| {
                 Ok(Input {
@@ -144,34 +141,31 @@ impl Store {
     pub async fn set_applied(&self, attempt: AttemptId, epoch: Epoch, number: u64) -> Result<()> {
         let mut transaction = self.database.begin(Promise::Durable).await?;
         let connection = transaction.connection()?;
-        let row = sqlx::query(
-            "SELECT applied FROM attempts WHERE id = ? AND epoch = ? AND lease_until IS NOT NULL",
+        let row = query(
+            "SELECT applied FROM attempts WHERE id = $1 AND epoch = $2 AND lease_until IS NOT NULL",
         )
-        .bind(blob(&attempt.0))
-        .bind(i64::from(epoch.0))
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(failure)?;
+        .bind(attempt)
+        .bind(epoch)
+        .fetch_optional(connection)
+        .await?;
         let Some(row) = row else { return Err(refusal(connection, attempt).await) };
         if rows::number::<u64>(&row, "applied")? >= number {
             return Err(StoreError::AlreadyApplied { number });
         }
-        sqlx::query("UPDATE attempts SET applied = ?2 WHERE id = ?1")
-            .bind(blob(&attempt.0))
-            .bind(to_sql(number))
-            .execute(&mut *connection)
-            .await
-            .map_err(failure)?;
+        query("UPDATE attempts SET applied = $2 WHERE id = $1")
+            .bind(attempt)
+            .bind(number)
+            .execute(connection)
+            .await?;
         transaction.commit().await
     }
 
     /// The number of the newest input that was applied; 0 for none.
     pub async fn applied(&self, attempt: AttemptId) -> Result<u64> {
-        let row = sqlx::query("SELECT applied FROM attempts WHERE id = ?")
-            .bind(blob(&attempt.0))
+        let row = query("SELECT applied FROM attempts WHERE id = $1")
+            .bind(attempt)
             .fetch_optional(self.database.reader().await?.connection()?)
-            .await
-            .map_err(failure)?;
+            .await?;
         rows::number(&row.ok_or_else(|| not_found("attempt", attempt))?, "applied")
     }
 }

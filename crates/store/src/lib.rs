@@ -17,6 +17,7 @@ mod read;
 mod rows;
 mod seal;
 mod secret;
+mod sql;
 mod sqlite;
 mod store;
 mod submit;

@@ -6,14 +6,13 @@ use quire_domain::attempt::{Attempt, AttemptState};
 use quire_domain::ids::{AttemptId, TaskId, TaskNumber, TurnId};
 use quire_domain::task::{Mode, Task};
 use quire_domain::time::Timestamp;
-use sqlx::{QueryBuilder, Sqlite};
 
 use crate::connection::Promise;
 use crate::error::StoreError;
 use crate::fold::refold;
 use crate::read::{self, not_found};
-use crate::rows::{self, blob, to_sql};
-use crate::sqlite::failure;
+use crate::rows;
+use crate::sql::{Builder, Query, query};
 use crate::store::{Result, Store};
 
 /// Which tasks to list. The default is the newest 50 that are not archived.
@@ -74,11 +73,8 @@ impl Store {
             return Err(StoreError::OutOfBounds { what: "states of a filter", found, allowed });
         }
         let limit = if filter.limit == 0 { PAGE.0 } else { filter.limit.min(PAGE.1) } as usize;
-        let rows = query(filter, limit)
-            .build()
-            .fetch_all(self.database.reader().await?.connection()?)
-            .await
-            .map_err(failure)?;
+        let rows =
+            listed(filter, limit).fetch_all(self.database.reader().await?.connection()?).await?;
         let mut tasks = Vec::with_capacity(rows.len().min(limit));
         for row in rows.iter().take(limit) {
             tasks.push(Listed {
@@ -100,22 +96,15 @@ impl Store {
         if tasks.is_empty() {
             return Ok(());
         }
-        let mut query = QueryBuilder::<Sqlite>::new(
+        let mut query = Builder::new(
             "SELECT a.* FROM tasks k
              JOIN turns t ON t.task = k.id AND t.ordinal = k.turns
              JOIN attempts a ON a.turn = t.id
              WHERE k.number IN (",
         );
-        let mut numbers = query.separated(", ");
-        for listed in tasks.iter() {
-            numbers.push_bind(to_sql(listed.task.number.0));
-        }
+        query.bind_all(tasks.iter().map(|listed| listed.task.number));
         query.push(") ORDER BY a.ordinal");
-        let found = query
-            .build()
-            .fetch_all(self.database.reader().await?.connection()?)
-            .await
-            .map_err(failure)?;
+        let found = query.query().fetch_all(self.database.reader().await?.connection()?).await?;
         let mut attempts: HashMap<TaskId, Vec<Attempt>> = HashMap::new();
         for row in &found {
             let attempt = rows::attempt(row)?;
@@ -131,16 +120,15 @@ impl Store {
     pub async fn choose(&self, turn: TurnId, attempt: AttemptId) -> Result<()> {
         let mut transaction = self.database.begin(Promise::Durable).await?;
         let connection = transaction.connection()?;
-        let (found, _) = read::turn(&mut *connection, turn).await?;
-        if read::attempt_by_id(&mut *connection, attempt).await?.turn != turn {
+        let (found, _) = read::turn(connection, turn).await?;
+        if read::attempt_by_id(connection, attempt).await?.turn != turn {
             return Err(StoreError::WrongAttempt { attempt });
         }
-        sqlx::query("UPDATE turns SET chosen = ?2 WHERE id = ?1")
-            .bind(blob(&turn.0))
-            .bind(blob(&attempt.0))
-            .execute(&mut *connection)
-            .await
-            .map_err(failure)?;
+        query("UPDATE turns SET chosen = $2 WHERE id = $1")
+            .bind(turn)
+            .bind(attempt)
+            .execute(connection)
+            .await?;
         refold(connection, found.task, None).await?;
         transaction.commit().await
     }
@@ -157,13 +145,12 @@ impl Store {
 
     async fn set_archived(&self, task: TaskId, at: Option<Timestamp>) -> Result<()> {
         let mut transaction = self.database.begin(Promise::Durable).await?;
-        let changed = sqlx::query("UPDATE tasks SET archived_at = ?2 WHERE id = ?1")
-            .bind(blob(&task.0))
-            .bind(at.map(|at| to_sql(at.0)))
+        let changed = query("UPDATE tasks SET archived_at = $2 WHERE id = $1")
+            .bind(task)
+            .bind(at)
             .execute(transaction.connection()?)
-            .await
-            .map_err(failure)?;
-        if changed.rows_affected() == 0 {
+            .await?;
+        if changed == 0 {
             return Err(not_found("task", task));
         }
         transaction.commit().await
@@ -174,45 +161,45 @@ impl Store {
 ///
 /// Each state is a query of its own: it reads its end of the index and stops, where one query over
 /// several would sort all that ever ended.
-fn query(filter: &ListFilter, limit: usize) -> QueryBuilder<Sqlite> {
-    let limit = to_sql(limit as u64 + 1);
+fn listed(filter: &ListFilter, limit: usize) -> Query<'_> {
+    let limit = limit as u64 + 1;
     let words: Vec<String> = filter.states.iter().flat_map(|state| meant_by(state)).collect();
-    let mut query = QueryBuilder::new("");
+    let mut query = Builder::default();
     if words.is_empty() {
         select(&mut query, filter, None, limit);
-        return query;
+        return query.query();
     }
     for (n, word) in words.into_iter().enumerate() {
         query.push(if n == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
         select(&mut query, filter, Some(word), limit);
-        query.push(")");
+        query.push(") AS one");
     }
-    query.push(" ORDER BY number DESC LIMIT ").push_bind(limit);
-    query
+    query.push(" ORDER BY number DESC LIMIT ").bind(limit);
+    query.query()
 }
 
-fn select(
-    query: &mut QueryBuilder<Sqlite>,
-    filter: &ListFilter,
+fn select<'q>(
+    query: &mut Builder<'q>,
+    filter: &'q ListFilter,
     state_word: Option<String>,
-    limit: i64,
+    limit: u64,
 ) {
     query.push("SELECT * FROM tasks WHERE archived_at IS ");
     query.push(if filter.archived == Some(true) { "NOT NULL" } else { "NULL" });
     if let Some(word) = state_word {
-        query.push(" AND state_word = ").push_bind(word);
+        query.push(" AND state_word = ").bind(word);
     }
     if let Some(before) = filter.before {
-        query.push(" AND number < ").push_bind(to_sql(before.0));
+        query.push(" AND number < ").bind(before);
     }
     if let Some(repository) = &filter.repository {
-        query.push(" AND repository = ").push_bind(repository.clone());
+        query.push(" AND repository = ").bind(repository);
     }
     if let Some(text) = &filter.text {
         // `instr` knows no wildcards, so what a person types stands for itself.
-        query.push(" AND instr(lower(title), lower(").push_bind(text.clone()).push(")) > 0");
+        query.push(" AND instr(lower(title), lower(").bind(text).push(")) > 0");
     }
-    query.push(" ORDER BY number DESC LIMIT ").push_bind(limit);
+    query.push(" ORDER BY number DESC LIMIT ").bind(limit);
 }
 
 /// The words that a word of a filter stands for.

@@ -4,21 +4,19 @@ use quire_domain::attempt::Attempt;
 use quire_domain::budget::Spent;
 use quire_domain::ids::{AttemptId, AttemptRef, TaskId, TaskNumber, TurnId};
 use quire_domain::task::{Task, Turn};
-use sqlx::SqliteExecutor;
 
 use crate::error::StoreError;
-use crate::rows::{self, blob, to_sql};
-use crate::sqlite::failure;
+use crate::rows;
+use crate::sql::{Connection, query};
 use crate::store::{Result, Store};
 
 impl Store {
     /// The task with this number.
     pub async fn task(&self, number: TaskNumber) -> Result<Task> {
-        let row = sqlx::query("SELECT * FROM tasks WHERE number = ?")
-            .bind(to_sql(number.0))
+        let row = query("SELECT * FROM tasks WHERE number = $1")
+            .bind(number)
             .fetch_optional(self.database.reader().await?.connection()?)
-            .await
-            .map_err(failure)?;
+            .await?;
         rows::task(&row.ok_or_else(|| not_found("task", number))?)
     }
 
@@ -29,11 +27,10 @@ impl Store {
 
     /// The turns of a task, oldest first.
     pub async fn turns(&self, task: TaskId) -> Result<Vec<Turn>> {
-        let rows = sqlx::query("SELECT * FROM turns WHERE task = ? ORDER BY ordinal")
-            .bind(blob(&task.0))
+        let rows = query("SELECT * FROM turns WHERE task = $1 ORDER BY ordinal")
+            .bind(task)
             .fetch_all(self.database.reader().await?.connection()?)
-            .await
-            .map_err(failure)?;
+            .await?;
         rows.iter().map(rows::turn).collect()
     }
 
@@ -72,39 +69,36 @@ impl Store {
 
     /// The attempts that an attempt continues, nearest first: those whose chunks it may cite.
     pub async fn continued(&self, attempt: AttemptId) -> Result<Vec<AttemptId>> {
-        let rows = sqlx::query(
+        let rows = query(
             "WITH RECURSIVE chain (id, depth) AS (
                  SELECT t.continues, 1 FROM attempts a JOIN turns t ON t.id = a.turn
-                 WHERE a.id = ?
+                 WHERE a.id = $1
                  UNION ALL
                  SELECT t.continues, depth + 1
                  FROM chain JOIN attempts a ON a.id = chain.id JOIN turns t ON t.id = a.turn
              )
              SELECT id FROM chain WHERE id IS NOT NULL ORDER BY depth",
         )
-        .bind(blob(&attempt.0))
+        .bind(attempt)
         .fetch_all(self.database.reader().await?.connection()?)
-        .await
-        .map_err(failure)?;
+        .await?;
         rows.iter().map(|row| rows::id(row, "id").map(AttemptId)).collect()
     }
 
     /// What preparing a turn needs beside its request, as it was submitted.
     pub async fn origin(&self, turn: TurnId) -> Result<Option<String>> {
-        let row = sqlx::query("SELECT origin FROM turns WHERE id = ?")
-            .bind(blob(&turn.0))
+        let row = query("SELECT origin FROM turns WHERE id = $1")
+            .bind(turn)
             .fetch_optional(self.database.reader().await?.connection()?)
-            .await
-            .map_err(failure)?;
+            .await?;
         rows::optional_text(&row.ok_or_else(|| not_found("turn", turn))?, "origin")
     }
 
     /// What preparing any turn of any task needs, each text once.
     pub async fn origins(&self) -> Result<Vec<String>> {
-        let rows = sqlx::query("SELECT DISTINCT origin FROM turns WHERE origin IS NOT NULL")
+        let rows = query("SELECT DISTINCT origin FROM turns WHERE origin IS NOT NULL")
             .fetch_all(self.database.reader().await?.connection()?)
-            .await
-            .map_err(failure)?;
+            .await?;
         let texts = rows.iter().map(|row| rows::optional_text(row, "origin"));
         texts.filter_map(Result::transpose).collect()
     }
@@ -115,65 +109,42 @@ impl Store {
     }
 }
 
-pub(crate) async fn task_by_id(at: impl SqliteExecutor<'_>, task: TaskId) -> Result<Task> {
-    let row = sqlx::query("SELECT * FROM tasks WHERE id = ?")
-        .bind(blob(&task.0))
-        .fetch_optional(at)
-        .await
-        .map_err(failure)?;
+pub(crate) async fn task_by_id(at: &mut Connection, task: TaskId) -> Result<Task> {
+    let row = query("SELECT * FROM tasks WHERE id = $1").bind(task).fetch_optional(at).await?;
     rows::task(&row.ok_or_else(|| not_found("task", task))?)
 }
 
 /// A turn, and the attempt it continues.
-pub(crate) async fn turn(
-    at: impl SqliteExecutor<'_>,
-    turn: TurnId,
-) -> Result<(Turn, Option<AttemptId>)> {
-    let row = sqlx::query("SELECT * FROM turns WHERE id = ?")
-        .bind(blob(&turn.0))
-        .fetch_optional(at)
-        .await
-        .map_err(failure)?;
+pub(crate) async fn turn(at: &mut Connection, turn: TurnId) -> Result<(Turn, Option<AttemptId>)> {
+    let row = query("SELECT * FROM turns WHERE id = $1").bind(turn).fetch_optional(at).await?;
     let row = row.ok_or_else(|| not_found("turn", turn))?;
     Ok((rows::turn(&row)?, rows::optional_id(&row, "continues")?.map(AttemptId)))
 }
 
-pub(crate) async fn newest_turn(at: impl SqliteExecutor<'_>, task: TaskId) -> Result<Turn> {
-    let row = sqlx::query("SELECT * FROM turns WHERE task = ? ORDER BY ordinal DESC LIMIT 1")
-        .bind(blob(&task.0))
+pub(crate) async fn newest_turn(at: &mut Connection, task: TaskId) -> Result<Turn> {
+    let row = query("SELECT * FROM turns WHERE task = $1 ORDER BY ordinal DESC LIMIT 1")
+        .bind(task)
         .fetch_optional(at)
-        .await
-        .map_err(failure)?;
+        .await?;
     rows::turn(&row.ok_or_else(|| not_found("task", task))?)
 }
 
-pub(crate) async fn attempts(at: impl SqliteExecutor<'_>, turn: TurnId) -> Result<Vec<Attempt>> {
-    let rows = sqlx::query("SELECT * FROM attempts WHERE turn = ? ORDER BY ordinal")
-        .bind(blob(&turn.0))
+pub(crate) async fn attempts(at: &mut Connection, turn: TurnId) -> Result<Vec<Attempt>> {
+    let rows = query("SELECT * FROM attempts WHERE turn = $1 ORDER BY ordinal")
+        .bind(turn)
         .fetch_all(at)
-        .await
-        .map_err(failure)?;
+        .await?;
     rows.iter().map(rows::attempt).collect()
 }
 
-pub(crate) async fn attempt_by_id(
-    at: impl SqliteExecutor<'_>,
-    attempt: AttemptId,
-) -> Result<Attempt> {
-    let row = sqlx::query("SELECT * FROM attempts WHERE id = ?")
-        .bind(blob(&attempt.0))
-        .fetch_optional(at)
-        .await
-        .map_err(failure)?;
+pub(crate) async fn attempt_by_id(at: &mut Connection, attempt: AttemptId) -> Result<Attempt> {
+    let row =
+        query("SELECT * FROM attempts WHERE id = $1").bind(attempt).fetch_optional(at).await?;
     rows::attempt(&row.ok_or_else(|| not_found("attempt", attempt))?)
 }
 
-pub(crate) async fn spent(at: impl SqliteExecutor<'_>, turn: TurnId) -> Result<Spent> {
-    let rows = sqlx::query("SELECT spent FROM attempts WHERE turn = ?")
-        .bind(blob(&turn.0))
-        .fetch_all(at)
-        .await
-        .map_err(failure)?;
+pub(crate) async fn spent(at: &mut Connection, turn: TurnId) -> Result<Spent> {
+    let rows = query("SELECT spent FROM attempts WHERE turn = $1").bind(turn).fetch_all(at).await?;
     let mut all = Spent::default();
     for row in &rows {
         let one: Spent = rows::json(row, "spent")?;

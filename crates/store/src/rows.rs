@@ -6,16 +6,14 @@ use quire_domain::task::{Task, Turn};
 use quire_domain::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use crate::error::StoreError;
-use crate::sqlite::failure;
+use crate::sql::Row;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
-pub(crate) fn task(row: &SqliteRow) -> Result<Task> {
+pub(crate) fn task(row: &Row) -> Result<Task> {
     Ok(Task {
         number: TaskNumber(number(row, "number")?),
         id: TaskId(id(row, "id")?),
@@ -26,7 +24,7 @@ pub(crate) fn task(row: &SqliteRow) -> Result<Task> {
     })
 }
 
-pub(crate) fn turn(row: &SqliteRow) -> Result<Turn> {
+pub(crate) fn turn(row: &Row) -> Result<Turn> {
     Ok(Turn {
         id: TurnId(id(row, "id")?),
         task: TaskId(id(row, "task")?),
@@ -37,7 +35,7 @@ pub(crate) fn turn(row: &SqliteRow) -> Result<Turn> {
     })
 }
 
-pub(crate) fn attempt(row: &SqliteRow) -> Result<Attempt> {
+pub(crate) fn attempt(row: &Row) -> Result<Attempt> {
     Ok(Attempt {
         id: AttemptId(id(row, "id")?),
         turn: TurnId(id(row, "turn")?),
@@ -46,61 +44,56 @@ pub(crate) fn attempt(row: &SqliteRow) -> Result<Attempt> {
         state: json(row, "state")?,
         epoch: Epoch(number(row, "epoch")?),
         spent: json(row, "spent")?,
-        result: match column::<Option<String>>(row, "result")? {
+        result: match row.text("result")? {
             None => None,
-            Some(text) => Some(parse("result", &text)?),
+            Some(text) => Some(parse("result", text)?),
         },
         created_at: Timestamp(number(row, "created_at")?),
         updated_at: Timestamp(number(row, "updated_at")?),
     })
 }
 
-/// Whole numbers: SQLite has 64 bits with a sign.
-pub(crate) fn number<T: TryFrom<i64>>(row: &SqliteRow, name: &str) -> Result<T> {
-    let found: i64 = column(row, name)?;
-    T::try_from(found).map_err(|_| damaged(name))
+/// Whole numbers: a database has 64 bits with a sign.
+pub(crate) fn number<T: TryFrom<i64>>(row: &Row, name: &str) -> Result<T> {
+    optional_number(row, name)?.ok_or_else(|| damaged(name))
 }
 
-pub(crate) fn optional_number<T: TryFrom<i64>>(row: &SqliteRow, name: &str) -> Result<Option<T>> {
-    let found: Option<i64> = column(row, name)?;
-    found.map(|found| T::try_from(found).map_err(|_| damaged(name))).transpose()
+pub(crate) fn optional_number<T: TryFrom<i64>>(row: &Row, name: &str) -> Result<Option<T>> {
+    row.integer(name)?.map(|found| T::try_from(found).map_err(|_| damaged(name))).transpose()
 }
 
-pub(crate) fn id(row: &SqliteRow, name: &str) -> Result<Uuid> {
+pub(crate) fn id(row: &Row, name: &str) -> Result<Uuid> {
     optional_id(row, name)?.ok_or_else(|| damaged(name))
 }
 
-pub(crate) fn optional_id(row: &SqliteRow, name: &str) -> Result<Option<Uuid>> {
-    let found: Option<&[u8]> = row.try_get(name).map_err(failure)?;
+pub(crate) fn optional_id(row: &Row, name: &str) -> Result<Option<Uuid>> {
+    let found = row.bytes(name)?;
     found.map(|bytes| Uuid::from_slice(bytes).map_err(|_| damaged(name))).transpose()
 }
 
-pub(crate) fn text(row: &SqliteRow, name: &str) -> Result<String> {
-    column(row, name)
+pub(crate) fn text(row: &Row, name: &str) -> Result<String> {
+    borrowed(row, name).map(str::to_owned)
 }
 
-pub(crate) fn optional_text(row: &SqliteRow, name: &str) -> Result<Option<String>> {
-    column(row, name)
+pub(crate) fn optional_text(row: &Row, name: &str) -> Result<Option<String>> {
+    Ok(row.text(name)?.map(str::to_owned))
 }
 
-pub(crate) fn bytes(row: &SqliteRow, name: &str) -> Result<Vec<u8>> {
-    column(row, name)
+pub(crate) fn bytes(row: &Row, name: &str) -> Result<Vec<u8>> {
+    Ok(row.bytes(name)?.ok_or_else(|| damaged(name))?.to_vec())
 }
 
-pub(crate) fn json<T: DeserializeOwned>(row: &SqliteRow, name: &str) -> Result<T> {
-    parse(name, row.try_get(name).map_err(failure)?)
+pub(crate) fn json<T: DeserializeOwned>(row: &Row, name: &str) -> Result<T> {
+    parse(name, borrowed(row, name)?)
+}
+
+fn borrowed<'r>(row: &'r Row, name: &str) -> Result<&'r str> {
+    row.text(name)?.ok_or_else(|| damaged(name))
 }
 
 fn parse<T: DeserializeOwned>(name: &str, text: &str) -> Result<T> {
     serde_json::from_str(text)
         .map_err(|error| StoreError::Damaged(format!("column `{name}`: {error}")))
-}
-
-fn column<'r, T>(row: &'r SqliteRow, name: &str) -> Result<T>
-where
-    T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
-{
-    row.try_get(name).map_err(failure)
 }
 
 fn damaged(name: &str) -> StoreError {
@@ -110,14 +103,4 @@ fn damaged(name: &str) -> StoreError {
 /// A value as JSON text.
 pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|error| StoreError::Io(Box::new(error)))
-}
-
-/// A number as SQLite has it. Times and counts stay far below the bound.
-pub(crate) fn to_sql(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// An id as SQLite has it.
-pub(crate) fn blob(id: &Uuid) -> &[u8] {
-    id.as_bytes()
 }

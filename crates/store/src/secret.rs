@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::connection::Promise;
 use crate::error::StoreError;
 use crate::read::not_found;
-use crate::rows::{self, to_sql};
+use crate::rows;
 use crate::seal::{SealKey, Sealed};
-use crate::sqlite::failure;
+use crate::sql::query;
 use crate::store::{Result, Store};
 use crate::submit::bounded;
 
@@ -73,56 +73,54 @@ impl Store {
         bounded("bytes of the secret", value.reveal().len(), MAX_VALUE_BYTES)?;
         let mut transaction = self.database.begin(Promise::Durable).await?;
         let connection = transaction.connection()?;
-        let before = sqlx::query(
+        let before = query(
             "SELECT version FROM secrets
-             WHERE owner = ? AND repository = ? AND environment = ? AND name = ?",
+             WHERE owner = $1 AND repository = $2 AND environment = $3 AND name = $4",
         )
         .bind(&scope.owner)
         .bind(scope.repository())
         .bind(&scope.environment)
         .bind(name)
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(failure)?;
+        .fetch_optional(connection)
+        .await?;
         let before: u32 = before.as_ref().map_or(Ok(0), |row| rows::number(row, "version"))?;
         let version = before + 1;
         let sealed = key.seal(&scope.place(name, version), value.reveal())?;
-        sqlx::query(
+        query(
             "INSERT INTO secrets
              (owner, repository, environment, name, version, key_id, nonce, sealed, updated_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT DO UPDATE SET version = excluded.version, key_id = excluded.key_id,
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             ON CONFLICT (owner, repository, environment, name)
+             DO UPDATE SET version = excluded.version, key_id = excluded.key_id,
                  nonce = excluded.nonce, sealed = excluded.sealed, updated_at = excluded.updated_at",
         )
         .bind(&scope.owner)
         .bind(scope.repository())
         .bind(&scope.environment)
         .bind(name)
-        .bind(i64::from(version))
+        .bind(version)
         .bind(&sealed.key_id)
         .bind(sealed.nonce.as_slice())
         .bind(&sealed.bytes)
-        .bind(to_sql(now.0))
-        .execute(&mut *connection)
-        .await
-        .map_err(failure)?;
+        .bind(now)
+        .execute(connection)
+        .await?;
         transaction.commit().await?;
         Ok(version)
     }
 
     /// What secrets there are, by name, without their values.
     pub async fn secrets(&self, scope: &SecretScope) -> Result<Vec<SecretInfo>> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT name, version, updated_at FROM secrets
-             WHERE owner = ? AND repository = ? AND environment = ? AND sealed IS NOT NULL
+             WHERE owner = $1 AND repository = $2 AND environment = $3 AND sealed IS NOT NULL
              ORDER BY name",
         )
         .bind(&scope.owner)
         .bind(scope.repository())
         .bind(&scope.environment)
         .fetch_all(self.database.reader().await?.connection()?)
-        .await
-        .map_err(failure)?;
+        .await?;
         rows.iter()
             .map(|row| {
                 Ok(SecretInfo {
@@ -145,9 +143,9 @@ impl Store {
         scope: &SecretScope,
         name: &str,
     ) -> Result<Option<(u32, Secret<Vec<u8>>)>> {
-        let row = sqlx::query(
+        let row = query(
             "SELECT version, key_id, nonce, sealed FROM secrets
-             WHERE owner = ? AND repository = ? AND environment = ? AND name = ?
+             WHERE owner = $1 AND repository = $2 AND environment = $3 AND name = $4
              AND sealed IS NOT NULL",
         )
         .bind(&scope.owner)
@@ -155,8 +153,7 @@ impl Store {
         .bind(&scope.environment)
         .bind(name)
         .fetch_optional(self.database.reader().await?.connection()?)
-        .await
-        .map_err(failure)?;
+        .await?;
         let Some(row) = row else { return Ok(None) };
         let version = rows::number(&row, "version")?;
         let nonce = rows::bytes(&row, "nonce")?;
@@ -179,20 +176,19 @@ impl Store {
         now: Timestamp,
     ) -> Result<()> {
         let mut transaction = self.database.begin(Promise::Durable).await?;
-        let deleted = sqlx::query(
-            "UPDATE secrets SET sealed = NULL, updated_at = ?5
-             WHERE owner = ?1 AND repository = ?2 AND environment = ?3 AND name = ?4
+        let deleted = query(
+            "UPDATE secrets SET sealed = NULL, updated_at = $5
+             WHERE owner = $1 AND repository = $2 AND environment = $3 AND name = $4
              AND sealed IS NOT NULL",
         )
         .bind(&scope.owner)
         .bind(scope.repository())
         .bind(&scope.environment)
         .bind(name)
-        .bind(to_sql(now.0))
+        .bind(now)
         .execute(transaction.connection()?)
-        .await
-        .map_err(failure)?;
-        if deleted.rows_affected() == 0 {
+        .await?;
+        if deleted == 0 {
             return Err(not_found("secret", name));
         }
         transaction.commit().await

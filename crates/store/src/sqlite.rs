@@ -1,4 +1,4 @@
-//! The SQLite file: opening it, bringing it up to date, naming what goes wrong.
+//! The SQLite file: opening it, bringing it up to date.
 //!
 //! The log in `engine` opens its file with a copy of these lines, on purpose: to share them, one of
 //! the two would have to see the other, and a server replaces each by another thing (Postgres here,
@@ -11,6 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection};
 
 use crate::error::StoreError;
+use crate::sql::failure;
 
 /// What brings the file from each version to the next; the version is SQLite's `user_version`.
 ///
@@ -115,26 +116,6 @@ fn cannot_open(path: &Path, error: sqlx::Error) -> StoreError {
 }
 
 /// Runs statements without parameters.
-pub(crate) async fn run(
-    connection: &mut SqliteConnection,
-    sql: &'static str,
-) -> Result<(), StoreError> {
+async fn run(connection: &mut SqliteConnection, sql: &'static str) -> Result<(), StoreError> {
     sqlx::raw_sql(sql).execute(connection).await.map(|_| ()).map_err(failure)
-}
-
-/// Names what went wrong, by SQLite's own result code.
-pub(crate) fn failure(error: sqlx::Error) -> StoreError {
-    let code = match &error {
-        sqlx::Error::Database(database) => {
-            database.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or(0)
-        }
-        _ => 0,
-    };
-    match (code & 0xff, code) {
-        (5 | 6, _) => StoreError::Busy,
-        // 4874: the shared-memory file could not grow.
-        (13, _) | (_, 4874) => StoreError::DiskFull,
-        (11 | 26, _) => StoreError::Damaged(error.to_string()),
-        _ => StoreError::Io(Box::new(error)),
-    }
 }

@@ -5,14 +5,13 @@ use quire_domain::budget::Spent;
 use quire_domain::ids::{AttemptId, TaskId, TurnId};
 use quire_domain::task::{Request, StartPoint, Task, Turn};
 use quire_domain::time::Timestamp;
-use sqlx::SqliteConnection;
 
 use crate::connection::Promise;
 use crate::error::StoreError;
 use crate::fold::refold;
 use crate::read;
-use crate::rows::{self, blob, to_json, to_sql};
-use crate::sqlite::failure;
+use crate::rows::{self, to_json};
+use crate::sql::{Connection, query};
 use crate::store::{Result, Store};
 
 /// A task to submit, with its first turn.
@@ -105,21 +104,20 @@ impl Store {
             return repeated(first, same, &new.request, key);
         }
         let task = TaskId(self.ids.uuid(new.now));
-        sqlx::query(
+        query(
             "INSERT INTO tasks
                 (id, title, repository, created_at, turns, mode, state, state_word, updated_at)
-             VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?4)",
+             VALUES ($1, $2, $3, $4, 0, $5, $6, $7, $4)",
         )
-        .bind(blob(&task.0))
+        .bind(task)
         .bind(new.title.chars().take(MAX_TITLE_CHARS).collect::<String>())
         .bind(&new.repository)
-        .bind(to_sql(new.now.0))
+        .bind(new.now)
         .bind(new.request.mode.as_str())
         .bind(to_json(&AttemptState::Queued)?)
         .bind(AttemptState::Queued.word())
-        .execute(&mut *connection)
-        .await
-        .map_err(failure)?;
+        .execute(connection)
+        .await?;
         let turn = NewTurn {
             task,
             ordinal: 1,
@@ -153,9 +151,9 @@ impl Store {
             let same = first.task.id == follow.task && first.turn.ordinal > 1;
             return repeated(first, same, &follow.request, key);
         }
-        let task = read::task_by_id(&mut *connection, follow.task).await?;
-        let before = read::newest_turn(&mut *connection, follow.task).await?;
-        let attempts = read::attempts(&mut *connection, before.id).await?;
+        let task = read::task_by_id(connection, follow.task).await?;
+        let before = read::newest_turn(connection, follow.task).await?;
+        let attempts = read::attempts(connection, before.id).await?;
         if attempts.iter().any(|attempt| !matches!(attempt.state, AttemptState::Done { .. })) {
             return Err(StoreError::TurnOpen { task: task.number });
         }
@@ -181,26 +179,21 @@ impl Store {
     pub async fn set_start(&self, turn: TurnId, start: StartPoint) -> Result<StartPoint> {
         let mut transaction = self.database.begin(Promise::Durable).await?;
         let connection = transaction.connection()?;
-        let (found, _) = read::turn(&mut *connection, turn).await?;
+        let (found, _) = read::turn(connection, turn).await?;
         if let Some(standing) = found.request.start {
             return Ok(standing);
         }
         let request = Request { start: Some(start.clone()), ..found.request };
-        sqlx::query("UPDATE turns SET request = ?2 WHERE id = ?1")
-            .bind(blob(&turn.0))
+        query("UPDATE turns SET request = $2 WHERE id = $1")
+            .bind(turn)
             .bind(to_json(&request)?)
             .execute(connection)
-            .await
-            .map_err(failure)?;
+            .await?;
         transaction.commit().await?;
         Ok(start)
     }
 
-    async fn insert_turn(
-        &self,
-        connection: &mut SqliteConnection,
-        new: &NewTurn<'_>,
-    ) -> Result<TurnId> {
+    async fn insert_turn(&self, connection: &mut Connection, new: &NewTurn<'_>) -> Result<TurnId> {
         let turn = TurnId(self.ids.uuid(new.now));
         let attempts: Vec<AttemptId> =
             (0..new.request.attempts).map(|_| AttemptId(self.ids.uuid(new.now))).collect();
@@ -209,47 +202,44 @@ impl Store {
             [only] => Some(only.0),
             _ => None,
         };
-        sqlx::query(
+        query(
             "INSERT INTO turns
                 (id, task, ordinal, request, origin, continues, chosen, idempotency_key, created_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
-        .bind(blob(&turn.0))
-        .bind(blob(&new.task.0))
-        .bind(i64::from(new.ordinal))
+        .bind(turn)
+        .bind(new.task)
+        .bind(new.ordinal)
         .bind(new.json)
         .bind(new.origin)
-        .bind(new.continues.map(|attempt| attempt.0.as_bytes().to_vec()))
+        .bind(new.continues)
         .bind(chosen.map(|attempt| attempt.as_bytes().to_vec()))
         .bind(new.key)
-        .bind(to_sql(new.now.0))
-        .execute(&mut *connection)
-        .await
-        .map_err(failure)?;
-        for (attempt, ordinal) in attempts.iter().zip(1_i64..) {
-            sqlx::query(
+        .bind(new.now)
+        .execute(connection)
+        .await?;
+        for (attempt, ordinal) in attempts.into_iter().zip(1_i64..) {
+            query(
                 "INSERT INTO attempts (id, turn, task, ordinal, state, epoch, losses, applied, open,
                                        spent, created_at, updated_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 0, 1, ?6, ?7, ?7)",
+                 VALUES ($1, $2, $3, $4, $5, 0, 0, 0, 1, $6, $7, $7)",
             )
-            .bind(blob(&attempt.0))
-            .bind(blob(&turn.0))
-            .bind(blob(&new.task.0))
+            .bind(attempt)
+            .bind(turn)
+            .bind(new.task)
             .bind(ordinal)
             .bind(to_json(&AttemptState::Queued)?)
             .bind(to_json(&Spent::default())?)
-            .bind(to_sql(new.now.0))
-            .execute(&mut *connection)
-            .await
-            .map_err(failure)?;
+            .bind(new.now)
+            .execute(connection)
+            .await?;
         }
-        sqlx::query("UPDATE tasks SET turns = ?2, mode = ?3, archived_at = NULL WHERE id = ?1")
-            .bind(blob(&new.task.0))
-            .bind(i64::from(new.ordinal))
+        query("UPDATE tasks SET turns = $2, mode = $3, archived_at = NULL WHERE id = $1")
+            .bind(new.task)
+            .bind(new.ordinal)
             .bind(new.request.mode.as_str())
-            .execute(&mut *connection)
-            .await
-            .map_err(failure)?;
+            .execute(connection)
+            .await?;
         refold(connection, new.task, Some(new.now)).await?;
         Ok(turn)
     }
@@ -305,15 +295,11 @@ fn continued_by(
     }
 }
 
-async fn submitted_with(
-    connection: &mut SqliteConnection,
-    key: &str,
-) -> Result<Option<Submission>> {
-    let row = sqlx::query("SELECT id FROM turns WHERE idempotency_key = ?")
+async fn submitted_with(connection: &mut Connection, key: &str) -> Result<Option<Submission>> {
+    let row = query("SELECT id FROM turns WHERE idempotency_key = $1")
         .bind(key)
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(failure)?;
+        .fetch_optional(connection)
+        .await?;
     match row {
         None => Ok(None),
         Some(row) => read_back(connection, TurnId(rows::id(&row, "id")?)).await.map(Some),
@@ -330,11 +316,11 @@ fn repeated(first: Submission, same: bool, request: &Request, key: &str) -> Resu
     }
 }
 
-async fn read_back(connection: &mut SqliteConnection, turn: TurnId) -> Result<Submission> {
-    let (turn, continues) = read::turn(&mut *connection, turn).await?;
+async fn read_back(connection: &mut Connection, turn: TurnId) -> Result<Submission> {
+    let (turn, continues) = read::turn(connection, turn).await?;
     Ok(Submission {
-        task: read::task_by_id(&mut *connection, turn.task).await?,
-        attempts: read::attempts(&mut *connection, turn.id).await?,
+        task: read::task_by_id(connection, turn.task).await?,
+        attempts: read::attempts(connection, turn.id).await?,
         turn,
         continues,
         repeated: false,

@@ -176,21 +176,3 @@ async fn values_out_of_bounds_are_refused() {
     let long = stage.store.put_environment(new("web", &"x".repeat(256 * 1024 + 1), 0)).await;
     assert!(matches!(long.unwrap_err(), StoreError::OutOfBounds { .. }));
 }
-
-#[tokio::test]
-async fn a_file_of_the_first_version_is_brought_up_to_date_with_its_tasks() {
-    let stage = Stage::new().await;
-    let task = stage.store.submit(stage::new_task("fix", 1)).await.unwrap().task;
-    stage.store.close().await;
-    // Back to what the first version laid out.
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&stage.path);
-    let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
-    let back = "DROP TABLE secrets; DROP TABLE environment_versions; DROP TABLE environments;
-        PRAGMA user_version = 1";
-    sqlx::raw_sql(back).execute(&mut connection).await.unwrap();
-    sqlx::Connection::close(connection).await.unwrap();
-
-    let store = Store::open(&stage.path).await.unwrap();
-    assert_eq!(store.task(task.number).await.unwrap(), task);
-    assert_eq!(store.put_environment(new("web", "a = 1", 0)).await.unwrap(), 1);
-}

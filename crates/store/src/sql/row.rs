@@ -1,0 +1,37 @@
+//! A row of either database, and its columns by name.
+
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use crate::error::StoreError;
+use crate::sql::failure;
+
+/// A row. What a column is computed by has to give a type that columns have: a sum is
+/// `CAST(sum(x) AS BIGINT)`, a constant `CAST(1 AS BIGINT)`.
+pub(crate) enum Row {
+    /// Of SQLite.
+    Sqlite(SqliteRow),
+}
+
+impl Row {
+    /// An integer; `None` is NULL.
+    pub(crate) fn integer(&self, name: &str) -> Result<Option<i64>, StoreError> {
+        match self {
+            Self::Sqlite(row) => row.try_get(name).map_err(failure),
+        }
+    }
+
+    /// A text.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, StoreError> {
+        match self {
+            Self::Sqlite(row) => row.try_get(name).map_err(failure),
+        }
+    }
+
+    /// Bytes.
+    pub(crate) fn bytes(&self, name: &str) -> Result<Option<&[u8]>, StoreError> {
+        match self {
+            Self::Sqlite(row) => row.try_get(name).map_err(failure),
+        }
+    }
+}
