@@ -5,6 +5,7 @@
 //! agent's loop is handed; who stands behind them it does not know.
 
 pub mod access;
+pub mod address;
 pub mod attempt;
 pub mod budget;
 pub mod citation;

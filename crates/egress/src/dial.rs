@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use quire_domain::address::{Address, classify};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::address::{Address, classify};
 use crate::descriptors;
 use crate::parent::Parent;
 use crate::private::PrivateHost;

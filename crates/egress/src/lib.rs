@@ -33,7 +33,6 @@
 //! Reasons and figures: `docs/design/egress.md`.
 
 mod accept;
-mod address;
 mod audit;
 mod authority;
 mod body;

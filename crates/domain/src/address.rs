@@ -13,7 +13,7 @@ const METADATA: [IpAddr; 4] = [
 
 /// What an address is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Address {
+pub enum Address {
     /// Anybody's.
     Public,
     /// Of a network that is not the world's; the word says which.
@@ -23,7 +23,7 @@ pub(crate) enum Address {
 }
 
 /// What `address` is. An IPv6 address that stands for an IPv4 one is what that is.
-pub(crate) fn classify(address: IpAddr) -> Address {
+pub fn classify(address: IpAddr) -> Address {
     if METADATA.contains(&address) {
         return Address::Metadata;
     }
