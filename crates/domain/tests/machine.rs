@@ -22,10 +22,13 @@ const ARROWS: [(&str, &[&str]); 7] = [
         "working",
         &["preparing", "working", "waiting_for_user", "waiting_for_approval", "suspended", "done"],
     ),
-    ("waiting_for_user", &["preparing", "working", "waiting_for_user", "suspended", "done"]),
+    (
+        "waiting_for_user",
+        &["queued", "preparing", "working", "waiting_for_user", "suspended", "done"],
+    ),
     (
         "waiting_for_approval",
-        &["preparing", "working", "waiting_for_approval", "suspended", "done"],
+        &["queued", "preparing", "working", "waiting_for_approval", "suspended", "done"],
     ),
     ("suspended", &["queued", "preparing", "suspended", "done"]),
     ("done", &[]),

@@ -4,6 +4,7 @@
 //! queued → preparing → working → waiting_for_user | waiting_for_approval → working …
 //!             ↑ ↖ claimed anew from every state before the end
 //! queued ← suspended ← each of them          done ← each of them, final
+//!    ↑ waiting_for_…, when a person has spoken
 //! ```
 
 use super::{Attempt, AttemptState, Outcome, SuspendReason};
@@ -196,24 +197,21 @@ fn instead(state: &AttemptState) -> &'static str {
 /// [`NotPossible`] where no arrow leads there; nothing leads out of `done`.
 pub fn step(state: &AttemptState, change: Change) -> Result<AttemptState, NotPossible> {
     use AttemptState as At;
-    let possible = match (state, &change) {
-        (At::Done { .. }, _) => false,
-        // Any worker may be lost, and what stands still may be taken up again.
-        (_, Change::Claim | Change::StandStill(_)) => true,
-        (At::Suspended { .. }, Change::Offer) | (At::Preparing, Change::Ask | Change::Propose) => {
-            true
-        }
-        (_, Change::Offer) => false,
-        (At::Queued | At::Suspended { .. }, Change::Work | Change::Ask | Change::Propose) => false,
-        (_, Change::Work) | (At::Working, Change::Ask | Change::Propose) => true,
-        (At::WaitingForUser, Change::Ask) | (At::WaitingForApproval, Change::Propose) => true,
-        (_, Change::Ask | Change::Propose) => false,
-        // Without a worker nothing is made that could be a result.
-        (At::Queued | At::Suspended { .. }, Change::End(outcome)) => {
-            matches!(outcome, Outcome::Cancelled | Outcome::Failed { .. } | Outcome::Refused { .. })
-        }
-        (_, Change::End(_)) => true,
-    };
+    let unclaimed = matches!(state, At::Queued | At::Suspended { .. });
+    let possible = !matches!(state, At::Done { .. })
+        && match &change {
+            // Any worker may be lost, and what stands still may be taken up again.
+            Change::Claim | Change::StandStill(_) => true,
+            // What waits for a person may hold no worker, and needs one when they have spoken.
+            Change::Offer => !matches!(state, At::Queued | At::Preparing | At::Working),
+            Change::Ask => !unclaimed && !matches!(state, At::WaitingForApproval),
+            Change::Propose => !unclaimed && !matches!(state, At::WaitingForUser),
+            Change::End(Outcome::Cancelled | Outcome::Failed { .. } | Outcome::Refused { .. }) => {
+                true
+            }
+            // Without a worker nothing is made that could be a result.
+            Change::Work | Change::End(_) => !unclaimed,
+        };
     if !possible {
         return Err(NotPossible::new(state, change.verb()));
     }
