@@ -129,15 +129,12 @@ proptest! {
         }
         for attempt in &attempts {
             let cancel = step(&attempt.state, Change::End(Outcome::Cancelled));
-            match &attempt.state {
-                AttemptState::Done { .. } => {
-                    prop_assert!(cancel.is_err());
-                    prop_assert!(allows(&attempt.state, Wish::Cancel).is_err());
-                }
-                _ => {
-                    prop_assert_eq!(cancel, Ok(AttemptState::Done { outcome: Outcome::Cancelled }));
-                    prop_assert!(allows(&attempt.state, Wish::Cancel).is_ok());
-                }
+            if matches!(attempt.state, AttemptState::Done { .. }) {
+                prop_assert!(cancel.is_err());
+                prop_assert!(allows(&attempt.state, Wish::Cancel).is_err());
+            } else {
+                prop_assert_eq!(cancel, Ok(AttemptState::Done { outcome: Outcome::Cancelled }));
+                prop_assert!(allows(&attempt.state, Wish::Cancel).is_ok());
             }
             // There is always something a person can do.
             prop_assert!(Wish::ALL.iter().any(|wish| allows(&attempt.state, *wish).is_ok()));

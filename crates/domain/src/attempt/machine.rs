@@ -200,13 +200,14 @@ pub fn step(state: &AttemptState, change: Change) -> Result<AttemptState, NotPos
     let unclaimed = matches!(state, At::Queued | At::Suspended { .. });
     let possible = !matches!(state, At::Done { .. })
         && match &change {
-            // Any worker may be lost, and what stands still may be taken up again.
-            Change::Claim | Change::StandStill(_) => true,
             // What waits for a person may hold no worker, and needs one when they have spoken.
             Change::Offer => !matches!(state, At::Queued | At::Preparing | At::Working),
             Change::Ask => !unclaimed && !matches!(state, At::WaitingForApproval),
             Change::Propose => !unclaimed && !matches!(state, At::WaitingForUser),
-            Change::End(Outcome::Cancelled | Outcome::Failed { .. } | Outcome::Refused { .. }) => {
+            // Any worker may be lost, and what stands still may be taken up or ended.
+            Change::Claim
+            | Change::StandStill(_)
+            | Change::End(Outcome::Cancelled | Outcome::Failed { .. } | Outcome::Refused { .. }) => {
                 true
             }
             // Without a worker nothing is made that could be a result.
