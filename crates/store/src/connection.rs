@@ -5,7 +5,7 @@ use std::sync::{self, Arc, PoisonError};
 
 use sqlx::ConnectOptions;
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::error::StoreError;
 use crate::sql::{Connection, failure, run};
@@ -20,6 +20,8 @@ pub(crate) struct Database {
     path: PathBuf,
     writer: Arc<Mutex<Option<Lent>>>,
     readers: Arc<Readers>,
+    /// How many transactions this process has committed.
+    commits: watch::Sender<u64>,
 }
 
 /// What a commit promises.
@@ -39,7 +41,10 @@ struct Lent {
 
 /// A transaction that holds the write lock. Dropped without [`Transaction::commit`], by an error or
 /// as its caller stopped waiting, it is rolled back at once: other processes wait for the lock.
-pub(crate) struct Transaction(Option<Open>);
+pub(crate) struct Transaction {
+    open: Option<Open>,
+    commits: watch::Sender<u64>,
+}
 
 struct Open {
     lent: Lent,
@@ -62,7 +67,8 @@ impl Database {
             Readers { idle: sync::Mutex::default(), places: Arc::new(Semaphore::new(READERS)) };
         let lent = Lent { connection, promise: Promise::Durable };
         let writer = Arc::new(Mutex::new(Some(lent)));
-        Self { path: path.to_owned(), writer, readers: Arc::new(readers) }
+        let commits = watch::Sender::new(0);
+        Self { path: path.to_owned(), writer, readers: Arc::new(readers), commits }
     }
 
     /// Where to read outside of a transaction: the writing connection while nobody writes, so
@@ -102,9 +108,15 @@ impl Database {
             run(&mut lent.connection, pragma).await?;
             lent.promise = promise;
         }
-        let mut transaction = Transaction(Some(Open { lent, home }));
+        let open = Some(Open { lent, home });
+        let mut transaction = Transaction { open, commits: self.commits.clone() };
         run(transaction.connection()?, "BEGIN IMMEDIATE").await?;
         Ok(transaction)
+    }
+
+    /// Counts the transactions that this process commits, each after it was.
+    pub(crate) fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.subscribe()
     }
 
     pub(crate) async fn close(&self) {
@@ -176,7 +188,7 @@ impl Drop for Reader {
 impl Transaction {
     /// Where the transaction's statements run.
     pub(crate) fn connection(&mut self) -> Result<&mut Connection, StoreError> {
-        match &mut self.0 {
+        match &mut self.open {
             Some(open) => Ok(&mut open.lent.connection),
             // Only `commit` takes it, and that consumes the transaction.
             None => Err(failure(sqlx::Error::WorkerCrashed)),
@@ -186,9 +198,10 @@ impl Transaction {
     /// Keeps what was written.
     pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
         run(self.connection()?, "COMMIT").await?;
-        if let Some(mut open) = self.0.take() {
+        if let Some(mut open) = self.open.take() {
             *open.home = Some(open.lent);
         }
+        self.commits.send_modify(|commits| *commits = commits.wrapping_add(1));
         Ok(())
     }
 }
@@ -196,7 +209,7 @@ impl Transaction {
 impl Drop for Transaction {
     fn drop(&mut self) {
         // Without a runtime the connection is dropped, and closing rolls back too.
-        if let (Some(open), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+        if let (Some(open), Ok(runtime)) = (self.open.take(), Handle::try_current()) {
             runtime.spawn(open.roll_back());
         }
     }

@@ -41,14 +41,25 @@ pub(crate) async fn refold(
     };
     let Some(state) = folded(&attempts, chosen) else { return Ok(()) };
     query(
-        "UPDATE tasks SET state = $2, state_word = $3, updated_at = coalesce($4, updated_at)
+        "UPDATE tasks SET state = $2, state_word = $3, updated_at = coalesce($4, updated_at),
+             changed = $5
          WHERE id = $1",
     )
     .bind(task)
     .bind(to_json(state)?)
     .bind(state.word())
     .bind(now)
+    .bind(next_change(connection).await?)
     .execute(connection)
     .await
     .map(|_| ())
+}
+
+/// The next number of the counter that every change of a task takes one from. Whoever writes is the
+/// only one at that time, so numbers are committed in their order and none is left out.
+pub(crate) async fn next_change(connection: &mut Connection) -> Result<u64, StoreError> {
+    let row = query("UPDATE counters SET value = value + 1 WHERE name = 'changed' RETURNING value")
+        .fetch_one(connection)
+        .await?;
+    rows::number(&row, "value")
 }

@@ -5,6 +5,7 @@
 //! one short transaction, and what an attempt's worker writes carries its epoch: a stale epoch is
 //! refused as [`StoreError::Fenced`].
 
+mod change;
 mod claim;
 mod connection;
 mod environment;
@@ -22,6 +23,7 @@ mod sqlite;
 mod store;
 mod submit;
 
+pub use change::Changes;
 pub use claim::{Claim, Lease, Write};
 pub use environment::{NewEnvironment, StoredEnvironment};
 pub use error::{ClaimError, StoreError};

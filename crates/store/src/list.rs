@@ -2,17 +2,18 @@
 
 use std::collections::HashMap;
 
+use quire_domain::access::Owner;
 use quire_domain::attempt::{Attempt, AttemptState};
-use quire_domain::ids::{AttemptId, TaskId, TaskNumber, TurnId};
+use quire_domain::ids::{AttemptId, TaskId, TaskNumber, TeamId, TurnId, UserId};
 use quire_domain::task::{Mode, Task};
 use quire_domain::time::Timestamp;
 
 use crate::connection::Promise;
 use crate::error::StoreError;
-use crate::fold::refold;
+use crate::fold::{next_change, refold};
 use crate::read::{self, not_found};
 use crate::rows;
-use crate::sql::{Builder, Query, query};
+use crate::sql::{Builder, Query, Row, query};
 use crate::store::{Result, Store};
 
 /// Which tasks to list. The default is the newest 50 that are not archived.
@@ -27,6 +28,10 @@ pub struct ListFilter {
     pub archived: Option<bool>,
     /// Only tasks whose title holds this text; ASCII letters match in both cases.
     pub text: Option<String>,
+    /// Only tasks of these teams, at most 100; `None` is all teams, an empty list none.
+    pub teams: Option<Vec<TeamId>>,
+    /// Only tasks that this person asked for.
+    pub author: Option<UserId>,
     /// At most so many, 1 to 500; 0 is 50.
     pub limit: u32,
     /// Only tasks with a lower number: the page before's [`Page::next`].
@@ -57,6 +62,10 @@ pub struct Listed {
     pub attempts: Vec<Attempt>,
     /// When its state last changed.
     pub updated_at: Timestamp,
+    /// Whose it is.
+    pub owner: Owner,
+    /// The number of its last change: see [`Store::changed_since`].
+    pub changed: u64,
 }
 
 /// The page's size where none is asked for, and the largest.
@@ -65,26 +74,22 @@ const PAGE: (u32, u32) = (50, 500);
 /// How many states a filter may name.
 const MAX_STATES: usize = 16;
 
+/// How many teams a filter may name.
+const MAX_TEAMS: usize = 100;
+
 impl Store {
     /// A page of tasks, newest first.
     pub async fn list(&self, filter: &ListFilter) -> Result<Page> {
-        if filter.states.len() > MAX_STATES {
-            let (found, allowed) = (filter.states.len(), MAX_STATES);
-            return Err(StoreError::OutOfBounds { what: "states of a filter", found, allowed });
+        filter.check()?;
+        if filter.teams.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Page { tasks: Vec::new(), next: None });
         }
         let limit = if filter.limit == 0 { PAGE.0 } else { filter.limit.min(PAGE.1) } as usize;
         let rows =
             listed(filter, limit).fetch_all(self.database.reader().await?.connection()?).await?;
         let mut tasks = Vec::with_capacity(rows.len().min(limit));
         for row in rows.iter().take(limit) {
-            tasks.push(Listed {
-                task: rows::task(row)?,
-                state: rows::json(row, "state")?,
-                mode: mode(&rows::text(row, "mode")?)?,
-                turns: rows::number(row, "turns")?,
-                attempts: Vec::new(),
-                updated_at: Timestamp(rows::number(row, "updated_at")?),
-            });
+            tasks.push(task(row)?);
         }
         self.add_attempts(&mut tasks).await?;
         let next = tasks.last().map(|listed| listed.task.number).filter(|_| rows.len() > limit);
@@ -92,7 +97,7 @@ impl Store {
     }
 
     /// Gives each task the attempts of its newest turn, with one query for all of them.
-    async fn add_attempts(&self, tasks: &mut [Listed]) -> Result<()> {
+    pub(crate) async fn add_attempts(&self, tasks: &mut [Listed]) -> Result<()> {
         if tasks.is_empty() {
             return Ok(());
         }
@@ -145,16 +150,49 @@ impl Store {
 
     async fn set_archived(&self, task: TaskId, at: Option<Timestamp>) -> Result<()> {
         let mut transaction = self.database.begin(Promise::Durable).await?;
-        let changed = query("UPDATE tasks SET archived_at = $2 WHERE id = $1")
+        let connection = transaction.connection()?;
+        let change = next_change(connection).await?;
+        let changed = query("UPDATE tasks SET archived_at = $2, changed = $3 WHERE id = $1")
             .bind(task)
             .bind(at)
-            .execute(transaction.connection()?)
+            .bind(change)
+            .execute(connection)
             .await?;
         if changed == 0 {
             return Err(not_found("task", task));
         }
         transaction.commit().await
     }
+}
+
+impl ListFilter {
+    /// Whether it is small enough.
+    pub(crate) fn check(&self) -> Result<()> {
+        let teams = self.teams.as_ref().map_or(0, Vec::len);
+        for (what, found, allowed) in [
+            ("states of a filter", self.states.len(), MAX_STATES),
+            ("teams of a filter", teams, MAX_TEAMS),
+        ] {
+            if found > allowed {
+                return Err(StoreError::OutOfBounds { what, found, allowed });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A task without its attempts.
+pub(crate) fn task(row: &Row) -> Result<Listed> {
+    Ok(Listed {
+        task: rows::task(row)?,
+        state: rows::json(row, "state")?,
+        mode: mode(&rows::text(row, "mode")?)?,
+        turns: rows::number(row, "turns")?,
+        attempts: Vec::new(),
+        updated_at: Timestamp(rows::number(row, "updated_at")?),
+        owner: rows::owner(row)?,
+        changed: rows::number(row, "changed")?,
+    })
 }
 
 /// One row more than the page holds, to know whether there is another page.
@@ -192,14 +230,25 @@ fn select<'q>(
     if let Some(before) = filter.before {
         query.push(" AND number < ").bind(before);
     }
-    if let Some(repository) = &filter.repository {
-        query.push(" AND repository = ").bind(repository);
-    }
+    narrow(query, filter);
     if let Some(text) = &filter.text {
         // `instr` knows no wildcards, so what a person types stands for itself.
         query.push(" AND instr(lower(title), lower(").bind(text).push(")) > 0");
     }
     query.push(" ORDER BY number DESC LIMIT ").bind(limit);
+}
+
+/// Adds whose tasks, and of which repository.
+pub(crate) fn narrow<'q>(query: &mut Builder<'q>, filter: &'q ListFilter) {
+    if let Some(repository) = &filter.repository {
+        query.push(" AND repository = ").bind(repository);
+    }
+    if let Some(author) = filter.author {
+        query.push(" AND author = ").bind(author);
+    }
+    if let Some(teams) = &filter.teams {
+        query.push(" AND team IN (").bind_all(teams.iter().copied()).push(")");
+    }
 }
 
 /// The words that a word of a filter stands for.

@@ -1,7 +1,8 @@
 //! Rows to values: what was read has to be what was written, or the database is damaged.
 
+use quire_domain::access::Owner;
 use quire_domain::attempt::Attempt;
-use quire_domain::ids::{AttemptId, Epoch, TaskId, TaskNumber, TurnId};
+use quire_domain::ids::{AttemptId, Epoch, TaskId, TaskNumber, TeamId, TurnId, UserId};
 use quire_domain::task::{Task, Turn};
 use quire_domain::time::Timestamp;
 use serde::Serialize;
@@ -53,6 +54,10 @@ pub(crate) fn attempt(row: &Row) -> Result<Attempt> {
     })
 }
 
+pub(crate) fn owner(row: &Row) -> Result<Owner> {
+    Ok(Owner { team: TeamId(id(row, "team")?), author: UserId(id(row, "author")?) })
+}
+
 /// Whole numbers: a database has 64 bits with a sign.
 pub(crate) fn number<T: TryFrom<i64>>(row: &Row, name: &str) -> Result<T> {
     optional_number(row, name)?.ok_or_else(|| damaged(name))
@@ -73,6 +78,10 @@ pub(crate) fn optional_id(row: &Row, name: &str) -> Result<Option<Uuid>> {
 
 pub(crate) fn text(row: &Row, name: &str) -> Result<String> {
     borrowed(row, name).map(str::to_owned)
+}
+
+pub(crate) fn optional_bytes(row: &Row, name: &str) -> Result<Option<Vec<u8>>> {
+    Ok(row.bytes(name)?.map(<[u8]>::to_vec))
 }
 
 pub(crate) fn optional_text(row: &Row, name: &str) -> Result<Option<String>> {

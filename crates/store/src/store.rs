@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use crate::connection::Database;
 use crate::error::StoreError;
 use crate::ids::{NewIds, RandomIds};
@@ -35,6 +37,12 @@ impl Store {
     pub fn with_ids(mut self, ids: Arc<dyn NewIds>) -> Self {
         self.ids = ids;
         self
+    }
+
+    /// Ticks after each commit of this process: whoever waits for news asks again what it needs.
+    /// What other processes commit does not tick.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.database.commits()
     }
 
     /// Closes the database; waits for what is running. A process that ends without it loses
