@@ -44,6 +44,8 @@ pub(crate) struct Run<'a> {
     cut_output: bool,
     timeout: Duration,
     cpu_seconds: Option<u64>,
+    /// Where its output goes instead of being read, and how many bytes of it.
+    into: Option<(std::fs::File, u64)>,
 }
 
 /// Settings that hold for every run. Nothing a repository configures may start a program.
@@ -126,6 +128,7 @@ impl<'a> Run<'a> {
             cut_output: false,
             timeout: Duration::from_mins(2),
             cpu_seconds: None,
+            into: None,
         }
     }
 
@@ -198,6 +201,13 @@ impl<'a> Run<'a> {
     /// For input that is not trusted: how much processor time it may take; memory is bounded too.
     pub(crate) fn cpu_seconds(mut self, seconds: u64) -> Self {
         self.cpu_seconds = Some(seconds);
+        self
+    }
+
+    /// Writes what it prints to `file`, instead of giving it back: at most so many bytes, beyond
+    /// which it is ended by a signal.
+    pub(crate) fn into_file(mut self, file: std::fs::File, most_bytes: u64) -> Self {
+        self.into = Some((file, most_bytes));
         self
     }
 
@@ -287,19 +297,25 @@ impl<'a> Run<'a> {
     }
 
     fn spawn(&self) -> Result<Group, GitError> {
-        let child = self.command().spawn().map_err(|source| {
+        let mut command = self.command();
+        if let Some((file, _)) = &self.into {
+            let file = file.try_clone().map_err(GitError::io(self.doing, "<output of git>"))?;
+            command.stdout(Stdio::from(file));
+        }
+        let child = command.spawn().map_err(|source| {
             if std::fs::metadata(&self.cwd).is_err() {
                 return GitError::io(self.doing, &self.cwd)(source);
             }
             GitError::NoGit { program: self.git.inner.config.git.clone(), source }
         })?;
-        if let (Some(seconds), Some(pid)) = (
-            self.cpu_seconds,
-            child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw),
-        ) {
-            // Set from outside, so that the start stays a plain spawn: the first microseconds
-            // without a limit read nothing yet. Failure means that it ended already.
-            let limit = |n| Rlimit { current: Some(n), maximum: Some(n) };
+        // Set from outside, so that the start stays a plain spawn: the first microseconds
+        // without a limit read nothing yet. Failure means that it ended already.
+        let limit = |n| Rlimit { current: Some(n), maximum: Some(n) };
+        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let (Some((_, most)), Some(pid)) = (&self.into, pid) {
+            let _ = rustix::process::prlimit(Some(pid), Resource::Fsize, limit(*most));
+        }
+        if let (Some(seconds), Some(pid)) = (self.cpu_seconds, pid) {
             let _ = rustix::process::prlimit(Some(pid), Resource::Cpu, limit(seconds));
             let _ =
                 rustix::process::prlimit(Some(pid), Resource::Data, limit(UNTRUSTED_MEMORY_BYTES));
