@@ -1,1 +1,23 @@
 //! The HTTP API of an installation: routes, event streams, access, deliveries.
+//!
+//! [`serve()`] takes connections, [`router()`] knows the routes, [`State`] is what they reach. What a
+//! route needs of the worker's side it asks of the [`Desk`]; the rest it reads from store, log,
+//! chunks and results itself. Who asks, and what they may, is [`access`].
+
+pub mod access;
+pub mod deliver;
+mod desk;
+pub mod extract;
+mod guard;
+mod refusal;
+mod routes;
+mod serve;
+mod settings;
+mod state;
+
+pub use desk::{Branches, Desk, DeskError, Followed, Forked, ModelOffer, Recipe, Submitted, Wish};
+pub use refusal::{Refusal, Result};
+pub use routes::{openapi, router};
+pub use serve::serve;
+pub use settings::Settings;
+pub use state::{Here, Parts, State};

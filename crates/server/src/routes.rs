@@ -1,0 +1,103 @@
+//! The list of resources. A route is a function with its words, and a line here.
+
+mod health;
+mod server;
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::http::Method;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::{Json, Router};
+use quire_api::ProblemKind;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::guard;
+use crate::refusal::Refusal;
+use crate::state::State;
+
+/// What the document says beside its routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Quire",
+        description = "Tasks for a software-engineering agent, their events and their results.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    components(schemas(quire_api::Problem)),
+    modifiers(&Signing),
+    security(("token" = []), ("session" = [])),
+)]
+struct Document;
+
+/// How one signs in.
+struct Signing;
+
+impl utoipa::Modify for Signing {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{
+            ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme,
+        };
+        let components = document.components.get_or_insert_default();
+        let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        components.add_security_scheme("token", SecurityScheme::Http(token));
+        let session = ApiKey::Cookie(ApiKeyValue::new("quire_session"));
+        components.add_security_scheme("session", SecurityScheme::ApiKey(session));
+    }
+}
+
+/// The routes of one resource.
+type Routes = OpenApiRouter<Arc<State>>;
+
+/// All resources.
+fn resources() -> Routes {
+    OpenApiRouter::with_openapi(Document::openapi()).merge(health::routes()).merge(server::routes())
+}
+
+/// The API's description, generated from the routes: OpenAPI 3.1.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    resources().into_openapi()
+}
+
+/// Everything that the server answers.
+pub fn router(state: Arc<State>) -> Router {
+    let (router, document) = resources().split_for_parts();
+    let document = Arc::new(document);
+    router
+        .route(
+            "/api/v1/openapi.json",
+            axum::routing::get(move || {
+                let document = document.clone();
+                async move { Json(document.as_ref().clone()) }
+            }),
+        )
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(DefaultBodyLimit::max(state.settings.max_body_bytes))
+        .layer(CompressionLayer::new())
+        .layer(from_fn_with_state(state.clone(), guard::pace))
+        .layer(from_fn_with_state(state.clone(), guard::limit))
+        .layer(from_fn_with_state(state.clone(), guard::hosts))
+        .layer(CatchPanicLayer::custom(guard::caught))
+        .layer(from_fn(guard::safe_headers))
+        .with_state(state)
+}
+
+async fn nothing_here(uri: axum::http::Uri) -> Refusal {
+    Refusal::new(
+        ProblemKind::NotFound,
+        format!("there is nothing at `{}`", uri.path()),
+        "the API is described at /api/v1/openapi.json",
+    )
+}
+
+async fn no_such_method(method: Method, uri: axum::http::Uri) -> Refusal {
+    Refusal::new(
+        ProblemKind::NoSuchMethod,
+        format!("`{}` cannot be asked with {method}", uri.path()),
+        "the API is described at /api/v1/openapi.json",
+    )
+}
