@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use quire_domain::access::Owner;
 use quire_domain::environment::{Environment, Limits};
 use quire_domain::ids::{AttemptId, CommitId, TaskId};
 use quire_domain::path::WorkspacePath;
@@ -80,13 +81,35 @@ pub enum SubmitError {
     NotPossible(String),
 }
 
-/// Writes a task down that starts where `found` says, in this environment. Start and environment
-/// of the request are filled in here.
+/// Whose a task is, and who works on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Whose it is.
+    pub owner: Owner,
+    /// Whether it waits for a worker of a server; else the caller works on it.
+    pub offered: bool,
+    /// A second submit with the same key gives the first one's task.
+    pub idempotency_key: Option<String>,
+}
+
+/// Writes a task down that starts where `found` says, in this environment, for who uses this
+/// installation alone and works on it now. Start and environment of the request are filled in here.
 pub async fn write_down(
     worker: &Worker,
     found: &Found,
     resolved: &Resolved,
+    request: Request,
+) -> Result<Submission, SubmitError> {
+    write_down_on(worker, found, resolved, request, Terms::default()).await
+}
+
+/// As [`write_down`], on these terms.
+pub async fn write_down_on(
+    worker: &Worker,
+    found: &Found,
+    resolved: &Resolved,
     mut request: Request,
+    terms: Terms,
 ) -> Result<Submission, SubmitError> {
     if let Some(target) = &request.review {
         check_target(worker, target, &found.start, found.seen.as_deref()).await?;
@@ -104,10 +127,16 @@ pub async fn write_down(
         title: if title.is_empty() { request.mode.to_string() } else { title },
         request,
         origin: Some(origin.to_text()),
-        idempotency_key: None,
+        idempotency_key: terms.idempotency_key,
+        owner: terms.owner,
+        offered: terms.offered,
         now: worker.clock.now(),
     };
-    Ok(worker.store.submit_to_claim(new).await?)
+    Ok(if new.offered {
+        worker.store.submit(new).await?
+    } else {
+        worker.store.submit_to_claim(new).await?
+    })
 }
 
 /// What must not be written down: a prompt that a person pasted a token into is shown in lists.
@@ -186,6 +215,7 @@ pub async fn follow_up(worker: &Worker, new: NewFollowUp) -> Result<Submission, 
         continues: Some(previous.id),
         origin,
         idempotency_key: None,
+        offered: false,
         now: worker.clock.now(),
     };
     Ok(worker.store.follow_up(follow).await?)

@@ -94,6 +94,8 @@ fn task(n: u32) -> NewTask {
         request,
         origin: None,
         idempotency_key: None,
+        owner: quire_domain::access::Owner::LOCAL,
+        offered: false,
         now: Timestamp(u64::from(n)),
     }
 }

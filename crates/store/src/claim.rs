@@ -102,26 +102,9 @@ impl Store {
         {
             return Err(ClaimError::Held { worker: lease.worker.clone(), until: lease.until });
         }
-        let epoch = Epoch(found.epoch.0.saturating_add(1));
-        let row = query(
-            "UPDATE attempts
-             SET epoch = $2, worker = $3, lease_until = $4, state = $5, updated_at = $6,
-                 losses = losses + $7
-             WHERE id = $1 RETURNING losses",
-        )
-        .bind(attempt)
-        .bind(epoch)
-        .bind(worker)
-        .bind(now.plus_millis(lease_ms))
-        .bind(to_json(&AttemptState::Preparing)?)
-        .bind(now)
-        .bind(lease.is_some())
-        .fetch_one(connection)
-        .await?;
-        let losses = rows::number(&row, "losses")?;
-        refold(connection, found.task, Some(now)).await?;
+        let claim = grant(connection, &found, lease.is_some(), worker, now, lease_ms).await?;
         transaction.commit().await?;
-        Ok(Claim { epoch, losses })
+        Ok(claim)
     }
 
     /// Who holds the attempt, whether or not the lease ran out.
@@ -225,7 +208,42 @@ impl Store {
     }
 }
 
-async fn held(connection: &mut Connection, attempt: AttemptId) -> Result<(Attempt, Option<Lease>)> {
+/// Raises the epoch of an attempt that may be claimed; `lost` says that its last holder did not give
+/// it back.
+pub(crate) async fn grant(
+    connection: &mut Connection,
+    found: &Attempt,
+    lost: bool,
+    worker: &str,
+    now: Timestamp,
+    lease_ms: u64,
+) -> Result<Claim> {
+    let epoch = Epoch(found.epoch.0.saturating_add(1));
+    let row = query(
+        "UPDATE attempts
+         SET epoch = $2, worker = $3, lease_until = $4, state = $5, updated_at = $6,
+             losses = losses + $7
+         WHERE id = $1 RETURNING losses",
+    )
+    .bind(found.id)
+    .bind(epoch)
+    .bind(worker)
+    .bind(now.plus_millis(lease_ms))
+    .bind(to_json(&AttemptState::Preparing)?)
+    .bind(now)
+    .bind(lost)
+    .fetch_one(connection)
+    .await?;
+    let losses = rows::number(&row, "losses")?;
+    refold(connection, found.task, Some(now)).await?;
+    Ok(Claim { epoch, losses })
+}
+
+/// An attempt, and who holds it.
+pub(crate) async fn held(
+    connection: &mut Connection,
+    attempt: AttemptId,
+) -> Result<(Attempt, Option<Lease>)> {
     let row = query("SELECT * FROM attempts WHERE id = $1")
         .bind(attempt)
         .fetch_optional(connection)
@@ -234,7 +252,7 @@ async fn held(connection: &mut Connection, attempt: AttemptId) -> Result<(Attemp
     Ok((rows::attempt(&row)?, lease_of(&row)?))
 }
 
-fn lease_of(row: &Row) -> Result<Option<Lease>> {
+pub(crate) fn lease_of(row: &Row) -> Result<Option<Lease>> {
     let Some(until) = rows::optional_number(row, "lease_until")? else { return Ok(None) };
     Ok(Some(Lease {
         worker: rows::optional_text(row, "worker")?.unwrap_or_default(),

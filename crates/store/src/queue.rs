@@ -7,15 +7,16 @@ mod pick;
 
 use std::collections::HashMap;
 
+use quire_domain::attempt::{AttemptState, SuspendReason};
 use quire_domain::ids::{AttemptId, Epoch, TeamId, UserId};
 use quire_domain::time::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::claim::{Claim, Lease, grant, lease_of, refusal};
+use crate::claim::{Claim, Lease, grant, held, lease_of, refusal};
 use crate::connection::Promise;
 use crate::read::not_found;
-use crate::rows;
+use crate::rows::{self, to_json};
 use crate::sql::{Connection, Row, query};
 use crate::store::{Result, Store};
 
@@ -88,7 +89,10 @@ impl Store {
                 None => drop(heads.swap_remove(place)),
             }
         }
-        transaction.commit().await?;
+        // Where nothing was taken nothing is committed, and nobody is told of news.
+        if !taken.is_empty() {
+            transaction.commit().await?;
+        }
         Ok(taken)
     }
 
@@ -173,6 +177,18 @@ impl Store {
         Ok((rows::number(&row, "waiting")?, rows::number(&row, "at_work")?))
     }
 
+    /// Attempts of servers that stand still for this reason, at most 256.
+    pub async fn standing(&self, reason: SuspendReason) -> Result<Vec<AttemptId>> {
+        let rows = query(
+            "SELECT id FROM attempts
+             WHERE open = 1 AND offered = 2 AND lease_until IS NULL AND state = $1 LIMIT 256",
+        )
+        .bind(to_json(&AttemptState::Suspended { reason })?)
+        .fetch_all(self.database.reader().await?.connection()?)
+        .await?;
+        rows.iter().map(|row| rows::id(row, "id").map(AttemptId)).collect()
+    }
+
     /// How many go before an attempt that waits, if nothing ended meanwhile and no limit was
     /// reached; `None` if it does not wait.
     pub async fn queue_place(&self, attempt: AttemptId, now: Timestamp) -> Result<Option<u64>> {
@@ -255,7 +271,8 @@ async fn take_one(
     now: Timestamp,
     lease_ms: u64,
 ) -> Result<Claim> {
-    let claim = grant(connection, attempt, worker, now, lease_ms).await?;
+    let (found, lease) = held(connection, attempt).await?;
+    let claim = grant(connection, &found, lease.is_some(), worker, now, lease_ms).await?;
     query("UPDATE attempts SET offered = 2 WHERE id = $1")
         .bind(attempt)
         .execute(connection)

@@ -1,5 +1,6 @@
 //! What comes in: new tasks and follow-ups.
 
+use quire_domain::access::Owner;
 use quire_domain::attempt::{Attempt, AttemptState};
 use quire_domain::budget::Spent;
 use quire_domain::ids::{AttemptId, TaskId, TurnId};
@@ -28,6 +29,10 @@ pub struct NewTask {
     pub origin: Option<String>,
     /// A second submit with the same key gives the first one's task.
     pub idempotency_key: Option<String>,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Whether its attempts wait for a worker of a server, from the moment it is written down.
+    pub offered: bool,
     /// The time.
     pub now: Timestamp,
 }
@@ -45,6 +50,8 @@ pub struct FollowUp {
     pub origin: Option<String>,
     /// As in [`NewTask::idempotency_key`].
     pub idempotency_key: Option<String>,
+    /// As in [`NewTask::offered`].
+    pub offered: bool,
     /// The time.
     pub now: Timestamp,
 }
@@ -106,8 +113,9 @@ impl Store {
         let task = TaskId(self.ids.uuid(new.now));
         query(
             "INSERT INTO tasks
-                (id, title, repository, created_at, turns, mode, state, state_word, updated_at)
-             VALUES ($1, $2, $3, $4, 0, $5, $6, $7, $4)",
+                (id, title, repository, created_at, turns, mode, state, state_word, updated_at,
+                 team, author)
+             VALUES ($1, $2, $3, $4, 0, $5, $6, $7, $4, $8, $9)",
         )
         .bind(task)
         .bind(new.title.chars().take(MAX_TITLE_CHARS).collect::<String>())
@@ -116,6 +124,8 @@ impl Store {
         .bind(new.request.mode.as_str())
         .bind(to_json(&AttemptState::Queued)?)
         .bind(AttemptState::Queued.word())
+        .bind(new.owner.team)
+        .bind(new.owner.author)
         .execute(connection)
         .await?;
         let turn = NewTurn {
@@ -126,6 +136,7 @@ impl Store {
             origin: new.origin.as_deref(),
             continues: None,
             key: new.idempotency_key.as_deref(),
+            offered: new.offered,
             now: new.now,
         };
         let id = self.insert_turn(connection, &turn).await?;
@@ -166,6 +177,7 @@ impl Store {
             origin: follow.origin.as_deref(),
             continues: Some(continues),
             key: follow.idempotency_key.as_deref(),
+            offered: follow.offered,
             now: follow.now,
         };
         let id = self.insert_turn(connection, &turn).await?;
@@ -221,8 +233,9 @@ impl Store {
         for (attempt, ordinal) in attempts.into_iter().zip(1_i64..) {
             query(
                 "INSERT INTO attempts (id, turn, task, ordinal, state, epoch, losses, applied, open,
-                                       spent, created_at, updated_at)
-                 VALUES ($1, $2, $3, $4, $5, 0, 0, 0, 1, $6, $7, $7)",
+                                       spent, created_at, updated_at, offered, team, author)
+                 SELECT $1, $2, $3, $4, $5, 0, 0, 0, 1, $6, $7, $7, $8, team, author
+                 FROM tasks WHERE id = $3",
             )
             .bind(attempt)
             .bind(turn)
@@ -231,6 +244,7 @@ impl Store {
             .bind(to_json(&AttemptState::Queued)?)
             .bind(to_json(&Spent::default())?)
             .bind(new.now)
+            .bind(new.offered)
             .execute(connection)
             .await?;
         }
@@ -254,6 +268,7 @@ struct NewTurn<'a> {
     origin: Option<&'a str>,
     continues: Option<AttemptId>,
     key: Option<&'a str>,
+    offered: bool,
     now: Timestamp,
 }
 

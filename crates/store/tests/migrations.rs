@@ -80,6 +80,7 @@ async fn finds_the_tasks(store: &Store) {
         continues: None,
         origin: None,
         idempotency_key: None,
+        offered: false,
         now: at(102),
     };
     assert_eq!(store.follow_up(follow).await.unwrap().turn.ordinal, 3);

@@ -146,6 +146,7 @@ async fn a_follow_up_continues_the_chosen_attempt_of_a_turn_that_ended() {
         continues: None,
         origin: None,
         idempotency_key: None,
+        offered: false,
         now: at(50),
     };
     let open = stage.store.follow_up(follow.clone()).await.unwrap_err();

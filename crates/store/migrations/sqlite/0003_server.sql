@@ -126,14 +126,16 @@ CREATE TABLE counters (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO counters (name, value) VALUES ('changed', 0);
 
--- Whether an attempt waits to be claimed by a worker of a server. What `quire run` works on itself
--- is not offered.
+-- 0: whoever made it works on it (`quire run`). 1: it waits for a worker of a server. 2: one took it,
+-- or it stands still after one did.
 ALTER TABLE attempts ADD COLUMN offered INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE attempts ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE attempts ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE attempts ADD COLUMN team BLOB NOT NULL DEFAULT x'00000000000070008000000000000002';
 ALTER TABLE attempts ADD COLUMN author BLOB NOT NULL DEFAULT x'00000000000070008000000000000001';
-CREATE INDEX attempts_offered ON attempts (priority DESC, created_at, ordinal) WHERE offered = 1;
+CREATE INDEX attempts_offered ON attempts (author, team, priority DESC, created_at, ordinal, id)
+    WHERE offered = 1;
+CREATE INDEX attempts_held ON attempts (lease_until) WHERE lease_until IS NOT NULL;
 
 -- What may be at work or be spent, by whom: 'server', or the id of a team or a user in hex.
 CREATE TABLE quotas (

@@ -61,6 +61,8 @@ pub fn new_task(prompt: &str, attempts: u8) -> NewTask {
         request: request(prompt, attempts),
         origin: Some("{\"ref\":1}".to_owned()),
         idempotency_key: None,
+        owner: quire_domain::access::Owner::LOCAL,
+        offered: false,
         now: at(0),
     }
 }
