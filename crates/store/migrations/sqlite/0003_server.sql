@@ -110,6 +110,20 @@ CREATE TABLE repositories (
     deleted_at INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX repositories_by_name ON repositories (team, name) WHERE deleted_at IS NULL;
+-- What people sent as the base of a task: commits that no branch names.
+CREATE TABLE pushes (
+    id          BLOB    NOT NULL PRIMARY KEY,
+    team        BLOB    NOT NULL,
+    author      BLOB    NOT NULL,
+    repository  BLOB    NOT NULL REFERENCES repositories (id),
+    mirror      TEXT    NOT NULL,                  -- its key
+    base        TEXT    NOT NULL,                  -- a commit
+    head        TEXT    NOT NULL,                  -- the commit that was checked out
+    branch      TEXT,
+    uncommitted INTEGER NOT NULL,                  -- files of uncommitted work in the base
+    created_at  INTEGER NOT NULL
+) STRICT;
+CREATE INDEX pushes_by_author ON pushes (author, created_at);
 
 -- Whose a task is. What was there before belongs to who used the machine alone.
 ALTER TABLE tasks ADD COLUMN team BLOB NOT NULL DEFAULT x'00000000000070008000000000000002';
