@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use quire_domain::ids::{AttemptId, TaskNumber};
+use quire_domain::attempt::machine::NotPossible;
+use quire_domain::ids::{AttemptId, AttemptRef, TaskNumber};
 use quire_domain::time::Timestamp;
 
 use crate::seal::SealError;
@@ -38,11 +39,35 @@ pub enum StoreError {
         /// How many.
         attempts: u8,
     },
+    /// Where it stands this cannot be done; the words say what can be.
+    #[error("{}", refused.told(&name.to_string()))]
+    NotPossible {
+        /// The task or attempt that was named.
+        name: AttemptRef,
+        /// What stands against it.
+        refused: NotPossible,
+    },
     /// The attempt that was to be chosen or continued is not one of the task's.
     #[error("attempt {attempt} does not belong there")]
     WrongAttempt {
         /// The attempt.
         attempt: AttemptId,
+    },
+    /// There is one of that name.
+    #[error("there is a {what} `{name}`")]
+    Taken {
+        /// `user`, `team` or `identity`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// It has to stay as it is, or nobody could manage the installation.
+    #[error("the {what} `{name}` stays as it is")]
+    Kept {
+        /// `user`.
+        what: &'static str,
+        /// Its name.
+        name: String,
     },
     /// The idempotency key was used before, for another request.
     #[error("the idempotency key `{key}` was used before, for another request")]
@@ -112,6 +137,21 @@ pub enum StoreError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The address of a store is none that we know.
+    #[error("the address of the store is not of the form `postgres://person@host/database`")]
+    BadUrl,
+    /// The database server could not be connected to, or refused.
+    #[error("cannot open the database at {server}")]
+    Connect {
+        /// Where: host, port and database.
+        server: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The connection to the database server was lost, and did not come back. What was to be
+    /// committed just then may be there or not.
+    #[error("the database server cannot be reached")]
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Reading or writing failed.
     #[error("cannot reach the database")]
     Io(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -126,10 +166,18 @@ impl StoreError {
                 "`quire env list` shows what there is"
             }
             Self::NotFound { what: "secret", .. } => "`quire env secret list` shows what there is",
+            Self::NotFound { what: "user" | "member", .. } => {
+                "`quire user list` shows who there is"
+            }
+            Self::NotFound { what: "team", .. } => "`quire team list` shows what there is",
+            Self::NotFound { what: "token", .. } => "`quire token list` shows what there is",
             Self::NotFound { .. } => "`quire task list` shows what there is",
             Self::TurnOpen { .. } => "wait for it, or end it with `quire task cancel`",
             Self::NotChosen { .. } => "name one, as in `42.3`",
+            Self::NotPossible { .. } => "`quire task show` says where it stands",
             Self::WrongAttempt { .. } => "`quire task show` lists the attempts of a task",
+            Self::Taken { .. } => "take another name",
+            Self::Kept { .. } => "who runs the server administers it; change somebody else",
             Self::KeyReused { .. } => "send another key with another request",
             Self::AlreadyApplied { .. } => "nothing has to be done",
             Self::OutOfBounds { .. } => "make it shorter",
@@ -145,6 +193,12 @@ impl StoreError {
                 "keep a copy of the file, then restore a backup, or use another --data-dir"
             }
             Self::Open { .. } => "check that the data directory exists and belongs to you",
+            Self::BadUrl => "see `docs/server.md` on `store.url`",
+            Self::Connect { .. } => {
+                "check that the server runs, and that `store.url` names a database that is there \
+                 and a person who may use it"
+            }
+            Self::Unreachable(_) => "see whether the database server runs, then try again",
             Self::Io(_) => "check the disk (`dmesg`), then try again",
         }
     }

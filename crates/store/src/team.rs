@@ -128,7 +128,8 @@ impl Store {
     ) -> Result<()> {
         let mut transaction = self.database.begin(Promise::Durable).await?;
         let connection = transaction.connection()?;
-        let (found, person) = (by_id(connection, team).await?, user::by_id(connection, user).await?);
+        let (found, person) =
+            (by_id(connection, team).await?, user::by_id(connection, user).await?);
         if (team, user) == (LOCAL_TEAM, LOCAL_USER) && role != Role::Admin {
             return Err(StoreError::Kept { what: "user", name: "local".to_owned() });
         }
@@ -157,7 +158,8 @@ impl Store {
     pub async fn remove_member(&self, team: TeamId, user: UserId, now: Timestamp) -> Result<()> {
         let mut transaction = self.database.begin(Promise::Durable).await?;
         let connection = transaction.connection()?;
-        let (found, person) = (by_id(connection, team).await?, user::by_id(connection, user).await?);
+        let (found, person) =
+            (by_id(connection, team).await?, user::by_id(connection, user).await?);
         if (team, user) == (LOCAL_TEAM, LOCAL_USER) {
             return Err(StoreError::Kept { what: "user", name: "local".to_owned() });
         }
