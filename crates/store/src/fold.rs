@@ -1,23 +1,14 @@
 //! The state of a task: that of the attempt of its newest turn that most needs a person.
 
-use quire_domain::attempt::{Attempt, AttemptState};
+use quire_domain::attempt::AttemptState;
+use quire_domain::attempt::machine::of_task;
 use quire_domain::ids::{AttemptId, TaskId};
 use quire_domain::time::Timestamp;
 
 use crate::error::StoreError;
+use crate::outbox;
 use crate::rows::{self, to_json};
 use crate::sql::{Connection, query};
-
-/// The state to show of a turn's attempts; where all ended, that of the chosen one, else of the
-/// first.
-pub(crate) fn folded(attempts: &[Attempt], chosen: Option<AttemptId>) -> Option<&AttemptState> {
-    attempts
-        .iter()
-        .min_by_key(|attempt| {
-            (attempt.state.urgency(), Some(attempt.id) != chosen, attempt.ordinal)
-        })
-        .map(|attempt| &attempt.state)
-}
 
 /// Writes the state of a task anew, inside the transaction that changed one of its attempts.
 /// `now` is when that was; `None` leaves the time as it is.
@@ -27,7 +18,8 @@ pub(crate) async fn refold(
     now: Option<Timestamp>,
 ) -> Result<(), StoreError> {
     let rows = query(
-        "SELECT a.*, t.chosen FROM attempts a JOIN turns t ON t.id = a.turn
+        "SELECT a.*, t.chosen, k.state AS shown
+         FROM attempts a JOIN turns t ON t.id = a.turn JOIN tasks k ON k.id = t.task
          WHERE t.task = $1 AND t.ordinal = (SELECT turns FROM tasks WHERE id = $1)
          ORDER BY a.ordinal",
     )
@@ -35,11 +27,10 @@ pub(crate) async fn refold(
     .fetch_all(connection)
     .await?;
     let attempts = rows.iter().map(rows::attempt).collect::<Result<Vec<_>, _>>()?;
-    let chosen = match rows.first() {
-        Some(row) => rows::optional_id(row, "chosen")?.map(AttemptId),
-        None => None,
-    };
-    let Some(state) = folded(&attempts, chosen) else { return Ok(()) };
+    let Some(row) = rows.first() else { return Ok(()) };
+    let chosen = rows::optional_id(row, "chosen")?.map(AttemptId);
+    let shown: AttemptState = rows::json(row, "shown")?;
+    let Some(state) = of_task(&attempts, chosen) else { return Ok(()) };
     query(
         "UPDATE tasks SET state = $2, state_word = $3, updated_at = coalesce($4, updated_at),
              changed = $5
@@ -51,8 +42,11 @@ pub(crate) async fn refold(
     .bind(now)
     .bind(next_change(connection).await?)
     .execute(connection)
-    .await
-    .map(|_| ())
+    .await?;
+    match now {
+        Some(now) if *state != shown => outbox::note_state(connection, task, state, now).await,
+        _ => Ok(()),
+    }
 }
 
 /// The next number of the counter that every change of a task takes one from. Whoever writes is the
