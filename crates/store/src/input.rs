@@ -1,13 +1,16 @@
 //! What people say to an attempt while it works: numbered per task, each applied once, in order.
 
+use quire_domain::attempt::machine::Wish;
 use quire_domain::budget::Budget;
-use quire_domain::ids::{AttemptId, Epoch, TaskId};
+use quire_domain::ids::{AttemptId, AttemptRef, Epoch, TaskId};
 use quire_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::claim::refusal;
 use crate::connection::Promise;
 use crate::error::StoreError;
+use crate::fold::refold;
+use crate::heed::{heed, refused, spoken_to};
 use crate::read::{self, not_found};
 use crate::rows::{self, to_json};
 use crate::sql::query;
@@ -33,15 +36,48 @@ pub enum InputKind {
         /// The words, at most 1 MiB.
         text: String,
     },
+    /// The plan is to be carried out.
+    Approve {
+        /// As the person edited it, at most 1 MiB; absent: as it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+    },
+    /// The plan is to be another.
+    Reject {
+        /// Why, at most 1 MiB.
+        text: String,
+    },
     /// End it.
     Cancel,
-    /// Let it stand still.
-    Pause,
+    /// Let it stand still before the next model call.
+    Pause {
+        /// Whether what runs then is cut off.
+        #[serde(default)]
+        now: bool,
+    },
+    /// Let it go on; takes back a pause that it has not come to.
+    Resume,
     /// Go on under another budget.
     RaiseBudget {
         /// It replaces the one before.
         budget: Budget,
     },
+}
+
+impl InputKind {
+    /// What it is, for the rule of what may be said when.
+    pub fn wish(&self) -> Wish {
+        match self {
+            Self::Steer { .. } => Wish::Steer,
+            Self::Message { .. } => Wish::Message,
+            Self::Answer { .. } => Wish::Answer,
+            Self::Approve { .. } | Self::Reject { .. } => Wish::Approve,
+            Self::Cancel => Wish::Cancel,
+            Self::Pause { .. } => Wish::Pause,
+            Self::Resume => Wish::Resume,
+            Self::RaiseBudget { .. } => Wish::RaiseBudget,
+        }
+    }
 }
 
 /// An input to put.
@@ -73,22 +109,34 @@ const MAX_TEXT_BYTES: usize = 1024 * 1024;
 
 impl Store {
     /// Puts an input for the newest turn of a task, seen by every process; gives its number. On
-    /// disk when it returns.
+    /// disk when it returns, with what it does to attempts that nobody holds: a pause lets them
+    /// stand still, a cancel ends what never began, and what a server worked on is offered to its
+    /// workers again where it goes on or has something to be taken out.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotPossible`] where none of the attempts stands where this can be said.
     pub async fn put_input(&self, new: NewInput) -> Result<u64> {
         if let InputKind::Steer { text }
         | InputKind::Message { text }
-        | InputKind::Answer { text } = &new.kind
+        | InputKind::Answer { text }
+        | InputKind::Approve { text: Some(text) }
+        | InputKind::Reject { text } = &new.kind
         {
             bounded("bytes of what was said", text.len(), MAX_TEXT_BYTES)?;
         }
         let mut transaction = self.database.begin(Promise::Durable).await?;
         let connection = transaction.connection()?;
         let turn = read::newest_turn(connection, new.task).await?;
-        if let Some(id) = new.attempt {
-            let attempt = read::attempt_by_id(connection, id).await?;
-            if attempt.turn != turn.id {
-                return Err(StoreError::WrongAttempt { attempt: id });
-            }
+        let attempts = spoken_to(connection, turn.id, new.attempt).await?;
+        if let (Some(id), []) = (new.attempt, attempts.as_slice()) {
+            return Err(StoreError::WrongAttempt { attempt: id });
+        }
+        if let Some(refused) = refused(&attempts, new.kind.wish()) {
+            let number = read::task_by_id(connection, new.task).await?.number;
+            let named = attempts.first().filter(|_| new.attempt.is_some());
+            let name = AttemptRef { task: number, ordinal: named.map(|attempt| attempt.ordinal) };
+            return Err(StoreError::NotPossible { name, refused });
         }
         let row = query("UPDATE tasks SET inputs = inputs + 1 WHERE id = $1 RETURNING inputs")
             .bind(new.task)
@@ -106,6 +154,13 @@ impl Store {
         .bind(new.now)
         .execute(connection)
         .await?;
+        let mut changed = false;
+        for attempt in &attempts {
+            changed |= heed(connection, attempt.id, &new.kind, new.now).await?;
+        }
+        if changed {
+            refold(connection, new.task, Some(new.now)).await?;
+        }
         transaction.commit().await?;
         Ok(number)
     }

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use quire_domain::access::Owner;
+use quire_domain::attempt::machine::Wish;
 use quire_domain::attempt::{Attempt, AttemptState};
 use quire_domain::ids::{AttemptId, TaskId, TaskNumber, TeamId, TurnId, UserId};
 use quire_domain::task::{Mode, Task};
 use quire_domain::time::Timestamp;
 
+use crate::again::possible;
 use crate::connection::Promise;
 use crate::error::StoreError;
 use crate::fold::{next_change, refold};
@@ -126,9 +128,11 @@ impl Store {
         let mut transaction = self.database.begin(Promise::Durable).await?;
         let connection = transaction.connection()?;
         let (found, _) = read::turn(connection, turn).await?;
-        if read::attempt_by_id(connection, attempt).await?.turn != turn {
+        let chosen = read::attempt_by_id(connection, attempt).await?;
+        if chosen.turn != turn {
             return Err(StoreError::WrongAttempt { attempt });
         }
+        possible(connection, &chosen, Wish::Choose).await?;
         query("UPDATE turns SET chosen = $2 WHERE id = $1")
             .bind(turn)
             .bind(attempt)

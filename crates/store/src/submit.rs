@@ -7,6 +7,7 @@ use quire_domain::ids::{AttemptId, TaskId, TurnId};
 use quire_domain::task::{Request, StartPoint, Task, Turn};
 use quire_domain::time::Timestamp;
 
+use crate::again::note_fork;
 use crate::connection::Promise;
 use crate::error::StoreError;
 use crate::fold::refold;
@@ -89,16 +90,31 @@ const MAX_TITLE_CHARS: usize = 120;
 impl Store {
     /// Writes a task, its first turn and the turn's attempts. On disk when it returns.
     pub async fn submit(&self, new: NewTask) -> Result<Submission> {
-        self.submit_as(Promise::Durable, new).await
+        self.submit_as(Promise::Durable, new, None).await
     }
 
     /// As [`Store::submit`], for a caller who claims it at once: the claim's commit brings both to
     /// the disk, which saves waiting for it twice. Until then it survives the process alone.
     pub async fn submit_to_claim(&self, new: NewTask) -> Result<Submission> {
-        self.submit_as(Promise::Lasting, new).await
+        self.submit_as(Promise::Lasting, new, None).await
     }
 
-    async fn submit_as(&self, promise: Promise, new: NewTask) -> Result<Submission> {
+    /// As [`Store::submit`], for a task whose first turn goes on from an attempt of another one,
+    /// which has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotPossible`] where it has not.
+    pub async fn fork(&self, new: NewTask, from: AttemptId) -> Result<Submission> {
+        self.submit_as(Promise::Durable, new, Some(from)).await
+    }
+
+    async fn submit_as(
+        &self,
+        promise: Promise,
+        new: NewTask,
+        from: Option<AttemptId>,
+    ) -> Result<Submission> {
         bounded("bytes of the repository's place", new.repository.len(), MAX_REPOSITORY_BYTES)?;
         check(&new.request, new.origin.as_deref(), new.idempotency_key.as_deref())?;
         let request = to_json(&new.request)?;
@@ -134,12 +150,15 @@ impl Store {
             request: &new.request,
             json: &request,
             origin: new.origin.as_deref(),
-            continues: None,
+            continues: from,
             key: new.idempotency_key.as_deref(),
             offered: new.offered,
             now: new.now,
         };
         let id = self.insert_turn(connection, &turn).await?;
+        if let Some(from) = from {
+            note_fork(connection, id, from).await?;
+        }
         let submission = read_back(connection, id).await?;
         transaction.commit().await?;
         Ok(submission)

@@ -134,7 +134,7 @@ impl World {
                     self.stores[worker].set_state(self.ids[attempt], Epoch(epoch), write).await;
                 if self.valid(attempt, epoch, &done) {
                     let expected = &mut self.expected[attempt];
-                    if matches!(next, AttemptState::Done { .. } | AttemptState::Suspended { .. }) {
+                    if !matches!(next, AttemptState::Preparing | AttemptState::Working) {
                         expected.lease_until = None;
                     }
                     expected.state = next;
@@ -213,12 +213,30 @@ impl World {
             if cancel { InputKind::Cancel } else { InputKind::Steer { text: "go".to_owned() } };
         let named = attempt.map(|attempt| self.ids[attempt]);
         let input = NewInput { task: self.task, attempt: named, kind, now: at(self.now) };
-        let number = self.stage.store.put_input(input).await.unwrap();
+        let put = self.stage.store.put_input(input).await;
+        let (now, mut any) = (self.now, false);
+        for (place, expected) in self.expected.iter_mut().enumerate() {
+            if attempt.is_none_or(|attempt| attempt == place) {
+                any |= !matches!(expected.state, AttemptState::Done { .. });
+            }
+        }
+        let number = match put {
+            Ok(number) => number,
+            Err(StoreError::NotPossible { .. }) => {
+                return assert!(!any, "refused, though one works");
+            }
+            Err(other) => panic!("{other}"),
+        };
+        assert!(any, "said to what has ended");
         self.inputs += 1;
         assert_eq!(number, self.inputs);
         for (place, expected) in self.expected.iter_mut().enumerate() {
             if attempt.is_none_or(|attempt| attempt == place) {
                 expected.inputs.push(number);
+                let held = expected.lease_until.is_some_and(|until| until > now);
+                if cancel && !held && expected.epoch == 0 {
+                    expected.state = AttemptState::Done { outcome: Outcome::Cancelled };
+                }
             }
         }
     }
