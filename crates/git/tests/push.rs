@@ -35,7 +35,7 @@ async fn uncommitted_work_is_the_base_of_a_task_elsewhere_and_its_change_comes_b
     let asked = here.git.sampled_history(repository.repository(), &captured.base).await.unwrap();
     assert_eq!(asked.len(), 3);
     let had = server.has_commits(remote.mirror.repository(), &asked).await.unwrap();
-    assert_eq!(had, [first.clone()]);
+    assert_eq!(had, std::slice::from_ref(&first));
     let wanted = std::slice::from_ref(&captured.base);
     let limit = 64 << 20;
     let (file, length) =
