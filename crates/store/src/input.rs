@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::claim::refusal;
 use crate::connection::Promise;
 use crate::error::StoreError;
-use crate::fold::refold;
+use crate::fold::{next_change, refold};
 use crate::heed::{heed, refused, spoken_to};
 use crate::read::{self, not_found};
 use crate::rows::{self, to_json};
@@ -104,6 +104,17 @@ pub struct Input {
     pub at: Timestamp,
 }
 
+/// A task to which something may have been said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spoken {
+    /// Which.
+    pub task: TaskId,
+    /// The number of its last change.
+    pub changed: u64,
+    /// The number of its newest input; 0 for none.
+    pub newest: u64,
+}
+
 /// The longest text of an input, in bytes.
 const MAX_TEXT_BYTES: usize = 1024 * 1024;
 
@@ -138,10 +149,13 @@ impl Store {
             let name = AttemptRef { task: number, ordinal: named.map(|attempt| attempt.ordinal) };
             return Err(StoreError::NotPossible { name, refused });
         }
-        let row = query("UPDATE tasks SET inputs = inputs + 1 WHERE id = $1 RETURNING inputs")
-            .bind(new.task)
-            .fetch_one(connection)
-            .await?;
+        let row = query(
+            "UPDATE tasks SET inputs = inputs + 1, changed = $2 WHERE id = $1 RETURNING inputs",
+        )
+        .bind(new.task)
+        .bind(next_change(connection).await?)
+        .fetch_one(connection)
+        .await?;
         let number: u64 = rows::number(&row, "inputs")?;
         query(
             "INSERT INTO inputs (task, number, turn, attempt, kind, at) VALUES ($1, $2, $3, $4, $5, $6)",
@@ -163,6 +177,25 @@ impl Store {
         }
         transaction.commit().await?;
         Ok(number)
+    }
+
+    /// The tasks that changed after the number `after` of the counter of changes, in its order, at
+    /// most 1,000: for whoever listens for what is said to many attempts at once.
+    pub async fn spoken_since(&self, after: u64) -> Result<Vec<Spoken>> {
+        let rows = query(
+            "SELECT id, changed, inputs FROM tasks WHERE changed > $1 ORDER BY changed LIMIT 1000",
+        )
+        .bind(after)
+        .fetch_all(self.database.reader().await?.connection()?)
+        .await?;
+        let spoken = |row| {
+            Ok(Spoken {
+                task: TaskId(rows::id(row, "id")?),
+                changed: rows::number(row, "changed")?,
+                newest: rows::number(row, "inputs")?,
+            })
+        };
+        rows.iter().map(spoken).collect()
     }
 
     /// The inputs for an attempt with a number above `after`, in order, at most 256.
