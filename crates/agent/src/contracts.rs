@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use quire_domain::attempt::SuspendReason;
 use quire_domain::budget::{BudgetLimit, MicroDollars, Spent, Usage};
-use quire_domain::event::{Fault, Said};
+use quire_domain::event::{Fault, PlanApproved, Said};
 use quire_domain::ids::CommitId;
 use quire_domain::sandbox::{Sandbox, SandboxError};
 
@@ -90,10 +90,37 @@ pub trait Inputs: Send + Sync {
     /// As [`Inputs::steers`], for what is to be told after the model's turn.
     async fn messages(&self, after: u64) -> Result<Vec<Said>, ContractError>;
 
-    /// Whether the attempt is to stand still before the next model call.
+    /// The oldest answer with a number above `after`.
+    async fn answer(&self, after: u64) -> Result<Option<Said>, ContractError> {
+        let _ = after;
+        Ok(None)
+    }
+
+    /// The oldest word on a plan with a number above `after`.
+    async fn judgement(&self, after: u64) -> Result<Option<Judgement>, ContractError> {
+        let _ = after;
+        Ok(None)
+    }
+
+    /// The number of the newest input that is known.
+    fn newest(&self) -> u64 {
+        0
+    }
+
+    /// Whether the attempt is to stand still before the next model call. What is cancelled while
+    /// this names a reason stands still at once and does not end.
     fn stand_still(&self) -> Option<SuspendReason> {
         None
     }
+}
+
+/// What a person says of a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Judgement {
+    /// It is to be carried out, as it is or as they edited it.
+    Approved(PlanApproved),
+    /// It is to be another, for these reasons.
+    Rejected(Said),
 }
 
 /// The turn's budget, shared by its attempts.

@@ -10,12 +10,15 @@ mod ask;
 mod calls;
 mod compact;
 mod resume;
+mod wait;
 
 use std::sync::Arc;
 
-use quire_domain::attempt::FailureKind;
+use quire_domain::attempt::{FailureKind, SuspendReason};
 use quire_domain::budget::Spent;
-use quire_domain::event::{EventBody, Interrupted, InterruptedWhat, Suspended};
+use quire_domain::event::{
+    EventBody, Interrupted, InterruptedWhat, QuestionAsked, Suspended, Waiting,
+};
 use quire_domain::ids::Sha256;
 use quire_domain::journal::{ChunkWriter, JournalError};
 use quire_domain::model::ToolSpec;
@@ -94,6 +97,13 @@ struct Ready {
     chunk: Option<Box<dyn ChunkWriter>>,
 }
 
+impl Ready {
+    /// What it asks the person.
+    fn question(&self) -> Option<&QuestionAsked> {
+        self.prepared.as_ref().ok().and_then(|prepared| prepared.question())
+    }
+}
+
 /// One run of the loop.
 pub struct Driver {
     attempt: AttemptRun,
@@ -116,6 +126,10 @@ pub struct Driver {
     started: Timestamp,
     /// Time at work in earlier runs.
     worked_ms: u64,
+    /// Why it stands still, in full, where a reason alone does not say it all.
+    stands: Option<Suspended>,
+    /// When an earlier run asked the question that is open.
+    asked_at: Option<Timestamp>,
 }
 
 impl Driver {
@@ -139,9 +153,8 @@ impl Driver {
             Err(Halt::End(end)) => return Ok(end),
             Err(Halt::Agent(error)) => return Err(error),
         };
-        let mode = attempt.request.mode;
-        let toolbox = Toolbox::new(mode, attempt.model.info(), &attempt.settings);
-        let (system, specs) = (prompts::system(mode), toolbox.specs());
+        let toolbox = Toolbox::new(&attempt.request, attempt.model.info(), &attempt.settings);
+        let (system, specs) = (prompts::system(&attempt.request), toolbox.specs());
         let workdir = match &attempt.start_dir {
             Some(dir) => attempt.workspace.join(dir.as_str()),
             None => attempt.workspace.clone(),
@@ -164,8 +177,10 @@ impl Driver {
             used_sandbox: None,
             started: attempt.clock.now(),
             worked_ms: transcript.spent().wall_ms,
+            asked_at: wait::asked_at(&own),
             transcript,
             outbox: Vec::new(),
+            stands: None,
             attempt,
         };
         driver.take_up(&own);
@@ -187,6 +202,8 @@ impl Driver {
                 Step::RunTools(calls) => self.run_calls(calls).await,
                 Step::Compact => self.compact().await,
                 Step::Gate(answer) => self.look_at(answer).await,
+                Step::Wait(awaits) => self.wait(awaits).await,
+                Step::Approved => Err(Halt::End(End::Approved)),
                 Step::Suspend(reason) => Err(Halt::End(End::Suspended(reason))),
                 Step::Refuse(words) => Err(Halt::End(End::Refused(words))),
                 Step::Fail { kind, detail } => Err(Halt::End(End::Failed { kind, detail })),
@@ -207,20 +224,33 @@ impl Driver {
         }
         self.sessions.end_all().await;
         let end = match halt {
+            Halt::End(End::Cancelled) => match self.attempt.inputs.stand_still() {
+                Some(reason) => End::Suspended(reason),
+                None => End::Cancelled,
+            },
             Halt::End(end) => end,
             Halt::Agent(error) => return Err(error),
         };
         match &end {
+            // Another worker goes on with it: nothing happened that a person should see.
+            End::Suspended(SuspendReason::WorkerLost) => self.drain_sessions()?,
             End::Suspended(reason) => {
                 self.drain_sessions()?;
-                self.record(EventBody::Suspended(Suspended { reason: *reason }));
+                let stands = self.stands.take().filter(|stands| stands.reason == *reason);
+                let stands = stands.unwrap_or_else(|| Suspended::of(*reason));
+                self.record(EventBody::Suspended(stands));
             }
             End::Cancelled => {
                 self.drain_sessions()?;
                 let what = InterruptedWhat::ByPerson;
                 self.record(EventBody::Interrupted(Interrupted { what }));
             }
-            End::Finished { .. } | End::Refused(_) | End::Failed { .. } => {}
+            End::Waiting(awaits) => {
+                self.drain_sessions()?;
+                let after = self.attempt.inputs.newest();
+                self.record(EventBody::Waiting(Waiting { awaits: *awaits, after }));
+            }
+            End::Finished { .. } | End::Approved | End::Refused(_) | End::Failed { .. } => {}
         }
         self.flush().await?;
         Ok(end)

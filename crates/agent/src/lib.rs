@@ -24,11 +24,11 @@ mod tools;
 mod transcript;
 
 pub use contracts::{
-    ContractError, Findings, Finish, Inputs, InstructionTree, OutsideFile, Purse, ReadText,
-    SandboxSource,
+    ContractError, Findings, Finish, Inputs, InstructionTree, Judgement, OutsideFile, Purse,
+    ReadText, SandboxSource,
 };
 pub use control::readable;
 pub use next_step::{Limits, Step, next_step};
 pub use run::{AgentError, AttemptRun, End, Settings, run};
 pub use screen::Screen;
-pub use transcript::{CommandRecord, Commands, GateRecord, Stands, Transcript};
+pub use transcript::{CommandRecord, Commands, GateRecord, Person, Stands, Transcript};

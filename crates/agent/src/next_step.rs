@@ -2,6 +2,7 @@
 
 use quire_domain::attempt::{FailureKind, SuspendReason};
 use quire_domain::budget::BudgetLimit;
+use quire_domain::event::Awaits;
 use quire_domain::transcript::ToolCall;
 
 use crate::stop;
@@ -20,6 +21,10 @@ pub enum Step {
     Compact,
     /// The model says it is done, with this answer: look whether it is.
     Gate(String),
+    /// Wait for a word of a person, unless there is one by now.
+    Wait(Awaits),
+    /// End, as the plan was approved: another turn carries it out.
+    Approved,
     /// Stand still.
     Suspend(SuspendReason),
     /// End, as the provider declined with these words.
@@ -64,6 +69,12 @@ const STOP_RULES: [StopRule; 5] = [
 pub fn next_step(transcript: &Transcript, limits: &Limits) -> Step {
     if !transcript.started() {
         return Step::Start;
+    }
+    if transcript.person().has_approved() {
+        return Step::Approved;
+    }
+    if let Some(awaits) = transcript.person().awaits() {
+        return Step::Wait(awaits);
     }
     if let Some(end) = stop::stuck::rule(transcript, limits) {
         return end;

@@ -4,18 +4,26 @@
 use std::path::Path;
 
 use quire_domain::path::WorkspacePath;
-use quire_domain::task::Mode;
+use quire_domain::task::{Mode, Request};
 
-/// The system's instructions for a mode: the same for all requests of an attempt.
-pub fn system(mode: Mode) -> String {
-    let work = match mode {
+/// The system's instructions for a turn: the same for all requests of an attempt.
+pub fn system(request: &Request) -> String {
+    let common = include_str!("prompts/common.md").replace(
+        "{alone}",
+        if request.may_ask() {
+            include_str!("prompts/asking.md").trim()
+        } else {
+            include_str!("prompts/alone.md").trim()
+        },
+    );
+    let work = match request.mode {
         Mode::Code => include_str!("prompts/code.md"),
         Mode::Ask => include_str!("prompts/ask.md"),
         Mode::Plan => include_str!("prompts/plan.md"),
         Mode::Review => include_str!("prompts/review.md"),
     };
     let parts = [
-        include_str!("prompts/common.md"),
+        common.as_str(),
         work,
         include_str!("prompts/instructions.md"),
         include_str!("prompts/citations.md"),
@@ -51,13 +59,22 @@ mod tests {
 
     #[test]
     fn every_mode_is_told_the_rules_that_hold_in_all() {
+        let request = |mode: Mode, questions: bool| -> Request {
+            let request = serde_json::json!({
+                "mode": mode, "prompt": "", "model": "m", "attempts": 1, "questions": questions
+            });
+            serde_json::from_value(request).unwrap()
+        };
         for mode in [Mode::Code, Mode::Ask, Mode::Plan, Mode::Review] {
-            let text = system(mode);
+            let asking = system(&request(mode, true));
+            assert!(asking.contains("`ask_user`") && !asking.contains("Nobody answers"), "{mode}");
+            let text = system(&request(mode, false));
+            assert!(text.contains("Nobody answers") && !text.contains("`ask_user`"), "{mode}");
             for rule in ["AGENTS.md", "【F:", "no network", "not sure"] {
                 assert!(text.contains(rule), "{mode}: {rule}");
             }
             assert!(text.len() < 9_000, "{mode}: {} bytes", text.len());
         }
-        insta::assert_snapshot!(system(Mode::Code));
+        insta::assert_snapshot!(system(&request(Mode::Code, false)));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quire_domain::attempt::{FailureKind, SuspendReason};
 use quire_domain::environment::default_instruction_fallbacks;
-use quire_domain::event::{Event, Fault};
+use quire_domain::event::{Awaits, Event, Fault};
 use quire_domain::journal::{Journal, JournalError};
 use quire_domain::model::Model;
 use quire_domain::path::WorkspacePath;
@@ -67,6 +67,8 @@ pub struct Settings {
     pub model_calls: u32,
     /// How long a model is waited for before an idle sandbox is folded; `None` never folds.
     pub fold_after: Option<Duration>,
+    /// How long an answer is waited for; then the model is told that nobody answered.
+    pub answer_within: Duration,
     /// The name of the sandbox's overlay that holds the working tree.
     pub overlay: String,
     /// Sentences about the environment, told before the first request: what of the network is
@@ -82,6 +84,7 @@ impl Default for Settings {
             instruction_fallbacks: default_instruction_fallbacks(),
             model_calls: 1_000,
             fold_after: Some(Duration::from_secs(20)),
+            answer_within: Duration::from_hours(7 * 24),
             overlay: "work".to_owned(),
             facts: Vec::new(),
         }
@@ -98,6 +101,10 @@ pub enum End {
         /// What remained wrong when it was accepted: shown to the person as faults.
         faults: Vec<Fault>,
     },
+    /// The person approved its plan.
+    Approved,
+    /// It waits for a person, and holds nothing meanwhile: run it again when there is a word.
+    Waiting(Awaits),
     /// It stands still and can go on.
     Suspended(SuspendReason),
     /// It was cancelled; what was done is partial.
@@ -127,7 +134,7 @@ pub enum AgentError {
 /// Drives an attempt until it ends. Safe to call again after any death: it goes on from the log.
 ///
 /// Records everything from `instructions_loaded` to the last reply and the gate's findings, and
-/// `interrupted` and `suspended` where that is the end; `answered` and `finished` are the
+/// `interrupted`, `suspended` and `waiting` where that is the end; `answered` and `finished` are the
 /// caller's. Commands the model left running are ended before it returns.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! The tools on offer, one file each, and what they have in common.
 
 mod apply_patch;
+mod ask_user;
 mod shell;
 mod update_plan;
 mod view_image;
@@ -10,11 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use quire_domain::event::EventBody;
+use quire_domain::event::{EventBody, QuestionAsked};
 use quire_domain::journal::{ChunkWriter, Journal, JournalError};
 use quire_domain::model::{ModelInfo, ToolInputSpec, ToolSpec};
 use quire_domain::sandbox::{Sandbox, SandboxError};
-use quire_domain::task::Mode;
+use quire_domain::task::Request;
 use quire_domain::time::Clock;
 use quire_domain::transcript::{Part, ToolCall};
 use schemars::JsonSchema;
@@ -43,6 +44,11 @@ trait Tool: Send + Sync {
 pub trait PreparedCall: Send + Sync {
     /// The command it will start, to be recorded before it does.
     fn command(&self) -> Option<CommandToStart> {
+        None
+    }
+
+    /// What it asks the person: it is then not run, and their answer is its result.
+    fn question(&self) -> Option<&QuestionAsked> {
         None
     }
 
@@ -173,8 +179,9 @@ pub struct Toolbox {
 }
 
 impl Toolbox {
-    /// The tools for a mode, as far as the model can use them.
-    pub fn new(mode: Mode, model: &ModelInfo, settings: &Settings) -> Self {
+    /// The tools for a turn, as far as the model can use them.
+    pub fn new(request: &Request, model: &ModelInfo, settings: &Settings) -> Self {
+        let mode = request.mode;
         let mut tools: Vec<Box<dyn Tool>> =
             vec![Box::new(shell::Shell::new(mode, settings)), Box::new(write_stdin::WriteStdin)];
         if mode.keeps_changes() {
@@ -183,6 +190,9 @@ impl Toolbox {
         tools.push(Box::new(update_plan::UpdatePlan));
         if model.images {
             tools.push(Box::new(view_image::ViewImage));
+        }
+        if request.may_ask() {
+            tools.push(Box::new(ask_user::AskUser));
         }
         Self { tools: tools.into_iter().map(|tool| (tool.spec(), tool)).collect() }
     }
@@ -298,7 +308,11 @@ mod tests {
             price: None,
             scripted: true,
         };
-        let toolbox = Toolbox::new(Mode::Code, &info, &Settings::default());
+        let request = serde_json::json!({
+            "mode": "code", "prompt": "", "model": "m", "attempts": 1, "questions": true
+        });
+        let request: Request = serde_json::from_value(request).unwrap();
+        let toolbox = Toolbox::new(&request, &info, &Settings::default());
         let mut listed: Vec<String> = toolbox.specs().into_iter().map(|spec| spec.name).collect();
         listed.sort();
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tools");

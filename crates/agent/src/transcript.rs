@@ -3,6 +3,7 @@
 
 mod calls;
 mod commands;
+mod person;
 mod reading;
 mod weight;
 pub mod words;
@@ -13,7 +14,7 @@ use quire_domain::attempt::SuspendReason;
 use quire_domain::budget::Spent;
 use quire_domain::event::{
     Compacted, Event, EventBody, Fault, FilesChanged, GateFailed, InstructionsAt,
-    InstructionsLoaded, Interrupted, InterruptedWhat, ModelReplied, PatchApplied, PlanStep,
+    InstructionsLoaded, Interrupted, InterruptedWhat, ModelReplied, PatchApplied, PlanStep, Said,
     Submitted, ToolAnswered,
 };
 use quire_domain::task::Request;
@@ -23,6 +24,7 @@ use crate::stuck::{Circles, Trace};
 
 pub use calls::OpenCalls;
 pub use commands::{CommandRecord, Commands};
+pub use person::Person;
 pub use weight::Weight;
 
 /// Files that are remembered as changed, for the compaction's list.
@@ -57,6 +59,7 @@ pub struct Transcript {
     last_message: u64,
     suspended: Option<SuspendReason>,
     calls_since_resumed: u32,
+    person: Person,
 }
 
 /// What the model's last reply left to do.
@@ -116,7 +119,15 @@ impl Transcript {
                 self.gate = GateRecord::default();
                 self.person_said(&said.text);
             }
-            EventBody::QuestionAnswered(said) => self.person_said(&said.text),
+            EventBody::QuestionAsked(question) => self.person.asked(question),
+            EventBody::QuestionAnswered(said) => self.question_answered(said),
+            EventBody::Answered(_) => self.person.answered(self.request.as_ref()),
+            EventBody::PlanApproved(_) => self.person.approved(),
+            EventBody::PlanRejected(said) => {
+                self.gate = GateRecord::default();
+                self.person_said(&said.text);
+            }
+            EventBody::Waiting(waiting) => self.person.waits(waiting),
             EventBody::Compacted(compacted) => self.compacted(compacted),
             EventBody::Restored(restored) => {
                 self.commands.something_changed();
@@ -138,12 +149,10 @@ impl Transcript {
             | EventBody::FileViewed(_)
             | EventBody::EgressAllowed(_)
             | EventBody::EgressDenied(_)
-            | EventBody::QuestionAsked(_)
             | EventBody::Checkpointed(_)
             | EventBody::CheckFinished(_)
             | EventBody::Committed(_)
             | EventBody::Cited(_)
-            | EventBody::Answered(_)
             | EventBody::Finished(_)
             | EventBody::Unknown(_) => {}
         }
@@ -158,6 +167,8 @@ impl Transcript {
         self.suspended = None;
         self.calls_since_resumed = 0;
         self.in_flight = false;
+        // Inputs are numbered by task, and this may be another one than was gone on from.
+        (self.last_steer, self.last_message) = (0, 0);
         self.new_turn();
         if self.started {
             self.push_item(words::request(&submitted.request));
@@ -337,7 +348,22 @@ impl Transcript {
         }
     }
 
+    /// The answer is the result of the call that asked.
+    fn question_answered(&mut self, said: &Said) {
+        let Some(question) = self.person.take_question() else {
+            return self.person_said(&said.text);
+        };
+        self.tool_answered(&ToolAnswered {
+            call_id: question.call_id,
+            parts: vec![Part::text(words::answer(said))],
+            ok: true,
+        });
+        self.said.push(format!("{}\n\n{}", question.question, words::answer(said)));
+        self.new_turn();
+    }
+
     fn person_said(&mut self, text: &str) {
+        self.person.heard();
         self.said.push(text.to_owned());
         self.new_turn();
         self.tell(Role::User, text);
@@ -386,6 +412,7 @@ impl Transcript {
             self.tool_answered(&answered);
         }
         self.calls.settle();
+        self.person.take_question();
     }
 }
 

@@ -4,8 +4,9 @@ use proptest::prelude::*;
 use quire_agent::Transcript;
 use quire_domain::budget::Usage;
 use quire_domain::event::{
-    Compacted, EventBody, FilesChanged, GateFailed, InstructionsAt, InstructionsLoaded,
-    Interrupted, InterruptedWhat, ModelReplied, ModelRequested, Said, ToolAnswered,
+    Answered, Awaits, Compacted, EventBody, FilesChanged, GateFailed, InstructionsAt,
+    InstructionsLoaded, Interrupted, InterruptedWhat, ModelReplied, ModelRequested, PlanApproved,
+    QuestionAsked, Said, ToolAnswered, Waiting,
 };
 use quire_domain::ids::{CallId, Sha256};
 use quire_domain::transcript::{Item, Part, Reply, ReplyItem, StopReason, ToolCall, ToolInput};
@@ -35,7 +36,7 @@ fn reply(calls: Vec<u8>, text: &str, stop: StopReason) -> EventBody {
         dialect: String::new(),
         provider_id: None,
     };
-    EventBody::ModelReplied(ModelReplied { reply, ms: 1, cost: None })
+    EventBody::ModelReplied(ModelReplied { reply, ms: 1, cost: None, stand_in: None })
 }
 
 fn submitted() -> EventBody {
@@ -88,10 +89,21 @@ fn any_event() -> impl Strategy<Value = EventBody> {
             paths: vec!["a".to_owned()],
             more: false,
         })),
+        2 => (0..6_u8).prop_map(|n| EventBody::QuestionAsked(QuestionAsked {
+            call_id: id(n),
+            question: "which?".to_owned(),
+            choices: Vec::new(),
+        })),
+        2 => (0..9_u64).prop_map(move |n| EventBody::QuestionAnswered(said(n))),
+        1 => Just(EventBody::Answered(Answered { text: "plan".to_owned(), faults: Vec::new() })),
+        1 => (1..9_u64).prop_map(move |n| EventBody::PlanRejected(said(n))),
+        1 => Just(EventBody::PlanApproved(PlanApproved { input: 1, text: None })),
+        1 => Just(EventBody::Waiting(Waiting { awaits: Awaits::Answer, after: 0 })),
         1 => (2..5_u32).prop_map(|window| EventBody::Compacted(Compacted {
             window,
             text: "so far".to_owned(),
             spent: quire_domain::budget::Spent::default(),
+            model: String::new(),
         })),
     ]
 }

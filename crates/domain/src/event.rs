@@ -3,6 +3,7 @@
 //! The log is the truth. What a kind's fields mean never changes; a field may be added if absent
 //! means what it meant before. Kinds that a reader does not know are kept and shown raw.
 
+mod asking;
 mod finishing;
 mod network;
 mod preparing;
@@ -12,6 +13,7 @@ mod working;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::asking::{Awaits, Choice, PlanApproved, QuestionAsked, Waiting};
 pub use self::finishing::{
     Answered, CheckFinished, CommitBy, Committed, Fault, Finished, GateFailed,
 };
@@ -24,8 +26,8 @@ pub use self::standing::{
     Checkpointed, Interrupted, InterruptedWhat, Restored, Resumed, Suspended,
 };
 pub use self::talking::{
-    Compacted, ModelReplied, ModelRequested, PlanStatus, PlanStep, PlanUpdated, QuestionAsked,
-    Said, ToolAnswered,
+    Compacted, ModelReplied, ModelRequested, PlanStatus, PlanStep, PlanUpdated, Said, StandIn,
+    ToolAnswered,
 };
 pub use self::working::{
     CommandFinished, CommandPurpose, CommandStarted, EndedBy, FileChangeKind, FileTouched,
@@ -100,8 +102,14 @@ pub enum EventBody {
     MessageReceived(Said),
     /// The model asked the person.
     QuestionAsked(QuestionAsked),
-    /// The person answered.
+    /// The person answered; the number is 0 where nobody did in time, and the words are ours.
     QuestionAnswered(Said),
+    /// The person approved the plan.
+    PlanApproved(PlanApproved),
+    /// The person wants another plan, and says why.
+    PlanRejected(Said),
+    /// It waits for a person, and holds no worker meanwhile.
+    Waiting(Waiting),
     /// What was said is summed up and a new window opens.
     Compacted(Compacted),
     /// The working tree was put away.
@@ -157,6 +165,9 @@ impl EventBody {
             Self::MessageReceived(_) => "message_received",
             Self::QuestionAsked(_) => "question_asked",
             Self::QuestionAnswered(_) => "question_answered",
+            Self::PlanApproved(_) => "plan_approved",
+            Self::PlanRejected(_) => "plan_rejected",
+            Self::Waiting(_) => "waiting",
             Self::Compacted(_) => "compacted",
             Self::Checkpointed(_) => "checkpointed",
             Self::Restored(_) => "restored",

@@ -16,6 +16,7 @@ pub mod journal;
 pub mod model;
 pub mod network;
 pub mod path;
+pub mod quota;
 pub mod sandbox;
 pub mod secret;
 pub mod sizes;

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Price;
+use crate::time::Timestamp;
 use crate::transcript::{Item, Reply};
 
 /// A language model, reached however it may be.
@@ -13,6 +14,18 @@ use crate::transcript::{Item, Reply};
 pub trait Model: Send + Sync {
     /// What is known about it.
     fn info(&self) -> &ModelInfo;
+
+    /// Whether a request may be made now: asked before each is written down. What says no says for
+    /// how long, or for good.
+    async fn ready(&self) -> Result<(), ModelError> {
+        Ok(())
+    }
+
+    /// Why another model answers than the one that was asked for, where that is so:
+    /// [`Model::info`] is the other's then. Looked at after each reply.
+    fn stands_in(&self) -> Option<String> {
+        None
+    }
 
     /// Asks for one reply and waits until it is complete. Retries what may get better by itself;
     /// dropping the future cancels the request.
@@ -66,6 +79,11 @@ pub enum ReplyDelta<'a> {
         /// How long until then.
         after: Duration,
     },
+    /// The request has not left yet.
+    Waiting {
+        /// What for, for the person.
+        what: &'a str,
+    },
 }
 
 /// A tool as a model is told of it.
@@ -113,7 +131,7 @@ pub struct ModelInfo {
     pub scripted: bool,
 }
 
-/// Why a model gave no reply. All but the first kind will not get better by asking again.
+/// Why a model gave no reply. All but the first three kinds will not get better by asking again.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// No reply after all retries.
@@ -125,6 +143,30 @@ pub enum ModelError {
         tries: u32,
         /// What the last try met.
         last: String,
+    },
+    /// The provider wants to be left alone for longer than a request waits.
+    #[error("{provider} asks to wait {} s: {message}", .after.as_secs())]
+    ComeBack {
+        /// Who was asked.
+        provider: String,
+        /// For how long.
+        after: Duration,
+        /// Its words.
+        message: String,
+    },
+    /// No request may be made for now; the attempt stands still until one may.
+    #[error("{words}")]
+    Held {
+        /// Why, and when it goes on, for the person.
+        words: String,
+        /// When to look again; `None` where a person has to do something.
+        until: Option<Timestamp>,
+    },
+    /// A policy of the installation refuses the task.
+    #[error("{words}")]
+    Declined {
+        /// Its words, for the person.
+        words: String,
     },
     /// The key is missing or wrong.
     #[error("{provider} does not accept the key: {message}")]

@@ -104,6 +104,12 @@ pub struct Request {
     /// Whether history before the base may be rewritten (a squash was asked for).
     #[serde(default)]
     pub allow_rewrite: bool,
+    /// Whether the model may ask the person. Of a turn of several attempts none may.
+    #[serde(default)]
+    pub questions: bool,
+    /// A JSON Schema that the final answer has to fit, as text; the answer is then one JSON value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<String>,
     /// What a review is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<ReviewTarget>,
@@ -113,6 +119,13 @@ pub struct Request {
     /// The recipe as it was when the turn was submitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
+}
+
+impl Request {
+    /// Whether questions are offered: of several attempts at once none may ask.
+    pub fn may_ask(&self) -> bool {
+        self.questions && self.attempts == 1
+    }
 }
 
 /// Where the attempts of a turn start.

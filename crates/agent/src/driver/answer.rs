@@ -39,7 +39,7 @@ impl Driver {
     }
 
     /// What people said for after the turn: the model goes on with it.
-    async fn take_messages(&mut self) -> Result<bool, Halt> {
+    pub(super) async fn take_messages(&mut self) -> Result<bool, Halt> {
         let last = self.transcript.last_message();
         let mut any = false;
         for said in self.attempt.inputs.messages(last).await? {

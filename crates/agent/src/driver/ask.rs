@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use quire_domain::attempt::FailureKind;
+use quire_domain::attempt::{FailureKind, SuspendReason};
 use quire_domain::budget::MicroDollars;
 use quire_domain::event::{
-    CommandPurpose, CommandStarted, EventBody, ModelReplied, ModelRequested,
+    CommandPurpose, CommandStarted, EventBody, ModelReplied, ModelRequested, StandIn, Suspended,
 };
 use quire_domain::journal::{Journal, Live};
 use quire_domain::model::{ImageSource, LiveReply, ModelError, ModelRequest, ReplyDelta};
@@ -22,6 +22,10 @@ use crate::tools::Declined;
 
 /// Calls of one reply that are run; the rest are declined.
 const MAX_CALLS: usize = 64;
+
+/// For what comes behind a question in its reply.
+pub(super) const AFTER_A_QUESTION: &str = "Not run: it came behind a question in the same reply. \
+     Make it again, if it is still right with what the person says.";
 
 /// Opens pictures from the record, and shows what arrives.
 struct Line<'a>(&'a Arc<dyn Journal>);
@@ -44,6 +48,7 @@ impl LiveReply for Line<'_> {
                 why: why.to_owned(),
                 after_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
             },
+            ReplyDelta::Waiting { what } => Live::Preparing { text: what.to_owned() },
         });
     }
 }
@@ -59,6 +64,7 @@ impl Driver {
     /// Asks the model and records its reply with the commands it is about to start.
     pub(super) async fn ask_model(&mut self) -> Result<(), Halt> {
         self.take_steers().await?;
+        self.ready().await?;
         let requested = ModelRequested {
             model: self.attempt.model.info().name.clone(),
             window: self.transcript.window(),
@@ -76,15 +82,45 @@ impl Driver {
                 // Our estimate was too low.
                 return self.compact().await;
             }
-            Err(Unheard::Model(error)) => return Err(Halt::End(failed(&error))),
+            Err(Unheard::Model(error)) => return Err(self.unheard(error)),
         };
         let Heard { reply, ms, cost } = heard;
+        let stand_in = self.stand_in();
         let (usage, cut) = (reply.usage, reply.stop == StopReason::MaxTokens);
-        self.record(EventBody::ModelReplied(ModelReplied { reply, ms, cost }));
+        self.record(EventBody::ModelReplied(ModelReplied { reply, ms, cost, stand_in }));
         self.make_ready(cut).await?;
         self.flush().await?;
         self.attempt.purse.add(usage, cost);
         Ok(())
+    }
+
+    /// Waits until a request may be made, or ends where none may.
+    pub(super) async fn ready(&mut self) -> Result<(), Halt> {
+        let ready = tokio::select! {
+            biased;
+            () = self.attempt.cancel.cancelled() => return Err(Halt::End(End::Cancelled)),
+            ready = self.attempt.model.ready() => ready,
+        };
+        ready.map_err(|error| self.unheard(error))
+    }
+
+    /// How the attempt goes on where the model gave no reply.
+    pub(super) fn unheard(&mut self, error: ModelError) -> Halt {
+        match error {
+            ModelError::Held { words, until } => {
+                let reason = SuspendReason::Quota;
+                self.stands = Some(Suspended { reason, detail: Some(words), until });
+                Halt::End(End::Suspended(reason))
+            }
+            ModelError::Declined { words } => Halt::End(End::Refused(words)),
+            error => Halt::End(failed(&error)),
+        }
+    }
+
+    /// The model that answered in place of the one that was asked for.
+    fn stand_in(&self) -> Option<StandIn> {
+        let why = self.attempt.model.stands_in()?;
+        Some(StandIn { model: self.attempt.model.info().name.clone(), why })
     }
 
     /// What people said for the next model call. Whether there was anything.
@@ -104,6 +140,7 @@ impl Driver {
     async fn make_ready(&mut self, cut: bool) -> Result<(), Halt> {
         let calls: Vec<ToolCall> = self.transcript.open_calls().cloned().collect();
         let last = calls.len().saturating_sub(1);
+        let mut asks = false;
         self.ready.clear();
         for (at, call) in calls.iter().enumerate() {
             let prepared = if cut && at == last {
@@ -118,9 +155,12 @@ impl Driver {
                      again if it is still needed.",
                     at + 1
                 )))
+            } else if asks {
+                Err(Declined(AFTER_A_QUESTION.to_owned()))
             } else {
                 self.toolbox.prepare(call, &self.place)
             };
+            asks |= prepared.as_ref().is_ok_and(|prepared| prepared.question().is_some());
             let command = prepared.as_ref().ok().and_then(|prepared| prepared.command());
             let chunk = match command {
                 None => None,
@@ -175,15 +215,17 @@ pub(super) enum Unheard {
 }
 
 /// How the attempt ends where the model gives no reply.
-pub(super) fn failed(error: &ModelError) -> End {
+fn failed(error: &ModelError) -> End {
     let kind = match error {
-        ModelError::Unavailable { .. } | ModelError::Unreadable { .. } => {
-            FailureKind::ModelUnavailable
-        }
+        ModelError::Unavailable { .. }
+        | ModelError::ComeBack { .. }
+        | ModelError::Held { .. }
+        | ModelError::Unreadable { .. } => FailureKind::ModelUnavailable,
         ModelError::ContextTooLong { .. } => FailureKind::ContextTooLong,
         ModelError::BadKey { .. }
         | ModelError::NoSuchModel { .. }
         | ModelError::QuotaExceeded { .. }
+        | ModelError::Declined { .. }
         | ModelError::Rejected { .. } => FailureKind::ModelRejected,
     };
     End::Failed { kind, detail: in_words(error) }

@@ -26,6 +26,10 @@ impl Driver {
                 written = Instant::now();
             }
             let Some(next) = ready.next() else { break };
+            if let Some(question) = next.question() {
+                self.ask_person(question.clone());
+                continue;
+            }
             let acts = next.chunk.is_some() || call.name == "write_stdin";
             if acts && self.resumed {
                 self.know_what_is_there().await?;

@@ -5,7 +5,7 @@ use quire_domain::budget::Spent;
 use quire_domain::event::{Compacted, EventBody};
 use quire_domain::model::ModelError;
 
-use super::ask::{Heard, Unheard, failed};
+use super::ask::{Heard, Unheard};
 use super::{Driver, Halt};
 use crate::compaction;
 use crate::run::End;
@@ -15,7 +15,12 @@ impl Driver {
     pub(super) async fn compact(&mut self) -> Result<(), Halt> {
         let window_tokens = self.attempt.model.info().window_tokens;
         self.flush().await?;
+        self.ready().await?;
         let heard = self.summary().await?;
+        let model = match &heard {
+            Some(_) => self.attempt.model.info().name.clone(),
+            None => String::new(),
+        };
         let (summary, spent) = match &heard {
             Some(Heard { reply, ms, cost }) => {
                 let cost = cost.unwrap_or_default();
@@ -32,7 +37,7 @@ impl Driver {
             }));
         }
         let window = self.transcript.window() + 1;
-        self.record(EventBody::Compacted(Compacted { window, text, spent }));
+        self.record(EventBody::Compacted(Compacted { window, text, spent, model }));
         self.flush().await?;
         if let Some(Heard { reply, cost, .. }) = heard {
             self.attempt.purse.add(reply.usage, cost);
@@ -42,7 +47,7 @@ impl Driver {
 
     /// The model's summary. `None` if the question does not fit even without the older results:
     /// there are still the request, the plan, the files and the commands.
-    async fn summary(&self) -> Result<Option<Heard>, Halt> {
+    async fn summary(&mut self) -> Result<Option<Heard>, Halt> {
         let info = self.attempt.model.info();
         // More room than the stop rule leaves, so that the list is sent as it stands and the
         // provider's cache holds; less where the provider counts more than we do.
@@ -54,7 +59,7 @@ impl Driver {
                 Ok(heard) => return Ok(Some(heard)),
                 Err(Unheard::Model(ModelError::ContextTooLong { .. })) => {}
                 Err(Unheard::Cancelled) => return Err(Halt::End(End::Cancelled)),
-                Err(Unheard::Model(error)) => return Err(Halt::End(failed(&error))),
+                Err(Unheard::Model(error)) => return Err(self.unheard(error)),
             }
         }
         Ok(None)

@@ -7,6 +7,7 @@ use quire_domain::ids::ChunkId;
 use quire_domain::transcript::{Part, ToolCall};
 
 use super::Driver;
+use super::ask::AFTER_A_QUESTION;
 use crate::transcript::{CommandRecord, words};
 
 impl Driver {
@@ -21,9 +22,13 @@ impl Driver {
         }
         let open: Vec<ToolCall> = self.transcript.open_calls().cloned().collect();
         for call in open {
+            if self.is_asked(&call) {
+                continue;
+            }
             let command =
                 self.transcript.commands().all().iter().rfind(|record| record.is_of(&call.id));
             let text = match command {
+                _ if self.transcript.person().question().is_some() => AFTER_A_QUESTION.to_owned(),
                 Some(record) if record.cut_off => words::command_cut_off(record),
                 _ => words::NO_RESULT.to_owned(),
             };
@@ -31,6 +36,20 @@ impl Driver {
             let answered = ToolAnswered { call_id: call.id, parts, ok: false };
             self.record(EventBody::ToolAnswered(answered));
         }
+    }
+
+    /// Whether a call is a question of the person: it stays open until they answer. One that was
+    /// not asked before the death is asked now, as nothing was done of it.
+    fn is_asked(&mut self, call: &ToolCall) -> bool {
+        if let Some(question) = self.transcript.person().question() {
+            return question.call_id == call.id;
+        }
+        let question = self.toolbox.prepare(call, &self.place).ok();
+        let Some(question) = question.and_then(|call| call.question().cloned()) else {
+            return false;
+        };
+        self.ask_person(question);
+        true
     }
 
     /// The model's commands of this attempt that were cut off without a word to the model. Their

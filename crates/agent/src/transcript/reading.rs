@@ -7,7 +7,7 @@ use quire_domain::ids::ChunkId;
 use quire_domain::task::Request;
 use quire_domain::transcript::{Item, Part, ToolCall};
 
-use super::{Commands, GateRecord, Stands, Transcript};
+use super::{Commands, GateRecord, Person, Stands, Transcript};
 use crate::stuck::{Circles, Trace};
 
 impl Transcript {
@@ -124,6 +124,11 @@ impl Transcript {
     /// The number of the last message that was told.
     pub fn last_message(&self) -> u64 {
         self.last_message
+    }
+
+    /// What is asked of a person.
+    pub fn person(&self) -> &Person {
+        &self.person
     }
 
     /// Why it stands still, if it does.

@@ -1,5 +1,6 @@
 //! What the fold itself says to the model.
 
+use quire_domain::event::Said;
 use quire_domain::task::{Mode, Request, ReviewTarget};
 use quire_domain::transcript::{Item, Message, Part, Role};
 
@@ -21,6 +22,14 @@ pub fn command_cut_off(record: &CommandRecord) -> String {
         record.chunk,
         record.command.lines().next().unwrap_or_default()
     )
+}
+
+/// The result of a call that asked a person. Number 0 is nobody, and then the words are ours.
+pub fn answer(said: &Said) -> String {
+    match said.input {
+        0 => said.text.clone(),
+        _ => format!("The person answers: {}", said.text),
+    }
 }
 
 /// Where a person stopped an attempt that is continued later.

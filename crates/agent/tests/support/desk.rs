@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use quire_agent::{
-    ContractError, Findings, Finish, Inputs, InstructionTree, OutsideFile, Purse, ReadText,
+    ContractError, Findings, Finish, Inputs, InstructionTree, Judgement, OutsideFile, Purse,
+    ReadText,
 };
 use quire_domain::budget::{Budget, BudgetLimit, MicroDollars, Spent, Usage};
 use quire_domain::event::{Fault, Said};
@@ -18,6 +19,8 @@ pub struct Desk {
     pub outside: Mutex<Vec<(String, String)>>,
     pub steers: Mutex<Vec<Said>>,
     pub messages: Mutex<Vec<Said>>,
+    pub answers: Mutex<Vec<Said>>,
+    pub judgements: Mutex<Vec<(u64, Judgement)>>,
     pub budget: Mutex<Budget>,
     pub counted: Mutex<Vec<Usage>>,
     /// Findings of each examination; the last one goes on.
@@ -91,6 +94,23 @@ impl Inputs for Desk {
     async fn messages(&self, after: u64) -> Result<Vec<Said>, ContractError> {
         let messages = self.messages.lock().unwrap().clone();
         Ok(messages.into_iter().filter(|said| said.input > after).collect())
+    }
+
+    async fn answer(&self, after: u64) -> Result<Option<Said>, ContractError> {
+        Ok(self.answers.lock().unwrap().iter().find(|said| said.input > after).cloned())
+    }
+
+    async fn judgement(&self, after: u64) -> Result<Option<Judgement>, ContractError> {
+        let judgements = self.judgements.lock().unwrap();
+        let first = judgements.iter().find(|(number, _)| *number > after);
+        Ok(first.map(|(_, judgement)| judgement.clone()))
+    }
+
+    fn newest(&self) -> u64 {
+        let answers = self.answers.lock().unwrap();
+        let answers = answers.iter().map(|said| said.input);
+        let judgements = self.judgements.lock().unwrap();
+        answers.chain(judgements.iter().map(|(number, _)| *number)).max().unwrap_or(0)
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt::SuspendReason;
 use crate::ids::{ChunkId, CommitId, Seq};
+use crate::time::Timestamp;
 
 /// See [`super::EventBody::Checkpointed`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,6 +61,19 @@ pub enum InterruptedWhat {
 pub struct Suspended {
     /// Why.
     pub reason: SuspendReason,
+    /// More of it, for the person: which limit, and when it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// When it goes on by itself at the earliest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+impl Suspended {
+    /// For a reason that says it all.
+    pub fn of(reason: SuspendReason) -> Self {
+        Self { reason, detail: None, until: None }
+    }
 }
 
 /// See [`super::EventBody::Resumed`].

@@ -29,6 +29,18 @@ pub struct ModelReplied {
     /// What it cost, where the price is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<MicroDollars>,
+    /// The model that answered in place of the one that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stand_in: Option<StandIn>,
+}
+
+/// A model that answers in place of the one that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandIn {
+    /// The model, as the catalogue names it.
+    pub model: String,
+    /// Why, for the person.
+    pub why: String,
 }
 
 /// See [`super::EventBody::ToolAnswered`].
@@ -82,15 +94,6 @@ pub struct Said {
     pub text: String,
 }
 
-/// See [`super::EventBody::QuestionAsked`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct QuestionAsked {
-    /// The call.
-    pub call_id: CallId,
-    /// The question.
-    pub question: String,
-}
-
 /// See [`super::EventBody::Compacted`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Compacted {
@@ -102,4 +105,7 @@ pub struct Compacted {
     /// What making the summary used and cost, as its reply is no item of the list.
     #[serde(default)]
     pub spent: Spent,
+    /// The model that made it, as the catalogue names it; empty where none was asked.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub model: String,
 }
