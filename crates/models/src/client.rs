@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use quire_domain::access::LOCAL_USER;
 use quire_domain::budget::Usage;
+use quire_domain::ids::UserId;
 use quire_domain::model::{Model, ModelError, ModelInfo, ModelRequest, ReplyDelta};
 use quire_domain::transcript::{Reply, StopReason};
 use reqwest::Response;
@@ -19,7 +21,7 @@ use crate::catalogue::Dialect;
 use crate::dialect;
 use crate::fault::{self, Again, Fault};
 use crate::fold::{self, Fold};
-use crate::gateway::Gateway;
+use crate::gateway::{Delay, Gateway, Shut};
 use crate::http::HttpClients;
 use crate::images::Images;
 use crate::messages;
@@ -38,7 +40,25 @@ const DRAIN: Duration = Duration::from_secs(2);
 pub struct Client {
     settings: Settings,
     http: HttpClients,
-    gateways: Mutex<HashMap<String, Arc<Gateway>>>,
+    gateways: Mutex<HashMap<String, Door>>,
+}
+
+/// A provider's door.
+#[derive(Clone)]
+struct Door {
+    provider: String,
+    gateway: Arc<Gateway>,
+}
+
+/// For how long a provider wants to be left alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// Its id.
+    pub provider: String,
+    /// For how long.
+    pub wait: Duration,
+    /// Its words, where it is for long.
+    pub message: String,
 }
 
 /// Connects to `model` with a client of its own. Where there are several models, share a
@@ -54,13 +74,19 @@ impl Client {
         Self { settings, http, gateways: Mutex::default() }
     }
 
-    /// A model that is asked through this client.
+    /// A model that is asked through this client, by who uses the machine alone.
     pub fn connect(self: &Arc<Self>, model: ResolvedModel) -> Arc<dyn Model> {
+        self.connect_for(LOCAL_USER, model)
+    }
+
+    /// A model that `person` asks through this client: where requests wait, people take turns.
+    pub fn connect_for(self: &Arc<Self>, person: UserId, model: ResolvedModel) -> Arc<dyn Model> {
         let gateway = self.gateway(&model);
         self.http.prepare(&model.base_url);
         Arc::new(RemoteModel {
             client: Arc::clone(self),
             gateway,
+            person,
             model,
             speaks_chat_only: AtomicBool::new(false),
             plainer: OnceLock::new(),
@@ -72,15 +98,49 @@ impl Client {
         let mut gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
         let gateway = gateways.entry(model.base_url.clone()).or_insert_with(|| {
             let limits = self.settings.limits.get(&model.provider).copied().unwrap_or_default();
-            Arc::new(Gateway::new(limits, Arc::clone(&self.settings.pace)))
+            let gateway = Arc::new(Gateway::new(limits, Arc::clone(&self.settings.pace)));
+            Door { provider: model.provider.clone(), gateway }
         });
-        Arc::clone(gateway)
+        Arc::clone(&gateway.gateway)
+    }
+
+    /// The providers that nobody may ask now, as far as this process knows.
+    pub fn closed(&self) -> Vec<Closed> {
+        let doors = self.doors();
+        let closed = doors.iter().filter_map(|door| {
+            let wait = door.gateway.closed_for()?;
+            let message = door.gateway.shut().map(|shut| shut.message).unwrap_or_default();
+            Some(Closed { provider: door.provider.clone(), wait, message })
+        });
+        closed.collect()
+    }
+
+    /// Asks a provider nothing for a while, as another process was told to.
+    pub fn close(&self, closed: &Closed) {
+        for door in self.doors().iter().filter(|door| door.provider == closed.provider) {
+            // The same news again is no further pause.
+            if door.gateway.closed_for().is_some_and(|known| known >= closed.wait) {
+                continue;
+            }
+            if closed.wait > self.settings.longest_wait {
+                door.gateway.shut_for(closed.wait, &closed.message);
+            } else {
+                door.gateway.close_for(closed.wait);
+            }
+        }
+    }
+
+    fn doors(&self) -> Vec<Door> {
+        let gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
+        gateways.values().cloned().collect()
     }
 }
 
 struct RemoteModel {
     client: Arc<Client>,
     gateway: Arc<Gateway>,
+    /// Who asks.
+    person: UserId,
     model: ResolvedModel,
     /// The server at an address of the person's own turned out not to know Responses.
     speaks_chat_only: AtomicBool,
@@ -92,6 +152,13 @@ struct RemoteModel {
 impl Model for RemoteModel {
     fn info(&self) -> &ModelInfo {
         &self.model.info
+    }
+
+    async fn ready(&self) -> Result<(), ModelError> {
+        match self.gateway.shut() {
+            Some(shut) => Err(self.come_back(shut)),
+            None => Ok(()),
+        }
     }
 
     async fn reply(&self, request: ModelRequest<'_>) -> Result<Reply, ModelError> {
@@ -121,20 +188,31 @@ impl Model for RemoteModel {
                     continue;
                 }
                 Fault::Fatal(error) => return Err(error),
+                Fault::Shut(shut) => return Err(self.come_back(shut)),
                 Fault::Refused(words) => return Ok(self.refused(words)),
                 Fault::TooLarge(what) | Fault::NotAReply(what) => {
                     return Err(self.unreadable(what.to_owned()));
                 }
             };
             let wait = self.wait(tries, &again);
-            if tries >= self.client.settings.tries || wait > self.client.settings.longest_wait {
-                return Err(self.gave_up(tries, again));
+            if wait > self.client.settings.longest_wait {
+                let shut = Shut { after: wait, message: again.why };
+                if again.everyone {
+                    self.gateway.shut_for(shut.after, &shut.message);
+                }
+                return Err(self.come_back(shut));
             }
             if again.everyone {
                 self.gateway.close_for(wait);
             }
+            if tries >= self.client.settings.tries {
+                return Err(self.gave_up(tries, again));
+            }
             request.live.delta(ReplyDelta::Retry { why: &again.why, after: wait });
-            self.client.settings.pace.sleep(wait).await;
+            // The door is closed for as long, and opens for one after the other.
+            if !again.everyone {
+                self.client.settings.pace.sleep(wait).await;
+            }
         }
     }
 }
@@ -178,10 +256,16 @@ impl RemoteModel {
         let settings = &self.client.settings;
         let request_bytes = body.len();
         let estimate = fold::tokens(request_bytes);
-        let _pass = self.gateway.enter(estimate).await;
+        let delayed = |delay: Delay| {
+            let what = format!("waits for {}: {delay}", self.model.provider_title);
+            request.live.delta(ReplyDelta::Waiting { what: &what });
+        };
+        let entered = self.gateway.enter(self.person, estimate, delayed).await;
+        let mut pass = entered.map_err(Fault::Shut)?;
         let deadline = Instant::now() + settings.reply_timeout;
 
         let mut response = self.send(dialect, body).await?;
+        pass.let_in();
         let fold = Fold::new(request.live, request.items.len());
         let mut arrival = Arrival::new(self.model(), dialect, fold);
         while !arrival.has_ended() {
@@ -288,13 +372,13 @@ impl RemoteModel {
         if again.unreadable {
             return self.unreadable(again.why);
         }
-        let last = match again.after {
-            Some(after) if after > self.client.settings.longest_wait => {
-                format!("{}; it asks to wait {} s", again.why, after.as_secs())
-            }
-            _ => again.why,
-        };
-        ModelError::Unavailable { provider: self.model.provider_title.clone(), tries, last }
+        let provider = self.model.provider_title.clone();
+        ModelError::Unavailable { provider, tries, last: again.why }
+    }
+
+    fn come_back(&self, shut: Shut) -> ModelError {
+        let Shut { after, message } = shut;
+        ModelError::ComeBack { provider: self.model.provider_title.clone(), after, message }
     }
 
     fn unreadable(&self, message: String) -> ModelError {

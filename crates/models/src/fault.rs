@@ -5,6 +5,7 @@ use std::time::Duration;
 use quire_domain::model::ModelError;
 use serde_json::Value;
 
+use crate::gateway::Shut;
 use crate::resolve::ResolvedModel;
 use crate::sse::TooLong;
 
@@ -15,6 +16,8 @@ pub(crate) enum Fault {
     Again(Again),
     /// Will not.
     Fatal(ModelError),
+    /// The provider wants to be left alone for long.
+    Shut(Shut),
     /// The provider declined before there was a reply.
     Refused(String),
     /// A reply is not what the dialect promises and asking again would be as large.

@@ -1,12 +1,21 @@
 //! Keeps a provider's limits for all attempts of the process: calls at once, requests and tokens
 //! per minute, and the pause that `Retry-After` asks for.
+//!
+//! It stands here and not around [`quire_domain::model::Model`], as each try counts against a limit
+//! and only who makes the tries sees them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod bucket;
+mod line;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use quire_domain::ids::UserId;
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, oneshot};
 
+use self::line::{Line, Next, Ticket};
 use crate::pace::Pace;
 
 /// What a provider allows; `None` is no limit of that kind.
@@ -23,124 +32,254 @@ pub struct Limits {
 
 /// The one door to a provider.
 pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     pace: Arc<dyn Pace>,
-    seats: Option<Arc<Semaphore>>,
     state: Mutex<State>,
+    /// Somebody left or was let in, or the door was closed.
+    news: Notify,
 }
 
 struct State {
-    requests: Option<Bucket>,
-    tokens: Option<Bucket>,
-    closed_until: Option<Instant>,
-}
-
-/// Fills evenly over a minute, holds a minute's worth, and may be overdrawn by one request.
-struct Bucket {
-    per_minute: f64,
-    level: f64,
-    filled_at: Instant,
+    line: Line,
+    doors: HashMap<Ticket, oneshot::Sender<Result<Pass, Shut>>>,
+    tickets: Ticket,
+    /// Whether somebody calls those who wait.
+    calling: bool,
+    /// Nobody is asked to wait: all are sent away.
+    shut: Option<(Instant, String)>,
 }
 
 /// The right to have one request under way; given back when dropped.
 pub struct Pass {
-    _seat: Option<OwnedSemaphorePermit>,
+    inner: Arc<Inner>,
+    let_in: bool,
+}
+
+/// The provider wants to be left alone for longer than a request waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shut {
+    /// For how long.
+    pub after: Duration,
+    /// The words it gave.
+    pub message: String,
+}
+
+/// Why a request does not go at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delay {
+    /// Requests that wait already.
+    pub before: usize,
+    /// How long nobody goes.
+    pub closed: Option<Duration>,
 }
 
 impl Gateway {
     /// A door with these limits.
     pub fn new(limits: Limits, pace: Arc<dyn Pace>) -> Self {
-        let now = pace.now();
-        #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact above 2^53")]
-        let bucket = |per_minute: u64| {
-            let per_minute = per_minute.max(1) as f64;
-            Bucket { per_minute, level: per_minute, filled_at: now }
+        let state = State {
+            line: Line::new(&limits, pace.now()),
+            doors: HashMap::new(),
+            tickets: 0,
+            calling: false,
+            shut: None,
         };
-        Self {
-            seats: limits.concurrent.map(|n| Arc::new(Semaphore::new(n.max(1) as usize))),
-            state: Mutex::new(State {
-                requests: limits.requests_per_minute.map(|n| bucket(u64::from(n))),
-                tokens: limits.tokens_per_minute.map(bucket),
-                closed_until: None,
-            }),
-            pace,
-        }
+        Self { inner: Arc::new(Inner { pace, state: Mutex::new(state), news: Notify::new() }) }
     }
 
-    /// Waits until a request of about `tokens` may go.
-    pub async fn enter(&self, tokens: u64) -> Pass {
-        let seat = match &self.seats {
-            // The semaphore is never closed.
-            Some(seats) => Arc::clone(seats).acquire_owned().await.ok(),
-            None => None,
-        };
+    /// Waits until a request of about `tokens` of `person` may go; `delayed` is told once if that
+    /// is not at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Shut`] where it will not be soon.
+    pub async fn enter(
+        &self,
+        person: UserId,
+        tokens: u64,
+        delayed: impl FnOnce(Delay),
+    ) -> Result<Pass, Shut> {
+        let mut delayed = Some(delayed);
         loop {
-            let wait = self.state().admit(tokens, self.pace.now());
-            match wait {
-                None => return Pass { _seat: seat },
-                Some(wait) => self.pace.sleep(wait).await,
+            let (ticket, door, delay) = {
+                let mut state = self.inner.state();
+                let now = self.inner.pace.now();
+                if let Some(shut) = state.shut_at(now) {
+                    return Err(shut);
+                }
+                let before = state.line.waiting();
+                state.tickets += 1;
+                let ticket = state.tickets;
+                state.line.join(person, ticket, tokens);
+                // With nobody before it, whoever goes next is this one.
+                if before == 0 && state.line.next(now) == Next::Go(ticket) {
+                    return Ok(Pass::of(&self.inner));
+                }
+                let (sender, door) = oneshot::channel();
+                state.doors.insert(ticket, sender);
+                if !std::mem::replace(&mut state.calling, true) {
+                    tokio::spawn(call(Arc::clone(&self.inner)));
+                }
+                (ticket, door, Delay { before, closed: state.line.closed_for(now) })
+            };
+            if let Some(delayed) = delayed.take() {
+                delayed(delay);
+            }
+            let _place = InLine { inner: &self.inner, person, ticket };
+            // Nobody calls any more where the caller's executor ended: then by itself.
+            if let Ok(called) = door.await {
+                return called;
             }
         }
     }
 
     /// Lets nobody in for `wait`, as the provider asked one of us to.
     pub fn close_for(&self, wait: Duration) {
-        let until = self.pace.now() + wait;
-        let mut state = self.state();
-        if state.closed_until.is_none_or(|earlier| earlier < until) {
-            state.closed_until = Some(until);
+        let now = self.inner.pace.now();
+        self.inner.state().line.close(now + wait, now);
+        self.inner.news.notify_one();
+    }
+
+    /// Sends everybody away for `wait`, those who wait as well.
+    pub fn shut_for(&self, wait: Duration, message: &str) {
+        let now = self.inner.pace.now();
+        let until = now + wait;
+        let waiting: Vec<_> = {
+            let mut state = self.inner.state();
+            if state.shut.as_ref().is_none_or(|(earlier, _)| *earlier < until) {
+                state.shut = Some((until, message.to_owned()));
+            }
+            state.line.close(until, now);
+            state.doors.drain().map(|(_, door)| door).collect()
+        };
+        for door in waiting {
+            // Who went away needs no word.
+            let _ = door.send(Err(Shut { after: wait, message: message.to_owned() }));
         }
+    }
+
+    /// Whether everybody is sent away.
+    pub fn shut(&self) -> Option<Shut> {
+        let now = self.inner.pace.now();
+        self.inner.state().shut_at(now)
+    }
+
+    /// For how long nobody goes in.
+    pub fn closed_for(&self) -> Option<Duration> {
+        let now = self.inner.pace.now();
+        self.inner.state().line.closed_for(now)
     }
 
     /// Corrects the estimate of a request once its real number of tokens is known.
     pub fn correct(&self, estimated: u64, real: u64) {
-        #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact above 2^53")]
-        if let Some(bucket) = &mut self.state().tokens {
-            bucket.level += estimated as f64 - real as f64;
-        }
+        self.inner.state().line.correct(estimated, real);
     }
+}
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// Takes from all buckets, or says how long to wait.
-    fn admit(&mut self, tokens: u64, now: Instant) -> Option<Duration> {
-        if let Some(until) = self.closed_until {
-            if until > now {
-                return Some(until - now);
-            }
-            self.closed_until = None;
+    fn shut_at(&mut self, now: Instant) -> Option<Shut> {
+        if self.shut.as_ref().is_some_and(|(until, _)| *until <= now) {
+            self.shut = None;
         }
-        let wait = [&mut self.requests, &mut self.tokens]
-            .into_iter()
-            .flatten()
-            .filter_map(|bucket| bucket.empty_for(now))
-            .max();
-        if wait.is_none() {
-            if let Some(bucket) = &mut self.requests {
-                bucket.level -= 1.0;
-            }
-            #[expect(clippy::cast_precision_loss, reason = "a rate need not be exact above 2^53")]
-            if let Some(bucket) = &mut self.tokens {
-                bucket.level -= tokens as f64;
-            }
-        }
-        wait
+        let (until, message) = self.shut.as_ref()?;
+        Some(Shut { after: *until - now, message: message.clone() })
     }
 }
 
-impl Bucket {
-    /// How long until it holds something again.
-    fn empty_for(&mut self, now: Instant) -> Option<Duration> {
-        let minutes = now.saturating_duration_since(self.filled_at).as_secs_f64() / 60.0;
-        self.level = (self.level + minutes * self.per_minute).min(self.per_minute);
-        self.filled_at = now;
-        let least = 1.0_f64.min(self.per_minute);
-        (self.level < least).then(|| {
-            let minutes = (least - self.level) / self.per_minute;
-            Duration::from_secs_f64(minutes * 60.0) + Duration::from_millis(1)
-        })
+/// Calls those who wait, one after the other, until nobody does.
+async fn call(inner: Arc<Inner>) {
+    loop {
+        let mut called = Vec::new();
+        let wait = {
+            let mut state = inner.state();
+            loop {
+                match state.line.next(inner.pace.now()) {
+                    Next::Go(ticket) => {
+                        called.push((state.doors.remove(&ticket), Pass::of(&inner)));
+                    }
+                    Next::Wait(wait) => break Some(Some(wait)),
+                    Next::Full => break Some(None),
+                    Next::Nobody => {
+                        state.calling = false;
+                        break None;
+                    }
+                }
+            }
+        };
+        for (door, pass) in called {
+            // Where nobody stands there any more the pass comes back and is dropped here.
+            let _ = door.map(|door| door.send(Ok(pass)));
+        }
+        match wait {
+            None => return,
+            Some(None) => inner.news.notified().await,
+            Some(Some(wait)) => tokio::select! {
+                biased;
+                () = inner.news.notified() => {}
+                () = inner.pace.sleep(wait) => {}
+            },
+        }
+    }
+}
+
+/// A place in the line, left when dropped.
+struct InLine<'a> {
+    inner: &'a Inner,
+    person: UserId,
+    ticket: Ticket,
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        let left = {
+            let mut state = self.inner.state();
+            state.line.forget(self.person, self.ticket);
+            state.doors.remove(&self.ticket)
+        };
+        drop(left);
+        self.inner.news.notify_one();
+    }
+}
+
+impl Pass {
+    fn of(inner: &Arc<Inner>) -> Self {
+        Self { inner: Arc::clone(inner), let_in: false }
+    }
+
+    /// The provider took the request: it will not say any more that there are too many.
+    pub fn let_in(&mut self) {
+        if !std::mem::replace(&mut self.let_in, true) {
+            self.inner.state().line.let_in();
+            self.inner.news.notify_one();
+        }
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.inner.state().line.leave(self.let_in);
+        self.inner.news.notify_one();
+    }
+}
+
+impl std::fmt::Display for Delay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.closed {
+            Some(wait) => write!(f, "it asked all of us to wait {} s", wait.as_secs().max(1))?,
+            None => write!(f, "its limits are reached")?,
+        }
+        match self.before {
+            0 => Ok(()),
+            1 => write!(f, "; one request is before this one"),
+            before => write!(f, "; {before} requests are before this one"),
+        }
     }
 }

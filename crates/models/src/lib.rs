@@ -28,6 +28,6 @@ pub mod settings;
 mod sse;
 
 pub use catalogue::{Catalogue, CatalogueError};
-pub use client::{Client, connect};
+pub use client::{Client, Closed, connect};
 pub use resolve::{ResolveError, ResolvedModel};
 pub use settings::Settings;

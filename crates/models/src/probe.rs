@@ -105,6 +105,10 @@ pub fn advice(error: &ModelError) -> &'static str {
         ModelError::Unavailable { .. } => {
             "check that the address is right and the server runs; otherwise try again later"
         }
+        ModelError::ComeBack { .. } | ModelError::Held { .. } => {
+            "wait for as long as it says, or take another model"
+        }
+        ModelError::Declined { .. } => "ask whoever runs this installation",
         ModelError::BadKey { .. } => "check the key and that its account may use this model",
         ModelError::NoSuchModel { .. } => "`quire model list` shows the models that are known",
         ModelError::ContextTooLong { .. } => {

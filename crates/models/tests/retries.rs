@@ -73,7 +73,7 @@ async fn a_wait_longer_than_the_bound_is_not_waited() {
     let fault = Fault { retry_after: Some("7200".to_owned()), ..status(429) };
     let stage = Stage::turns([fails(fault)]).await;
     let error = stage.ask("demo", &[user("go")]).await.unwrap_err();
-    assert!(error.to_string().contains("it asks to wait 7200 s"), "{error}");
+    assert!(error.to_string().contains("asks to wait 7200 s"), "{error}");
     assert_eq!(stage.pace.slept(), []);
 }
 
@@ -146,6 +146,8 @@ async fn errors_that_stay_are_told_at_once_by_their_kind() {
         ModelError::QuotaExceeded { .. } => "quota",
         ModelError::Rejected { .. } => "rejected",
         ModelError::Unreadable { .. } => "unreadable",
+        ModelError::ComeBack { .. } => "come back",
+        ModelError::Held { .. } | ModelError::Declined { .. } => "not the provider's",
     };
     // Codes and words as the providers send them.
     let cases = [

@@ -165,6 +165,7 @@ impl LiveReply for Ears {
             ReplyDelta::Reasoning(text) => format!("reasoning:{text}"),
             ReplyDelta::ToolInput(text) => format!("input:{text}"),
             ReplyDelta::Retry { why, after } => format!("retry:{why} in {after:?}"),
+            ReplyDelta::Waiting { what } => format!("waiting:{what}"),
         };
         self.heard.lock().unwrap().push(line);
     }
