@@ -43,15 +43,33 @@ const KEPT_MS: u64 = 30 * 24 * 3_600_000;
 /// Opens the key that secrets of webhooks are sealed with. The error is for the person.
 pub type OpenKey = dyn Fn() -> Result<Arc<SealKey>, String> + Send + Sync;
 
+/// How people are told.
+#[derive(Clone)]
+pub struct Notices {
+    /// What secrets of webhooks are sealed with.
+    pub key: Arc<OpenKey>,
+    /// Which addresses may be called.
+    pub targets: Targets,
+    /// The mail server; without one no e-mail is sent.
+    pub mail: Option<Arc<Mail>>,
+    /// Where people look at tasks: what links begin with.
+    pub base_url: Option<String>,
+}
+
+impl Notices {
+    /// Nobody can be told anything: there is no key.
+    pub fn none() -> Self {
+        let key: Arc<OpenKey> = Arc::new(|| Err("there is no key".to_owned()));
+        Self { key, targets: Targets::default(), mail: None, base_url: None }
+    }
+}
+
 /// What sends.
 pub struct Deliverer {
     store: Store,
     clock: Arc<dyn Clock>,
-    key: Arc<OpenKey>,
+    notices: Notices,
     webhooks: webhook::Sender,
-    mail: Option<Mail>,
-    /// Where people look at tasks, without a `/` at its end.
-    base_url: Option<String>,
 }
 
 /// How one try ended.
@@ -80,23 +98,14 @@ pub(crate) enum Sent {
 }
 
 impl Deliverer {
-    /// A pump over `store`. `targets` says which addresses may be called; without `mail` no
-    /// e-mail is sent. Links in what is sent begin with `base_url`.
+    /// A pump over `store`.
     ///
     /// # Errors
     ///
     /// In words, where no HTTP client can be made.
-    pub fn new(
-        store: Store,
-        clock: Arc<dyn Clock>,
-        key: Arc<OpenKey>,
-        targets: Targets,
-        mail: Option<Mail>,
-        base_url: Option<String>,
-    ) -> Result<Self, String> {
-        let webhooks = webhook::Sender::new(targets)?;
-        let base_url = base_url.map(|url| url.trim_end_matches('/').to_owned());
-        Ok(Self { store, clock, key, webhooks, mail, base_url })
+    pub fn new(store: Store, clock: Arc<dyn Clock>, notices: Notices) -> Result<Self, String> {
+        let webhooks = webhook::Sender::new(notices.targets.clone())?;
+        Ok(Self { store, clock, notices, webhooks })
     }
 
     /// Sends until told to stop. What is on its way then is tried again by the next one.
@@ -158,9 +167,11 @@ impl Deliverer {
                 return Sent::NotNow { status: None, why: error.to_string(), after_s: None };
             }
         };
-        let link =
-            self.base_url.as_ref().map(|url| format!("{url}/tasks/{}", delivery.notice.task));
-        match (to.channel, &self.mail) {
+        let link = self.notices.base_url.as_ref().map(|url| {
+            let url = url.trim_end_matches('/');
+            format!("{url}/tasks/{}", delivery.notice.task)
+        });
+        match (to.channel, &self.notices.mail) {
             (Channel::Webhook, _) => match self.secret(&to) {
                 Ok(secret) => {
                     let now = self.clock.now();
@@ -170,7 +181,7 @@ impl Deliverer {
             },
             (Channel::Email, Some(mail)) => mail.send(&to.target, delivery, link.as_deref()).await,
             (Channel::Email, None) => {
-                never("no mail server is set up: `[mail] server` in the configuration".to_owned())
+                never("there is no mail server: `[notices] mail_server`".to_owned())
             }
         }
     }
@@ -178,7 +189,7 @@ impl Deliverer {
     /// What a webhook is signed with.
     fn secret(&self, to: &Subscription) -> Result<Vec<u8>, String> {
         let sealed = to.secret.as_ref().ok_or("the webhook has no secret: make it anew")?;
-        let opened = (self.key)()?.open(&Subscription::place(to.id), sealed);
+        let opened = (self.notices.key)()?.open(&Subscription::place(to.id), sealed);
         opened.map(|secret| secret.reveal().clone()).map_err(|error| error.to_string())
     }
 }

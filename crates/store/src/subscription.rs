@@ -5,6 +5,7 @@ use quire_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::audit::Note;
 use crate::connection::Promise;
 use crate::error::StoreError;
 use crate::outbox::NoticeKind;
@@ -103,6 +104,13 @@ impl Store {
         .bind(new.created_at)
         .execute(connection)
         .await?;
+        let detail = serde_json::json!({ "channel": new.channel.as_str(), "target": new.target });
+        self.write_down(
+            connection,
+            note(new.team, "notice.subscribe", new.id, detail),
+            new.created_at,
+        )
+        .await?;
         transaction.commit().await
     }
 
@@ -146,8 +154,14 @@ impl Store {
         .bind(now)
         .execute(connection)
         .await?;
+        let note = note(team, "notice.unsubscribe", id, serde_json::Value::Null);
+        self.write_down(connection, note, now).await?;
         transaction.commit().await
     }
+}
+
+fn note(team: TeamId, action: &'static str, id: Uuid, detail: serde_json::Value) -> Note {
+    Note { team: Some(team), action, subject: format!("subscription {id}"), detail }
 }
 
 /// Those of a team, oldest first.
