@@ -4,8 +4,35 @@
 //! generated from these words. Fields may be added, never taken away or given another meaning:
 //! who reads must ignore what it does not know.
 
+mod attempt;
+mod environment;
+mod input;
+mod notices;
 mod problem;
+mod repository;
 mod server;
+mod state;
+mod stream;
+mod task;
 
-pub use problem::{Problem, ProblemKind};
+pub use attempt::{
+    Attempt, AttemptResult, Change, ChangeQuery, Citations, Event, EventPage, EventQuery,
+    FileChange, FileQuery, Hunk, LineQuery, OutputLines, OutputPiece, PieceQuery,
+};
+pub use environment::{
+    BranchList, Environment, EnvironmentList, EnvironmentWritten, Model, ModelList, NewEnvironment,
+    NewSecret, SecretInfo, SecretList, SecretWritten, TeamQuery,
+};
+pub use input::{InputTaken, NewInput, Wanted};
+pub use notices::{Delivery, NewSubscription, NoticeAbout, NoticeChannel, Subscription};
+pub use problem::{Problem, ProblemKind, Problems};
+pub use repository::{
+    CommitsAsked, CommitsKnown, NewRepository, PushQuery, Pushed, Repository, RepositoryList,
+    RepositoryQuery,
+};
 pub use server::{Me, Membership, Ready, ServerInfo};
+pub use stream::{ChangeStreamQuery, Resync, TaskStreamQuery};
+pub use task::{
+    AttemptSummary, Choice, EnvironmentUsed, NewCheck, NewFork, NewTask, NewTurn, Picture,
+    ResultSummary, Review, Task, TaskPage, TaskQuery, TaskSummary, Turn, Wish,
+};

@@ -163,3 +163,27 @@ impl Problem {
         ProblemKind::ALL.into_iter().find(|kind| kind.path() == self.kind)
     }
 }
+
+/// The answers of every route that were not done.
+pub struct Problems;
+
+impl utoipa::IntoResponses for Problems {
+    fn responses()
+    -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Response>> {
+        use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+        let problem = |words: &str| {
+            let schema = Ref::from_schema_name("Problem");
+            let content = ContentBuilder::new().schema(Some(schema)).build();
+            ResponseBuilder::new()
+                .description(words)
+                .content("application/problem+json", content)
+                .build()
+                .into()
+        };
+        [
+            ("4XX".to_owned(), problem("The request was not done.")),
+            ("5XX".to_owned(), problem("The server could not do it.")),
+        ]
+        .into()
+    }
+}

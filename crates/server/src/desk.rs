@@ -7,7 +7,7 @@ use quire_domain::environment::{CheckSpec, Environment};
 use quire_domain::ids::{AttemptId, TaskId};
 use quire_domain::secret::Secret;
 use quire_domain::task::{Image, Mode, ReviewTarget};
-use quire_store::{SecretScope, Submission};
+use quire_store::{Actor, Push, SecretScope, StoredRepository, Submission};
 
 /// Takes tasks in, as `quire run` does, and answers what only a worker knows.
 ///
@@ -25,7 +25,7 @@ pub trait Desk: Send + Sync {
     async fn fork(&self, new: Forked) -> Result<Submission, DeskError>;
 
     /// The branches of a repository.
-    async fn branches(&self, repository: &str) -> Result<Branches, DeskError>;
+    async fn branches(&self, repository: &Place) -> Result<Branches, DeskError>;
 
     /// The models that may be named, best first.
     async fn models(&self) -> Result<Vec<ModelOffer>, DeskError>;
@@ -36,6 +36,7 @@ pub trait Desk: Send + Sync {
     /// Seals and keeps the value of a secret; gives its version. On disk when it returns.
     async fn set_secret(
         &self,
+        by: Actor,
         scope: &SecretScope,
         name: &str,
         value: Secret<Vec<u8>>,
@@ -47,10 +48,14 @@ pub trait Desk: Send + Sync {
 pub struct Submitted {
     /// Whose it will be.
     pub owner: Owner,
-    /// Where the repository is: a place that an administrator registered, or people pushed to.
-    pub repository: String,
+    /// Who asks, for the record of what was done: `Store::acting`.
+    pub by: Actor,
+    /// Where the repository is.
+    pub repository: Place,
     /// A branch, tag or commit; the default branch if `None`.
     pub base: Option<String>,
+    /// What they pushed as the base, in place of a branch.
+    pub push: Option<Push>,
     /// The name of an environment of the team; the repository's own or default one if `None`.
     pub environment: Option<String>,
     /// What is asked for.
@@ -61,6 +66,15 @@ pub struct Submitted {
     pub review: Option<ReviewTarget>,
     /// A second submit of the same owner with the same key gives the first one's task.
     pub idempotency_key: Option<String>,
+}
+
+/// Where a repository is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// It is registered, or people push to it.
+    Registered(StoredRepository),
+    /// A path or an address that the one user of a server named.
+    Named(String),
 }
 
 /// What a person asks for in one turn.
@@ -80,6 +94,10 @@ pub struct Wish {
     pub budget: Option<Budget>,
     /// Whether declared checks are skipped.
     pub skip_checks: bool,
+    /// Whether the model may ask and wait for an answer.
+    pub questions: bool,
+    /// A JSON schema that the answer has to fit, as text.
+    pub output_schema: Option<String>,
 }
 
 /// A turn to add to a task.
@@ -87,6 +105,8 @@ pub struct Wish {
 pub struct Followed {
     /// Who asks for it.
     pub owner: Owner,
+    /// Who asks, for the record of what was done.
+    pub by: Actor,
     /// The task.
     pub task: TaskId,
     /// The attempt to go on from; the chosen one if `None`.
@@ -102,6 +122,8 @@ pub struct Followed {
 pub struct Forked {
     /// Whose it will be.
     pub owner: Owner,
+    /// Who asks, for the record of what was done.
+    pub by: Actor,
     /// The attempt that it goes on from; ended, of any turn.
     pub from: AttemptId,
     /// What is asked for.

@@ -5,17 +5,25 @@
 //! chunks and results itself. Who asks, and what they may, is [`access`].
 
 pub mod access;
+mod convert;
 pub mod deliver;
 mod desk;
 pub mod extract;
+mod find;
 mod guard;
+mod metrics;
 mod refusal;
+mod repository;
 mod routes;
 mod serve;
 mod settings;
 mod state;
+mod tagged;
+mod wish;
 
-pub use desk::{Branches, Desk, DeskError, Followed, Forked, ModelOffer, Recipe, Submitted, Wish};
+pub use desk::{
+    Branches, Desk, DeskError, Followed, Forked, ModelOffer, Place, Recipe, Submitted, Wish,
+};
 pub use refusal::{Refusal, Result};
 pub use routes::{openapi, router};
 pub use serve::serve;

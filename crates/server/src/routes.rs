@@ -1,7 +1,11 @@
 //! The list of resources. A route is a function with its words, and a line here.
 
 mod health;
+mod notices;
+mod pushes;
+mod repositories;
 mod server;
+mod tasks;
 
 use std::sync::Arc;
 
@@ -15,9 +19,9 @@ use tower_http::compression::CompressionLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::guard;
 use crate::refusal::Refusal;
 use crate::state::State;
+use crate::{guard, metrics};
 
 /// What the document says beside its routes.
 #[derive(OpenApi)]
@@ -54,7 +58,13 @@ type Routes = OpenApiRouter<Arc<State>>;
 
 /// All resources.
 fn resources() -> Routes {
-    OpenApiRouter::with_openapi(Document::openapi()).merge(health::routes()).merge(server::routes())
+    OpenApiRouter::with_openapi(Document::openapi())
+        .merge(health::routes())
+        .merge(notices::routes())
+        .merge(pushes::routes())
+        .merge(repositories::routes())
+        .merge(server::routes())
+        .merge(tasks::routes())
 }
 
 /// The API's description, generated from the routes: OpenAPI 3.1.
@@ -81,6 +91,8 @@ pub fn router(state: Arc<State>) -> Router {
         .layer(from_fn_with_state(state.clone(), guard::pace))
         .layer(from_fn_with_state(state.clone(), guard::limit))
         .layer(from_fn_with_state(state.clone(), guard::hosts))
+        .layer(from_fn_with_state(state.clone(), metrics::measure))
+        .layer(from_fn_with_state(state.clone(), crate::access::forwarded))
         .layer(CatchPanicLayer::custom(guard::caught))
         .layer(from_fn(guard::safe_headers))
         .with_state(state)

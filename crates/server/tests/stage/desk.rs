@@ -8,9 +8,9 @@ use quire_domain::secret::Secret;
 use quire_domain::task::{Mode, Request};
 use quire_domain::time::Clock;
 use quire_server::{
-    Branches, Desk, DeskError, Followed, Forked, ModelOffer, Recipe, Submitted, Wish,
+    Branches, Desk, DeskError, Followed, Forked, ModelOffer, Place, Recipe, Submitted, Wish,
 };
-use quire_store::{FollowUp, NewTask, SecretScope, Store, Submission};
+use quire_store::{Actor, FollowUp, NewTask, SecretScope, Store, Submission};
 
 pub struct PlainDesk {
     pub store: Store,
@@ -26,7 +26,10 @@ impl Desk for PlainDesk {
         request.review = new.review;
         let task = NewTask {
             owner: new.owner,
-            repository: new.repository,
+            repository: match new.repository {
+                Place::Registered(found) => found.name,
+                Place::Named(named) => named,
+            },
             title,
             request,
             origin: None,
@@ -34,7 +37,7 @@ impl Desk for PlainDesk {
             offered: true,
             now: self.clock.now(),
         };
-        Ok(self.store.submit(task).await?)
+        Ok(self.store.acting(new.by).submit(task).await?)
     }
 
     async fn follow_up(&self, new: Followed) -> Result<Submission, DeskError> {
@@ -47,7 +50,7 @@ impl Desk for PlainDesk {
             offered: true,
             now: self.clock.now(),
         };
-        Ok(self.store.follow_up(turn).await?)
+        Ok(self.store.acting(new.by).follow_up(turn).await?)
     }
 
     async fn fork(&self, _: Forked) -> Result<Submission, DeskError> {
@@ -57,7 +60,7 @@ impl Desk for PlainDesk {
         })
     }
 
-    async fn branches(&self, _: &str) -> Result<Branches, DeskError> {
+    async fn branches(&self, _: &Place) -> Result<Branches, DeskError> {
         Ok(Branches { default: Some("main".to_owned()), names: vec!["main".to_owned()] })
     }
 
@@ -87,6 +90,7 @@ impl Desk for PlainDesk {
 
     async fn set_secret(
         &self,
+        _: Actor,
         _: &SecretScope,
         _: &str,
         _: Secret<Vec<u8>>,
@@ -106,5 +110,7 @@ fn request(wish: &Wish, mode: Mode) -> Request {
     request.images = wish.images.clone();
     request.budget = wish.budget.unwrap_or_default();
     request.skip_checks = wish.skip_checks;
+    request.questions = wish.questions;
+    request.output_schema = wish.output_schema.clone();
     request
 }

@@ -69,6 +69,7 @@ impl Stage {
             evidence: dir.path().join("evidence"),
             clock,
             access: Access::alone(TOKEN),
+            notices: quire_server::deliver::Notices::none(),
             settings,
         };
         let state = State::new(parts.clone());
