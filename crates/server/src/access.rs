@@ -3,15 +3,25 @@
 //! A route names the right that it needs as a type: `May<ReadTasks>`. It then has a [`Who`], and
 //! asks it about the thing at hand: another team's is not found.
 
-mod alone;
+mod cookie;
+mod gate;
+pub mod local;
+mod lockout;
 mod may;
+pub mod password;
+mod proxy;
 mod rights;
+pub mod secrets;
+mod sign_in;
 mod who;
 
-pub use alone::Access;
+pub use gate::{Access, CSRF_HEADER};
 pub use may::May;
+pub use proxy::{BadNetwork, Encrypted, Network};
 pub use rights::{
     ManageServer, ManageTeam, Needs, ReadAudit, ReadEnvironments, ReadTasks, ReadUsage, SignedIn,
     WriteEnvironments, WriteTasks,
 };
 pub use who::{In, Who};
+
+pub(crate) use proxy::forwarded;

@@ -107,7 +107,9 @@ impl From<StoreError> for Refusal {
             | StoreError::NotChosen { .. }
             | StoreError::AlreadyApplied { .. }
             | StoreError::RepositoryTaken { .. }
-            | StoreError::Fenced { .. } => told(NotPossible, &error),
+            | StoreError::Fenced { .. }
+            | StoreError::Taken { .. }
+            | StoreError::Kept { .. } => told(NotPossible, &error),
             StoreError::Edited { .. } => told(Changed, &error),
             StoreError::KeyReused { .. } => told(KeyReused, &error),
             StoreError::WrongAttempt { .. } | StoreError::OutOfBounds { .. } => {

@@ -1,12 +1,13 @@
 //! Signing in: links that do it once, failures that make it slower, and who comes with what.
 
-use quire_domain::access::{Grants, Role};
+use quire_domain::access::{Grants, LOCAL_USER, Role};
 use quire_domain::ids::UserId;
 use quire_domain::time::Timestamp;
 use serde_json::json;
 
 use crate::audit::Note;
 use crate::connection::Promise;
+use crate::read::not_found;
 use crate::rows;
 use crate::session::{self, Session};
 use crate::sql::{Connection, query};
@@ -35,6 +36,8 @@ pub enum Means {
     Token(Token),
     /// A browser's cookie.
     Session(Session),
+    /// What only who runs the server on its machine has.
+    Machine,
 }
 
 /// How often somebody failed to sign in.
@@ -62,6 +65,13 @@ impl Store {
             self.token_used(token, now).await?;
         }
         Ok(known)
+    }
+
+    /// Who runs the server on its machine.
+    pub async fn who_runs_the_machine(&self) -> Result<Known> {
+        let mut reader = self.database.reader().await?;
+        let known = known(reader.connection()?, LOCAL_USER, Means::Machine).await?;
+        known.ok_or_else(|| not_found("user", LOCAL_USER))
     }
 
     /// Who has the cookie with this hash, if it holds and they may come in. Remembers the use.
@@ -151,9 +161,10 @@ impl Store {
         Ok(found)
     }
 
-    /// Counts a failure of a subject; `lock` says for how many milliseconds so many of them lock
-    /// it.
-    pub async fn add_sign_in_failure(
+    /// Counts a try of a subject as failed, before it is known: of many at once each counts. `lock`
+    /// says for how many milliseconds so many failures lock it. One that is locked is left as it
+    /// is. Gives how it stood before.
+    pub async fn count_sign_in(
         &self,
         subject: &str,
         now: Timestamp,
@@ -161,12 +172,15 @@ impl Store {
     ) -> Result<Failures> {
         let mut transaction = self.database.begin(Promise::Lasting).await?;
         let connection = transaction.connection()?;
+        let before = failures(connection, subject, now).await?;
+        if before.locked_until > now {
+            return Ok(before);
+        }
         query("DELETE FROM sign_in_failures WHERE last_at <= $1")
             .bind(Timestamp(now.0.saturating_sub(FORGOTTEN_AFTER)))
             .execute(connection)
             .await?;
-        let count = failures(connection, subject, now).await?.count.saturating_add(1);
-        let locked_until = Timestamp(now.0.saturating_add(lock(count)));
+        let count = before.count.saturating_add(1);
         query(
             "INSERT INTO sign_in_failures (subject, failures, last_at, locked_until)
              VALUES ($1, $2, $3, $4)
@@ -176,11 +190,11 @@ impl Store {
         .bind(subject)
         .bind(count)
         .bind(now)
-        .bind(locked_until)
+        .bind(Timestamp(now.0.saturating_add(lock(count))))
         .execute(connection)
         .await?;
         transaction.commit().await?;
-        Ok(Failures { count, locked_until })
+        Ok(before)
     }
 
     /// Forgets the failures of a subject: it worked.
@@ -212,7 +226,7 @@ async fn known(connection: &mut Connection, owner: UserId, by: Means) -> Result<
             return Ok(Some(Known { user, teams, by, grants }));
         }
         Means::Token(token) => own.within(token.limits.clone()),
-        Means::Session(_) => own,
+        Means::Session(_) | Means::Machine => own,
     };
     if user.disabled_at.is_some() {
         return Ok(None);

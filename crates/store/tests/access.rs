@@ -161,11 +161,14 @@ async fn failures_are_counted_until_it_works_or_a_day_has_passed() {
     let stage = Stage::new().await;
     let store = &stage.store;
     let lock = |count| if count >= 3 { 1000 } else { 0 };
-    for n in 1..=3 {
-        assert_eq!(store.add_sign_in_failure("ada", at(n), lock).await.unwrap().count, n as u32);
+    for n in 1..=3_u32 {
+        let before = store.count_sign_in("ada", at(n.into()), lock).await.unwrap();
+        assert_eq!(before.count, n - 1);
     }
-    let now = store.sign_in_failures(&["ada", "bob"], at(4)).await.unwrap();
+    let locked = store.count_sign_in("ada", at(5), lock).await.unwrap();
+    let now = store.sign_in_failures(&["ada", "bob"], at(6)).await.unwrap();
     assert_eq!((now[0].count, now[0].locked_until, now[1].count), (3, at(1003), 0));
+    assert_eq!(locked, now[0], "a try while it is locked changes nothing");
     let day = at(4 + 24 * 60 * 60 * 1000);
     assert_eq!(store.sign_in_failures(&["ada"], day).await.unwrap()[0].count, 0);
     store.forget_sign_in_failures("ada").await.unwrap();

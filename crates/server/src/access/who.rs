@@ -3,11 +3,13 @@
 use std::net::IpAddr;
 
 use quire_api::ProblemKind;
-use quire_domain::access::{Owner, Right, Role};
-use quire_domain::ids::{TeamId, UserId};
-use uuid::Uuid;
+use quire_domain::access::{Grants, Owner, Right, Role};
+use quire_domain::ids::{TeamId, TokenId, UserId};
+use quire_store::{Actor, Session, Store, Team, User};
 
+use crate::access::sign_in::shown;
 use crate::refusal::{Refusal, Result};
+use crate::state::State;
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,17 +18,20 @@ pub struct Who {
     pub user: UserId,
     /// What they type to sign in.
     pub name: String,
-    /// Whether they administer the whole installation.
+    /// Whether they administer the whole installation, with what they came with.
     pub admin: bool,
     /// The teams that they may reach, and what they are there; those of the token, if it is
     /// limited to one.
     pub teams: Vec<In>,
     /// The token that they came with; `None` for a session.
-    pub token: Option<Uuid>,
+    pub token: Option<TokenId>,
     /// What the token is limited to; `None` if it is not.
     pub scopes: Option<Vec<Right>>,
+    /// The session that they came with; `None` for a token.
+    pub session: Option<Session>,
     /// Where the request came from.
     pub address: Option<IpAddr>,
+    grants: Grants,
 }
 
 /// What somebody is in a team.
@@ -41,27 +46,54 @@ pub struct In {
 }
 
 impl Who {
-    /// Whether what they came with lets them use `right` at all.
-    fn in_scope(&self, right: Right) -> bool {
-        self.scopes.as_ref().is_none_or(|scopes| scopes.contains(&right))
+    pub(super) fn new(
+        user: &User,
+        teams: Vec<(Team, Role)>,
+        grants: Grants,
+        token: Option<TokenId>,
+        session: Option<Session>,
+        address: Option<IpAddr>,
+    ) -> Self {
+        let teams = teams.into_iter();
+        Self {
+            user: user.id,
+            name: user.name.to_string(),
+            admin: grants.may_everywhere(Right::ManageServer),
+            teams: teams
+                .map(|(team, role)| In { team: team.id, name: team.name.to_string(), role })
+                .collect(),
+            token,
+            scopes: grants.limits().rights.as_ref().map(|rights| rights.iter().copied().collect()),
+            session,
+            address,
+            grants,
+        }
+    }
+
+    /// What they may do.
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// The store, for what they do: each change is written down as theirs.
+    pub fn store(&self, state: &State) -> Store {
+        state.store.acting(self.actor())
     }
 
     /// Whether they have a right in a team. An administrator of the installation has only those
     /// rights in a team that they have as a member.
     pub fn may(&self, right: Right, team: TeamId) -> bool {
-        let role = self.teams.iter().find(|one| one.team == team).map(|one| one.role);
-        self.in_scope(right) && role.is_some_and(|role| role.may(right))
+        self.grants.may_in(team, right)
     }
 
     /// Whether they have a right in some team, or in the installation.
     pub fn may_somewhere(&self, right: Right) -> bool {
-        let everywhere = self.admin && right.least_role().is_none();
-        self.in_scope(right) && (everywhere || self.teams.iter().any(|one| one.role.may(right)))
+        self.grants.may_somewhere(right)
     }
 
     /// The teams in which they have a right.
     pub fn teams_with(&self, right: Right) -> Vec<TeamId> {
-        self.teams.iter().map(|one| one.team).filter(|team| self.may(right, *team)).collect()
+        self.grants.teams_with(right)
     }
 
     /// Lets them do what needs `right` to a thing of `team`.
@@ -111,6 +143,11 @@ impl Who {
                 }
             },
         }
+    }
+
+    /// Who they are, for the record of what was done.
+    pub fn actor(&self) -> Actor {
+        Actor { user: Some(self.user), token: self.token, address: shown(self.address) }
     }
 
     /// Whose something new of theirs is.
