@@ -10,11 +10,14 @@ use quire_domain::time::Clock;
 use quire_engine::{Blobs, Bus, Chunks, EventLog};
 use quire_git::Git;
 use quire_store::Store;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
+use crate::deliver::Notices;
 use crate::desk::Desk;
 use crate::guard::Rates;
+use crate::metrics::Metrics;
 use crate::settings::Settings;
 
 /// What a server is made of: handed in by the composition root.
@@ -40,6 +43,8 @@ pub struct Parts {
     pub desk: Arc<dyn Desk>,
     /// Who may come in.
     pub access: Access,
+    /// How people are told of what happens.
+    pub notices: Notices,
     /// How it behaves.
     pub settings: Settings,
 }
@@ -48,6 +53,9 @@ pub struct Parts {
 pub struct State {
     parts: Parts,
     pub(crate) rates: Rates,
+    pub(crate) metrics: Metrics,
+    /// Pushes that are taken at once.
+    pub(crate) pushes: Semaphore,
     /// Cancelled when the server is to end: streams end then.
     pub(crate) ending: CancellationToken,
 }
@@ -56,7 +64,13 @@ impl State {
     /// The state of a server.
     pub fn new(parts: Parts) -> Arc<Self> {
         let rates = Rates::new(&parts.settings);
-        Arc::new(Self { parts, rates, ending: CancellationToken::new() })
+        Arc::new(Self {
+            parts,
+            rates,
+            metrics: Metrics::default(),
+            pushes: Semaphore::new(4),
+            ending: CancellationToken::new(),
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State as Given};
 use axum::http::Method;
@@ -12,6 +13,9 @@ use quire_api::ProblemKind;
 use crate::refusal::Refusal;
 use crate::state::State;
 
+/// How long a push may take.
+const LONGEST_PUSH: Duration = Duration::from_mins(35);
+
 /// Gives a request its time. What writes runs to its end on its own, also when nobody waits for it
 /// any more: neither a hang-up nor the time limit cuts a write in two.
 pub(crate) async fn pace(
@@ -19,7 +23,9 @@ pub(crate) async fn pace(
     request: Request,
     next: Next,
 ) -> Response {
-    let limit = state.settings.request_timeout;
+    // What is pushed takes as long as its sender's network does.
+    let pushes = request.uri().path().ends_with("/pushes");
+    let limit = if pushes { LONGEST_PUSH } else { state.settings.request_timeout };
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if reads {
         return match tokio::time::timeout(limit, next.run(request)).await {
