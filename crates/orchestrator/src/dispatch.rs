@@ -1,0 +1,5 @@
+//! How attempts come to the workers of this installation.
+
+mod local;
+
+pub use local::LocalDispatch;
