@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{ask, config, doctor, env, model, review, run, sandbox, task, verify};
+use crate::commands::{ask, config, doctor, env, model, review, run, sandbox, serve, task, verify};
 
 /// A software-engineering agent that works in sandboxes of its own and hands back changes with
 /// evidence.
@@ -34,6 +34,8 @@ pub enum Command {
     /// Environments: what sandboxes are made from, with versions and secrets.
     #[command(subcommand)]
     Env(env::Command),
+    /// Take tasks in and work on them, many at once, until it is told to end.
+    Serve(serve::Args),
     /// Check the evidence of a task, offline.
     Verify(verify::Args),
     /// Run a command in the sandbox that the agent would get.

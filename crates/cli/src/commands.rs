@@ -9,6 +9,7 @@ pub mod model;
 pub mod review;
 pub mod run;
 pub mod sandbox;
+pub mod serve;
 pub mod task;
 pub mod unpack_layer;
 pub mod verify;
@@ -54,6 +55,7 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<Exit> {
         Command::Review(args) => review::run(args, context).await,
         Command::Task(command) => Box::pin(task::run(command, context)).await,
         Command::Env(command) => Box::pin(env::run(command, context)).await,
+        Command::Serve(args) => Box::pin(serve::run(args, context)).await,
         Command::Verify(args) => verify::run(args, context).await,
         Command::Sandbox(args) => sandbox::run(args, context).await,
         Command::Doctor(args) => doctor::run(args, context).await,

@@ -166,6 +166,7 @@ impl Installation {
             way_out: settings.egress.way_out(),
             bases: bases(&settings, &data_dir),
             host,
+            leaving: quire_orchestrator::leaving::Leaving::default(),
             place: Place {
                 global_instructions: surroundings.config_dir().map(|dir| dir.join("AGENTS.md")),
                 worker: quire_orchestrator::lease::worker_name(&host_name()),

@@ -3,6 +3,7 @@
 
 mod egress;
 mod images;
+mod serve;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use serde::Deserialize;
 
 use self::egress::{Egress, EgressWords};
 use self::images::{Images, ImagesWords};
+use self::serve::{Serve, ServeWords};
 use crate::exit::usage;
 use crate::surroundings::Surroundings;
 
@@ -61,6 +63,8 @@ pub struct Settings {
     pub egress: Egress,
     /// How registries of images are reached.
     pub images: Images,
+    /// How a server listens and how much it does at once.
+    pub serve: Serve,
     /// Providers by name.
     pub providers: BTreeMap<String, Setting<Provider>>,
 }
@@ -94,6 +98,7 @@ struct File {
     checkpoint_seconds: Option<u64>,
     egress: Option<EgressWords>,
     images: Option<ImagesWords>,
+    serve: Option<ServeWords>,
     #[serde(default)]
     providers: BTreeMap<String, Provider>,
 }
@@ -141,6 +146,7 @@ impl Settings {
             secrets_key_file: None,
             egress: Egress::default(),
             images: Images::default(),
+            serve: Serve::default(),
             providers: BTreeMap::new(),
         }
     }
@@ -156,6 +162,7 @@ impl Settings {
             || file.checkpoint_seconds.is_some()
             || file.egress.is_some()
             || file.images.is_some()
+            || file.serve.is_some()
             || !file.providers.is_empty();
         if trust == Trust::Repository && personal {
             return Err(usage(format!(
@@ -190,6 +197,9 @@ impl Settings {
         }
         if let Some(words) = file.images {
             self.images.layer(words, origin)?;
+        }
+        if let Some(words) = file.serve {
+            self.serve.layer(words, origin)?;
         }
         for (name, value) in file.providers {
             self.providers.insert(name, Setting { value, origin: at(origin) });
@@ -229,7 +239,7 @@ impl Settings {
             self.secrets_key_file = Some(Setting { value, origin });
         }
         self.egress.layer_variables(surroundings);
-        Ok(())
+        self.serve.layer_variables(surroundings)
     }
 
     /// Name, value and origin of each setting, for `quire config show`.
@@ -267,6 +277,7 @@ impl Settings {
         }
         rows.extend(self.egress.rows());
         rows.extend(self.images.rows());
+        rows.extend(self.serve.rows());
         for (name, provider) in &self.providers {
             let name = format!("providers.{name}.base_url");
             rows.push(row(&name, Some(provider), |p| p.base_url.clone().unwrap_or_default()));

@@ -17,6 +17,7 @@ use quire_git::Git;
 use quire_store::Store;
 
 use crate::bases::Bases;
+use crate::leaving::Leaving;
 use crate::purse::Purses;
 use crate::recorder::Record;
 use crate::secrets_key::SecretsKey;
@@ -50,6 +51,8 @@ pub struct Worker {
     pub host: HostFacts,
     /// Where things lie and how the worker calls itself.
     pub place: Place,
+    /// Whether its attempts are to let go of their work, as the process leaves.
+    pub leaving: Leaving,
 }
 
 /// How sandboxes reach the world, as an administrator has set it up.

@@ -13,8 +13,10 @@ use std::path::PathBuf;
 use clap::Args;
 use quire_domain::task::{Mode, Request, ReviewTarget};
 use quire_git::GitError;
-use quire_orchestrator::found::{Source, find};
-use quire_orchestrator::submit::{SubmitError, write_down};
+use quire_orchestrator::found::{Found, Source, find};
+use quire_orchestrator::resolution::Resolved;
+use quire_orchestrator::submit::{SubmitError, Terms, write_down, write_down_on};
+use quire_store::Submission;
 
 use crate::commands::Context;
 use crate::defaults::defaults_of;
@@ -23,7 +25,7 @@ use crate::installation::Installation;
 use crate::show;
 use crate::surroundings::checkout_of;
 
-pub use self::attempts::{Shown, TICK, What, sweep_meanwhile};
+pub use self::attempts::{Shown, TICK, What, keep_of, sweep_meanwhile};
 pub use self::batch::{Many, go_many};
 pub use self::place::{Place, not_resolved};
 pub use self::request::{budget_of, parse_budget, source_of};
@@ -86,6 +88,38 @@ pub struct Asked {
 
 /// Submits what was asked for, runs it here, and prints its end.
 pub async fn go(common: Common, asked: Asked, context: Context) -> anyhow::Result<Exit> {
+    let json = common.json;
+    let taken = take_in(common, asked, context).await?;
+    let TakenIn { installation, found, environment, request, resolved } = taken;
+    let submission = write_down(&installation.worker, &found, &environment, request).await;
+    let submission = submission.map_err(refused)?;
+    if let Some(because) = &resolved.chosen_because
+        && !json
+    {
+        show::err(&format!("model {} ({because})", resolved.info.name));
+    }
+    work(&installation, &submission, found.seen(), json, resolved.info.scripted).await
+}
+
+/// Writes down what was asked for, for a server that works on this data directory.
+pub async fn offer(common: Common, asked: Asked, context: Context) -> anyhow::Result<Submission> {
+    let taken = take_in(common, asked, context).await?;
+    let TakenIn { installation, found, environment, request, .. } = taken;
+    let terms = Terms { offered: true, ..Terms::default() };
+    let worker = &installation.worker;
+    write_down_on(worker, &found, &environment, request, terms).await.map_err(refused)
+}
+
+/// What was asked for, with all that it names looked up.
+struct TakenIn {
+    installation: Installation,
+    found: Found,
+    environment: Resolved,
+    request: Request,
+    resolved: quire_models::ResolvedModel,
+}
+
+async fn take_in(common: Common, asked: Asked, context: Context) -> anyhow::Result<TakenIn> {
     let prompt = read_prompt(&asked, &context)?;
     let current = context.surroundings.current_dir.clone();
     let source = source_of(common.repo.as_deref(), &current);
@@ -134,14 +168,7 @@ pub async fn go(common: Common, asked: Asked, context: Context) -> anyhow::Resul
     let (worker, from) = (&installation.worker, common.from.as_deref());
     let found = find(worker, &source, inspected, from, common.bare);
     let found = said_if_slow(Box::pin(found)).await.map_err(refused)?;
-    let submission = write_down(worker, &found, &environment, request).await;
-    let submission = submission.map_err(refused)?;
-    if let Some(because) = &resolved.chosen_because
-        && !common.json
-    {
-        show::err(&format!("model {} ({because})", resolved.info.name));
-    }
-    work(&installation, &submission, found.seen(), common.json, resolved.info.scripted).await
+    Ok(TakenIn { installation, found, environment, request, resolved })
 }
 
 /// Says what takes so long, where it does: a file of gigabytes that is not committed is read and

@@ -1,14 +1,19 @@
 //! `quire task`: what ran here before.
 
+mod answer;
 mod apply;
+mod approve;
 mod archive;
 mod cancel;
 mod diff;
 mod list;
 mod logs;
 mod message;
+mod new;
+mod reject;
 mod resume;
 mod show;
+mod speak;
 
 use clap::Subcommand;
 use quire_domain::attempt::Attempt;
@@ -23,6 +28,8 @@ use crate::installation::Installation;
 /// What to do. One file each, below `commands/task/`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a task down for `quire serve`, and do not wait for it.
+    New(Box<new::Args>),
     /// Tasks, newest first.
     List(list::Args),
     /// One task: its request, its end, its evidence.
@@ -31,6 +38,12 @@ pub enum Command {
     Logs(logs::Args),
     /// Follow up: the chosen attempt's conversation and sandbox go on.
     Message(message::Args),
+    /// Answer the question that a task waits with, and go on with it.
+    Answer(answer::Args),
+    /// Approve the plan that a task waits with, and carry it out.
+    Approve(approve::Args),
+    /// Want another plan, and say why.
+    Reject(reject::Args),
     /// Go on with an attempt that was killed or stands still.
     Resume(resume::Args),
     /// Cancel an attempt that works, here or in another process.
@@ -45,12 +58,21 @@ pub enum Command {
 
 /// Runs it.
 pub async fn run(command: Command, context: Context) -> anyhow::Result<Exit> {
+    let command = match command {
+        // It looks at a checkout before it opens the rest.
+        Command::New(args) => return Box::pin(new::run(*args, context)).await,
+        command => command,
+    };
     let installation = Installation::open(context, None).await?;
     match command {
+        Command::New(_) => Ok(Exit::Failed),
         Command::List(args) => list::run(args, &installation).await,
         Command::Show(args) => show::run(args, &installation).await,
         Command::Logs(args) => logs::run(args, &installation).await,
         Command::Message(args) => message::run(args, &installation).await,
+        Command::Answer(args) => answer::run(args, &installation).await,
+        Command::Approve(args) => approve::run(args, &installation).await,
+        Command::Reject(args) => reject::run(args, &installation).await,
         Command::Resume(args) => resume::run(args, &installation).await,
         Command::Cancel(args) => cancel::run(args, &installation).await,
         Command::Diff(args) => diff::run(args, &installation).await,

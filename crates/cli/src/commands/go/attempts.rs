@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::installation::Installation;
+use crate::settings::Settings;
 
 /// What is shown may be this far behind before the watchers wait.
 pub const BACKLOG: usize = 1_024;
@@ -86,16 +87,21 @@ pub async fn run_attempts(
     futures::future::join_all(running).await
 }
 
+/// What is kept, and for how long.
+pub fn keep_of(settings: &Settings) -> Keep {
+    Keep {
+        hours: settings.keep_hours.value,
+        cut_off_hours: settings.keep_cut_off_hours.value,
+        sandbox_bytes: settings.sandboxes_gib.value << 30,
+        layer_bytes: settings.layers_gib.value << 30,
+        snapshot_bytes: settings.snapshots_gib.value << 30,
+    }
+}
+
 /// Removes what is no longer to be kept, beside the work. Abort it when the work has ended.
 pub fn sweep_meanwhile(installation: &Installation) -> JoinHandle<()> {
     let worker = installation.worker.clone();
-    let keep = Keep {
-        hours: installation.settings.keep_hours.value,
-        cut_off_hours: installation.settings.keep_cut_off_hours.value,
-        sandbox_bytes: installation.settings.sandboxes_gib.value << 30,
-        layer_bytes: installation.settings.layers_gib.value << 30,
-        snapshot_bytes: installation.settings.snapshots_gib.value << 30,
-    };
+    let keep = keep_of(&installation.settings);
     tokio::spawn(async move {
         // The first request goes first.
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -142,7 +148,7 @@ fn watch(
                 stored = watch.next() => {
                     let Ok(batch) = stored else { return };
                     for stored in batch {
-                        let last = matches!(stored.kind.as_str(), "finished" | "suspended");
+                        let last = matches!(stored.kind.as_str(), "finished" | "suspended" | "waiting");
                         let Ok(event) = record.open_event(stored).await else { return };
                         if !teller.event(event).await || last {
                             return;
