@@ -118,7 +118,7 @@ impl Store {
 
     /// Extends the lease of `epoch` to `until`. Survives the process, not a crash of the machine.
     pub async fn renew(&self, attempt: AttemptId, epoch: Epoch, until: Timestamp) -> Result<()> {
-        let mut transaction = self.database.begin(Promise::Lasting).await?;
+        let mut write = self.database.alone().await?;
         let renewed = query(
             "UPDATE attempts SET lease_until = $3
              WHERE id = $1 AND epoch = $2 AND lease_until IS NOT NULL",
@@ -126,12 +126,12 @@ impl Store {
         .bind(attempt)
         .bind(epoch)
         .bind(until)
-        .execute(transaction.connection()?)
+        .execute(write.connection()?)
         .await?;
         if renewed == 0 {
-            return Err(refusal(transaction.connection()?, attempt).await);
+            return Err(refusal(write.connection()?, attempt).await);
         }
-        transaction.commit().await
+        write.commit().await
     }
 
     /// Writes where an attempt stands. Refused for a stale epoch and after it ended or was
@@ -173,8 +173,8 @@ impl Store {
     /// Writes what an attempt has cost and gives what its turn has ([`Store::spent`]). Survives
     /// the process, not a crash of the machine: the log has the truth.
     pub async fn set_spent(&self, attempt: AttemptId, epoch: Epoch, spent: Spent) -> Result<Spent> {
-        let mut transaction = self.database.begin(Promise::Lasting).await?;
-        let connection = transaction.connection()?;
+        let mut write = self.database.alone().await?;
+        let connection = write.connection()?;
         let row = query(
             "UPDATE attempts SET spent = $3
              WHERE id = $1 AND epoch = $2 AND lease_until IS NOT NULL RETURNING turn",
@@ -187,7 +187,7 @@ impl Store {
         let Some(row) = row else { return Err(refusal(connection, attempt).await) };
         let turn = TurnId(rows::id(&row, "turn")?);
         let all = read::spent(connection, turn).await?;
-        transaction.commit().await?;
+        write.commit().await?;
         Ok(all)
     }
 

@@ -8,20 +8,28 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::error::StoreError;
-use crate::sql::{Connection, failure, run};
-use crate::sqlite::{open, open_to_write, options};
+use crate::postgres::Server;
+use crate::sql::{Connection, failure};
+use crate::sqlite::{self, open, open_to_write, options};
 
 /// How many may read at once.
 const READERS: usize = 4;
 
-/// The file, as one process has it open. Cheap to clone.
+/// The database, as one process has it open. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Database {
-    path: PathBuf,
+    place: Place,
     writer: Arc<Mutex<Option<Lent>>>,
     readers: Arc<Readers>,
     /// How many transactions this process has committed.
     commits: watch::Sender<u64>,
+}
+
+/// Where it is.
+#[derive(Clone)]
+enum Place {
+    File(PathBuf),
+    Server(Server),
 }
 
 /// What a commit promises.
@@ -54,21 +62,29 @@ struct Open {
 
 impl Database {
     pub(crate) async fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self::over(Connection::Sqlite(open(path).await?), path))
+        Ok(Self::over(Connection::Sqlite(open(path).await?), Place::File(path.to_owned())))
     }
 
     /// As [`Database::open`], for who is about to write.
     pub(crate) async fn open_to_write(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self::over(Connection::Sqlite(open_to_write(path).await?), path))
+        let connection = Connection::Sqlite(open_to_write(path).await?);
+        Ok(Self::over(connection, Place::File(path.to_owned())))
     }
 
-    fn over(connection: Connection, path: &Path) -> Self {
+    /// Opens a database of a server.
+    pub(crate) async fn open_url(url: &str) -> Result<Self, StoreError> {
+        let server = Server::parse(url)?;
+        let connection = Connection::Postgres(Box::new(server.open().await?));
+        Ok(Self::over(connection, Place::Server(server)))
+    }
+
+    fn over(connection: Connection, place: Place) -> Self {
         let readers =
             Readers { idle: sync::Mutex::default(), places: Arc::new(Semaphore::new(READERS)) };
         let lent = Lent { connection, promise: Promise::Durable };
         let writer = Arc::new(Mutex::new(Some(lent)));
         let commits = watch::Sender::new(0);
-        Self { path: path.to_owned(), writer, readers: Arc::new(readers), commits }
+        Self { place, writer, readers: Arc::new(readers), commits }
     }
 
     /// Where to read outside of a transaction: the writing connection while nobody writes, so
@@ -81,11 +97,16 @@ impl Database {
         {
             return Ok(Reader(Some(Reading::Writer(lent, home))));
         }
+        self.own_reader(idle).await
+    }
+
+    /// A connection that only reads, or writes what need not be on disk when it returns.
+    async fn own_reader(&self, idle: Option<Connection>) -> Result<Reader, StoreError> {
         let closed = |_| failure(sqlx::Error::PoolClosed);
         let place = Arc::clone(&self.readers.places).acquire_owned().await.map_err(closed)?;
         let connection = match idle.or_else(|| self.readers.idle().pop()) {
             Some(connection) => connection,
-            None => reading(&self.path).await?,
+            None => self.place.reading().await?,
         };
         Ok(Reader(Some(Reading::Own(connection, Arc::clone(&self.readers), place))))
     }
@@ -95,23 +116,35 @@ impl Database {
         let mut lent = match home.take() {
             Some(lent) => lent,
             // The last one was dropped as it could not be rolled back.
-            None => Lent {
-                connection: Connection::Sqlite(open(&self.path).await?),
-                promise: Promise::Durable,
-            },
+            None => Lent { connection: self.place.writing().await?, promise: Promise::Durable },
         };
-        if lent.promise != promise {
+        if let Connection::Sqlite(connection) = &mut lent.connection
+            && lent.promise != promise
+        {
             let pragma = match promise {
                 Promise::Durable => "PRAGMA synchronous = FULL",
                 Promise::Lasting => "PRAGMA synchronous = NORMAL",
             };
-            run(&mut lent.connection, pragma).await?;
+            sqlite::run(connection, pragma).await?;
             lent.promise = promise;
         }
         let open = Some(Open { lent, home });
         let mut transaction = Transaction { open, commits: self.commits.clone() };
-        run(transaction.connection()?, "BEGIN IMMEDIATE").await?;
+        transaction.connection()?.begin(promise).await?;
         Ok(transaction)
+    }
+
+    /// For a write that is right whatever others write meanwhile (it compares and sets one row),
+    /// and may be done twice. Survives the process, not a crash of the machine. Others who write
+    /// are not waited for where the database allows that.
+    pub(crate) async fn alone(&self) -> Result<Alone, StoreError> {
+        Ok(match self.place {
+            Place::File(_) => Alone::Transaction(self.begin(Promise::Lasting).await?),
+            Place::Server(_) => {
+                let idle = self.readers.idle().pop();
+                Alone::Statement(self.own_reader(idle).await?, self.commits.clone())
+            }
+        })
     }
 
     /// Counts the transactions that this process commits, each after it was.
@@ -131,10 +164,55 @@ impl Database {
     }
 }
 
-/// Opens a connection that only reads.
-async fn reading(path: &Path) -> Result<Connection, StoreError> {
-    let options = options(path).read_only(true).create_if_missing(false);
-    options.connect().await.map(Connection::Sqlite).map_err(failure)
+impl Place {
+    async fn writing(&self) -> Result<Connection, StoreError> {
+        Ok(match self {
+            Self::File(path) => Connection::Sqlite(open(path).await?),
+            Self::Server(server) => Connection::Postgres(Box::new(server.open().await?)),
+        })
+    }
+
+    async fn reading(&self) -> Result<Connection, StoreError> {
+        match self {
+            Self::File(path) => {
+                let options = options(path).read_only(true).create_if_missing(false);
+                options.connect().await.map(Connection::Sqlite).map_err(failure)
+            }
+            Self::Server(server) => Ok(Connection::Postgres(Box::new(server.reading().await?))),
+        }
+    }
+}
+
+/// A write outside of the order of the others.
+pub(crate) enum Alone {
+    Transaction(Transaction),
+    Statement(Reader, watch::Sender<u64>),
+}
+
+impl Alone {
+    /// Where its statement runs.
+    pub(crate) fn connection(&mut self) -> Result<&mut Connection, StoreError> {
+        match self {
+            Self::Transaction(transaction) => transaction.connection(),
+            Self::Statement(reader, _) => reader.connection(),
+        }
+    }
+
+    /// Keeps what was written.
+    pub(crate) async fn commit(self) -> Result<(), StoreError> {
+        match self {
+            Self::Transaction(transaction) => transaction.commit().await,
+            Self::Statement(reader, commits) => {
+                drop(reader);
+                tick(&commits);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn tick(commits: &watch::Sender<u64>) {
+    commits.send_modify(|commits| *commits = commits.wrapping_add(1));
 }
 
 /// Connections that read. Not sqlx's pool: that one takes a connection back a little later, in a
@@ -174,13 +252,14 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        // What was being read when its reader stopped waiting ends by itself.
         match self.0.take() {
-            Some(Reading::Writer(lent, mut home)) => *home = Some(lent),
-            Some(Reading::Own(connection, readers, _place)) if !readers.places.is_closed() => {
+            Some(Reading::Writer(lent, mut home)) if lent.connection.usable() => *home = Some(lent),
+            Some(Reading::Own(connection, readers, _place))
+                if connection.usable() && !readers.places.is_closed() =>
+            {
                 readers.idle().push(connection);
             }
-            Some(Reading::Own(..)) | None => {}
+            Some(Reading::Writer(..) | Reading::Own(..)) | None => {}
         }
     }
 }
@@ -197,11 +276,11 @@ impl Transaction {
 
     /// Keeps what was written.
     pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
-        run(self.connection()?, "COMMIT").await?;
+        self.connection()?.commit().await?;
         if let Some(mut open) = self.open.take() {
             *open.home = Some(open.lent);
         }
-        self.commits.send_modify(|commits| *commits = commits.wrapping_add(1));
+        tick(&self.commits);
         Ok(())
     }
 }
@@ -217,8 +296,8 @@ impl Drop for Transaction {
 
 impl Open {
     async fn roll_back(mut self) {
-        // Where SQLite had rolled back by itself this fails, and the next one opens the file anew.
-        if run(&mut self.lent.connection, "ROLLBACK").await.is_ok() {
+        // Where this fails the next one opens the database anew.
+        if self.lent.connection.roll_back().await.is_ok() {
             *self.home = Some(self.lent);
         }
     }

@@ -9,16 +9,20 @@ mod value;
 
 use std::borrow::Cow;
 
+use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, AssertSqlSafe, SqliteConnection};
 
+use crate::connection::Promise;
 use crate::error::StoreError;
+use crate::postgres::{self, Rows, Session};
+use crate::sqlite;
 
 pub(crate) use build::Builder;
 pub(crate) use row::Row;
 pub(crate) use value::{Bind, Value};
 
-type Prepared = sqlx::query::Query<'static, sqlx::Sqlite, SqliteArguments>;
+type Prepared<D, A> = sqlx::query::Query<'static, D, A>;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -26,6 +30,8 @@ type Result<T> = std::result::Result<T, StoreError>;
 pub(crate) enum Connection {
     /// To a file of SQLite.
     Sqlite(SqliteConnection),
+    /// To a server of Postgres.
+    Postgres(Box<Session>),
 }
 
 /// A statement with its values.
@@ -57,6 +63,7 @@ impl<'q> Query<'q> {
                 let done = self.sqlite()?.execute(at).await.map_err(failure)?;
                 Ok(done.rows_affected())
             }
+            Connection::Postgres(at) => Ok(at.ask(&self, Rows::None).await?.changed),
         }
     }
 
@@ -72,6 +79,10 @@ impl<'q> Query<'q> {
                 let row = self.sqlite()?.fetch_optional(at).await.map_err(failure)?;
                 Ok(row.map(Row::Sqlite))
             }
+            Connection::Postgres(at) => {
+                let answer = at.ask(&self, Rows::First).await?;
+                Ok(answer.rows.into_iter().next().map(Row::Postgres))
+            }
         }
     }
 
@@ -82,10 +93,14 @@ impl<'q> Query<'q> {
                 let rows = self.sqlite()?.fetch_all(at).await.map_err(failure)?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
+            Connection::Postgres(at) => {
+                let answer = at.ask(&self, Rows::All).await?;
+                Ok(answer.rows.into_iter().map(Row::Postgres).collect())
+            }
         }
     }
 
-    fn sqlite(self) -> Result<Prepared> {
+    fn sqlite(self) -> Result<Prepared<sqlx::Sqlite, SqliteArguments>> {
         let mut arguments = SqliteArguments::default();
         for value in self.values {
             let bound = match value {
@@ -97,13 +112,22 @@ impl<'q> Query<'q> {
         }
         Ok(sqlx::query_with(AssertSqlSafe(self.sql), arguments))
     }
-}
 
-/// Runs statements without parameters, one after the other.
-pub(crate) async fn run(at: &mut Connection, sql: impl Into<Cow<'static, str>>) -> Result<()> {
-    let sql = AssertSqlSafe(sql.into());
-    match at {
-        Connection::Sqlite(at) => sqlx::raw_sql(sql).execute(at).await.map(|_| ()).map_err(failure),
+    pub(crate) fn postgres(&self) -> Result<Prepared<sqlx::Postgres, PgArguments>> {
+        let mut arguments = PgArguments::default();
+        for value in &self.values {
+            let bound = match value {
+                Value::Integer(value) => arguments.add(*value),
+                // No text of Postgres has a zero in it.
+                Value::Text(Some(text)) if text.contains('\0') => {
+                    arguments.add(text.replace('\0', "\u{fffd}"))
+                }
+                Value::Text(value) => arguments.add(value.as_deref()),
+                Value::Bytes(value) => arguments.add(value.as_deref()),
+            };
+            bound.map_err(|error| failure(sqlx::Error::Encode(error)))?;
+        }
+        Ok(sqlx::query_with(AssertSqlSafe(self.sql.clone()), arguments))
     }
 }
 
@@ -125,10 +149,58 @@ pub(crate) fn failure(error: sqlx::Error) -> StoreError {
 }
 
 impl Connection {
+    /// Begins a transaction as the only one who writes; waits for the one before.
+    pub(crate) async fn begin(&mut self, promise: Promise) -> Result<()> {
+        match self {
+            Self::Sqlite(at) => sqlite::run(at, "BEGIN IMMEDIATE").await,
+            Self::Postgres(at) => {
+                at.begin(match promise {
+                    Promise::Durable => postgres::BEGIN,
+                    Promise::Lasting => postgres::BEGIN_LASTING,
+                })
+                .await
+            }
+        }
+    }
+
+    /// Keeps what was written.
+    pub(crate) async fn commit(&mut self) -> Result<()> {
+        match self {
+            Self::Sqlite(at) => sqlite::run(at, "COMMIT").await,
+            Self::Postgres(at) => at.end("COMMIT").await,
+        }
+    }
+
+    /// Leaves everything as it was before.
+    pub(crate) async fn roll_back(&mut self) -> Result<()> {
+        match self {
+            // Where SQLite had rolled back by itself this fails.
+            Self::Sqlite(at) => sqlite::run(at, "ROLLBACK").await,
+            // The server rolls back where a connection ends: nothing is waited for that was left
+            // in the middle.
+            Self::Postgres(at) if at.is_busy() => {
+                Err(StoreError::Unreachable("the connection was left in the middle".into()))
+            }
+            Self::Postgres(at) => at.end("ROLLBACK").await,
+        }
+    }
+
+    /// Whether somebody else can have it now.
+    pub(crate) fn usable(&self) -> bool {
+        match self {
+            // What was being read when its reader stopped waiting ends by itself.
+            Self::Sqlite(_) => true,
+            Self::Postgres(at) => at.usable(),
+        }
+    }
+
     /// Says goodbye; what goes wrong then concerns nobody.
     pub(crate) async fn close(self) {
-        let _ = match self {
-            Self::Sqlite(connection) => sqlx::Connection::close(connection).await,
-        };
+        match self {
+            Self::Sqlite(connection) => {
+                let _ = sqlx::Connection::close(connection).await;
+            }
+            Self::Postgres(session) => session.close().await,
+        }
     }
 }

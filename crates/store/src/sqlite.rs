@@ -116,6 +116,9 @@ fn cannot_open(path: &Path, error: sqlx::Error) -> StoreError {
 }
 
 /// Runs statements without parameters.
-async fn run(connection: &mut SqliteConnection, sql: &'static str) -> Result<(), StoreError> {
+pub(crate) async fn run(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+) -> Result<(), StoreError> {
     sqlx::raw_sql(sql).execute(connection).await.map(|_| ()).map_err(failure)
 }

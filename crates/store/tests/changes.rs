@@ -5,7 +5,7 @@ mod stage;
 use quire_domain::access::LOCAL_TEAM;
 use quire_domain::attempt::{AttemptState, Outcome};
 use quire_domain::ids::TeamId;
-use quire_store::{ListFilter, Store};
+use quire_store::ListFilter;
 use stage::{Stage, at, new_task, state};
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn who_goes_on_from_where_they_were_hears_of_every_change_and_of_each_task
 
     // What another process writes is found, though it does not tick here.
     heard.mark_unchanged();
-    let other = Store::open(&stage.path).await.unwrap();
+    let other = stage.other().await;
     let done = state(AttemptState::Done { outcome: Outcome::Changed }, 2);
     other.set_state(attempts[0], epoch, done).await.unwrap();
     let task = other.task(quire_domain::ids::TaskNumber(3)).await.unwrap();

@@ -3,9 +3,7 @@
 mod stage;
 
 use quire_domain::secret::Secret;
-use quire_store::{
-    NewEnvironment, SealError, SealKey, SecretScope, Store, StoreError, StoredEnvironment,
-};
+use quire_store::{NewEnvironment, SealError, SealKey, SecretScope, StoreError, StoredEnvironment};
 use stage::{Stage, at};
 
 fn new(name: &str, recipe: &str, based_on: u32) -> NewEnvironment {
@@ -47,7 +45,7 @@ async fn each_edit_is_a_version_and_an_edit_of_an_old_one_is_refused() {
     let taken = stage.store.put_environment(new("web", "b", 0)).await.unwrap_err();
     assert!(matches!(taken, StoreError::Edited { newest: 2, based_on: 0, .. }), "{taken}");
 
-    let other = Store::open(&stage.path).await.unwrap();
+    let other = stage.other().await;
     let newest = other.environment("local", "web", None).await.unwrap().unwrap();
     let expected = StoredEnvironment {
         owner: "local".to_owned(),

@@ -88,7 +88,7 @@ impl World {
             stage.store.submit(new_task("fix", u8::try_from(ATTEMPTS).unwrap())).await.unwrap();
         let mut stores = Vec::new();
         for _ in 0..WORKERS {
-            stores.push(Store::open(&stage.path).await.unwrap());
+            stores.push(stage.other().await);
         }
         let new = Expected {
             state: AttemptState::Queued,
@@ -144,7 +144,7 @@ impl World {
             Step::Say { attempt, cancel } => self.say(attempt, cancel).await,
             Step::Wait { millis } => self.now += millis,
             Step::Crash { worker, forgets } => {
-                self.stores[worker] = Store::open(&self.stage.path).await.unwrap();
+                self.stores[worker] = self.stage.other().await;
                 if forgets {
                     self.tokens[worker] = [None; ATTEMPTS];
                 }
@@ -332,10 +332,10 @@ proptest! {
 async fn many_processes_at_once_get_each_task_a_number_of_its_own_and_each_attempt_one_holder() {
     let stage = stage::Stage::new().await;
     let works = (0..6).map(|n| {
-        let path = stage.path.clone();
+        let place = stage.place.clone();
         tokio::spawn(async move {
             // As another process would: with connections of its own.
-            let store = Store::open(&path).await.unwrap();
+            let store = place.open().await;
             let mut numbers = Vec::new();
             for _ in 0..10 {
                 let task = store.submit(new_task("fix", 1)).await.unwrap();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use quire_domain::attempt::AttemptState;
 use quire_domain::ids::TaskNumber;
-use quire_store::{ListFilter, Store};
+use quire_store::ListFilter;
 use stage::{Stage, new_task, state};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,7 +68,7 @@ async fn a_task_that_was_submitted_to_be_claimed_is_there_for_another_process_at
     let claim = stage.store.claim(attempt, "one", stage::at(1), 60_000).await.unwrap();
     let working = state(AttemptState::Working, 2);
     stage.store.set_state(attempt, claim.epoch, working).await.unwrap();
-    let other = Store::open(&stage.path).await.unwrap();
+    let other = stage.other().await;
     assert_eq!(other.task(TaskNumber(1)).await.unwrap(), submitted.task);
     assert_eq!(other.attempt_by_id(attempt).await.unwrap().state, AttemptState::Working);
 }

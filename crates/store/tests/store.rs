@@ -6,9 +6,7 @@ use quire_domain::attempt::{AttemptResult, AttemptState, DiffStat, Outcome, Susp
 use quire_domain::budget::{Budget, MicroDollars, Spent};
 use quire_domain::ids::{AttemptRef, CommitId, Epoch, TaskNumber};
 use quire_domain::task::StartPoint;
-use quire_store::{
-    ClaimError, FollowUp, InputKind, ListFilter, NewInput, Store, StoreError, Submission,
-};
+use quire_store::{ClaimError, FollowUp, InputKind, ListFilter, NewInput, StoreError, Submission};
 use stage::{Stage, at, new_task, request, state};
 
 #[tokio::test]
@@ -21,7 +19,7 @@ async fn a_submitted_task_is_read_back_by_another_process_as_it_was() {
     assert_eq!(submitted.attempts.len(), 2);
     assert!(submitted.attempts.iter().all(|a| a.state == AttemptState::Queued));
 
-    let other = Store::open(&stage.path).await.unwrap();
+    let other = stage.other().await;
     assert_eq!(other.task(TaskNumber(1)).await.unwrap(), submitted.task);
     assert_eq!(other.task_by_id(submitted.task.id).await.unwrap(), submitted.task);
     assert_eq!(
@@ -251,7 +249,7 @@ async fn inputs_reach_the_attempts_they_name_in_order_and_are_applied_once() {
     let stage = Stage::new().await;
     let task = stage.store.submit(new_task("fix", 2)).await.unwrap();
     let [a, b] = [task.attempts[0].id, task.attempts[1].id];
-    let other_process = Store::open(&stage.path).await.unwrap();
+    let other_process = stage.other().await;
     let put = |attempt, kind| {
         other_process.put_input(NewInput { task: task.task.id, attempt, kind, now: at(5) })
     };
@@ -283,7 +281,7 @@ async fn inputs_reach_the_attempts_they_name_in_order_and_are_applied_once() {
 async fn attempts_of_one_turn_in_several_processes_see_what_they_cost_together() {
     let stage = Stage::new().await;
     let task = stage.store.submit(new_task("fix", 2)).await.unwrap();
-    let other = Store::open(&stage.path).await.unwrap();
+    let other = stage.other().await;
     let mut spent =
         Spent { cost: MicroDollars(10), model_calls: 1, wall_ms: 70, ..Spent::default() };
     spent.usage.input_tokens = 100;
@@ -301,7 +299,7 @@ async fn attempts_of_one_turn_in_several_processes_see_what_they_cost_together()
 async fn a_refused_write_holds_up_no_other_process() {
     let stage = Stage::new().await;
     let attempt = stage.submit_one().await;
-    let other = Store::open(&stage.path).await.unwrap();
+    let other = stage.other().await;
     stage.store.claim(attempt, "a", at(0), 1000).await.unwrap();
     stage.store.claim(attempt, "b", at(0), 1000).await.unwrap_err();
     let stale = stage.store.set_spent(attempt, Epoch(9), Spent::default()).await;
@@ -309,43 +307,4 @@ async fn a_refused_write_holds_up_no_other_process() {
     let submitted = other.submit(new_task("another", 1));
     let soon = std::time::Duration::from_secs(5);
     tokio::time::timeout(soon, submitted).await.expect("the lock is free").unwrap();
-}
-
-#[tokio::test]
-async fn a_file_of_another_kind_or_version_is_left_alone_and_named() {
-    let stage = Stage::new().await;
-    let junk = stage.directory.path().join("junk.db");
-    std::fs::write(&junk, "neither a database nor short ".repeat(99)).unwrap();
-    assert!(matches!(Store::open(&junk).await.err(), Some(StoreError::Damaged(_))));
-    let nowhere = stage.directory.path().join("no/such/quire.db");
-    assert!(matches!(Store::open(&nowhere).await.err(), Some(StoreError::Open { .. })));
-
-    stage.store.close().await;
-    let mut bytes = std::fs::read(&stage.path).unwrap();
-    // `user_version` stands at offset 60 of a SQLite file.
-    bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
-    std::fs::write(&stage.path, &bytes).unwrap();
-    let newer = Store::open(&stage.path).await.err().unwrap();
-    assert!(matches!(newer, StoreError::Newer { found: 99, known: 3 }), "{newer:?}");
-    assert!(newer.advice().contains("newer"));
-    let newer = Store::open_to_write(&stage.path).await.err().unwrap();
-    assert!(matches!(newer, StoreError::Newer { found: 99, .. }), "{newer:?}");
-    let kept = std::fs::read(&stage.path).unwrap();
-    assert!(kept == bytes, "the file was touched");
-}
-
-#[tokio::test]
-async fn opening_to_write_begins_the_write_ahead_log_and_waits_for_nobody_who_has_begun_it() {
-    let stage = Stage::new().await;
-    stage.submit_one().await;
-    stage.store.close().await;
-    let log = stage.directory.path().join("quire.db-wal");
-    assert!(!log.exists(), "the last one who closes takes the log away");
-    let store = Store::open_to_write(&stage.path).await.unwrap();
-    let begun = std::fs::metadata(&log).unwrap().len();
-    assert!(begun > 0);
-    let second = Store::open_to_write(&stage.path).await.unwrap();
-    assert_eq!(std::fs::metadata(&log).unwrap().len(), begun, "a log that is begun is left alone");
-    store.submit(new_task("the first", 1)).await.unwrap();
-    second.submit(new_task("the second", 2)).await.unwrap();
 }

@@ -1,16 +1,19 @@
 //! A row of either database, and its columns by name.
 
 use sqlx::Row as _;
+use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 
 use crate::error::StoreError;
 use crate::sql::failure;
 
 /// A row. What a column is computed by has to give a type that columns have: a sum is
-/// `CAST(sum(x) AS BIGINT)`, a constant `CAST(1 AS BIGINT)`.
+/// `CAST(sum(x) AS BIGINT)`.
 pub(crate) enum Row {
     /// Of SQLite.
     Sqlite(SqliteRow),
+    /// Of Postgres.
+    Postgres(PgRow),
 }
 
 impl Row {
@@ -18,6 +21,11 @@ impl Row {
     pub(crate) fn integer(&self, name: &str) -> Result<Option<i64>, StoreError> {
         match self {
             Self::Sqlite(row) => row.try_get(name).map_err(failure),
+            // A constant of a statement is a shorter one.
+            Self::Postgres(row) => row.try_get(name).or_else(|error| {
+                let short: Option<i32> = row.try_get(name).map_err(|_| failure(error))?;
+                Ok(short.map(i64::from))
+            }),
         }
     }
 
@@ -25,6 +33,7 @@ impl Row {
     pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, StoreError> {
         match self {
             Self::Sqlite(row) => row.try_get(name).map_err(failure),
+            Self::Postgres(row) => row.try_get(name).map_err(failure),
         }
     }
 
@@ -32,6 +41,7 @@ impl Row {
     pub(crate) fn bytes(&self, name: &str) -> Result<Option<&[u8]>, StoreError> {
         match self {
             Self::Sqlite(row) => row.try_get(name).map_err(failure),
+            Self::Postgres(row) => row.try_get(name).map_err(failure),
         }
     }
 }

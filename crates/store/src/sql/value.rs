@@ -12,7 +12,7 @@ use uuid::Uuid;
 pub(crate) enum Value<'q> {
     /// 64 bits with a sign.
     Integer(Option<i64>),
-    /// UTF-8 without a zero byte, which Postgres does not take.
+    /// UTF-8; Postgres keeps another character in the place of one that is a zero.
     Text(Option<Cow<'q, str>>),
     /// Any bytes.
     Bytes(Option<Cow<'q, [u8]>>),

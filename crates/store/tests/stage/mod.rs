@@ -1,8 +1,14 @@
-//! What the store's tests stand on: a store in a fresh directory, and short words for its values.
+//! What the store's tests stand on: a new store, and short words for its values.
+//!
+//! Every file of tests runs twice: by itself over SQLite, and as a part of `postgres.rs` over a
+//! server.
 #![allow(dead_code, clippy::unwrap_used, reason = "for tests; each file uses its part")]
+
+pub mod server;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use quire_domain::attempt::{AttemptState, Outcome};
 use quire_domain::budget::Spent;
@@ -13,16 +19,41 @@ use quire_store::{CountedIds, NewTask, Store, Write};
 
 pub struct Stage {
     pub store: Store,
+    /// Where SQLite's file is; nothing is there where the store is on a server.
     pub path: PathBuf,
     pub directory: tempfile::TempDir,
+    pub place: Place,
+}
+
+/// Where a store is, to be opened as another process would.
+#[derive(Clone)]
+pub struct Place {
+    url: Option<String>,
+    path: PathBuf,
+}
+
+impl Place {
+    pub async fn open(&self) -> Store {
+        match &self.url {
+            Some(url) => Store::open_url(url).await.unwrap(),
+            None => Store::open(&self.path).await.unwrap(),
+        }
+    }
 }
 
 impl Stage {
     pub async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("quire.db");
-        let store = Store::open(&path).await.unwrap().with_ids(Arc::new(CountedIds::default()));
-        Self { store, path, directory }
+        let url = (env!("CARGO_CRATE_NAME") == "postgres").then(new_database);
+        let place = Place { url, path: path.clone() };
+        let store = place.open().await.with_ids(Arc::new(CountedIds::default()));
+        Self { store, path, directory, place }
+    }
+
+    /// The same database, as another process opens it.
+    pub async fn other(&self) -> Store {
+        self.place.open().await
     }
 
     pub async fn submit_one(&self) -> AttemptId {
@@ -36,6 +67,13 @@ impl Stage {
         let done = state(AttemptState::Done { outcome }, later.0);
         self.store.set_state(attempt, epoch, done).await.unwrap();
     }
+}
+
+/// A database that nobody has used, on the server of all tests.
+pub fn new_database() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    server::Server::shared().database(&format!("t{}_{count}", std::process::id()))
 }
 
 pub fn at(millis: u64) -> Timestamp {
