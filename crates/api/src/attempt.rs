@@ -180,6 +180,9 @@ pub struct ChangeQuery {
     /// Only the attempt's own turn's, not the whole task's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<bool>,
+    /// Against what another attempt of the same task ended with, by its id; from this one to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<Uuid>,
     /// Only this file's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(max_length = 4096)]

@@ -39,6 +39,12 @@ impl Default for Owner {
     }
 }
 
+/// Whose environments and secrets those of a team are, as they are kept: what was there before
+/// there were teams is `local`.
+pub fn environments_of(team: TeamId) -> String {
+    if team == LOCAL_TEAM { "local".to_owned() } else { team.to_string() }
+}
+
 /// What somebody is in a team. Each may do what those before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -5,14 +5,18 @@
 //! chunks and results itself. Who asks, and what they may, is [`access`].
 
 pub mod access;
+mod change;
 mod convert;
 pub mod deliver;
 mod desk;
+mod download;
 pub mod extract;
 mod find;
 mod guard;
+mod log;
 mod metrics;
 mod refusal;
+mod rendered;
 mod repository;
 mod routes;
 mod serve;

@@ -1,11 +1,26 @@
 //! The list of resources. A route is a function with its words, and a line here.
 
+mod account;
+mod attempts;
+mod audit;
+mod changes;
+mod environments;
 mod health;
+mod inputs;
+mod models;
 mod notices;
+mod output;
+mod page;
 mod pushes;
 mod repositories;
+mod secrets;
 mod server;
+mod share;
+mod sign_in;
 mod tasks;
+mod teams;
+mod turns;
+mod users;
 
 use std::sync::Arc;
 
@@ -59,12 +74,26 @@ type Routes = OpenApiRouter<Arc<State>>;
 /// All resources.
 fn resources() -> Routes {
     OpenApiRouter::with_openapi(Document::openapi())
+        .merge(account::routes())
         .merge(health::routes())
         .merge(notices::routes())
         .merge(pushes::routes())
         .merge(repositories::routes())
         .merge(server::routes())
         .merge(tasks::routes())
+        .merge(turns::routes())
+        .merge(inputs::routes())
+        .merge(attempts::routes())
+        .merge(audit::routes())
+        .merge(output::routes())
+        .merge(changes::routes())
+        .merge(environments::routes())
+        .merge(secrets::routes())
+        .merge(models::routes())
+        .merge(share::routes())
+        .merge(sign_in::routes())
+        .merge(teams::routes())
+        .merge(users::routes())
 }
 
 /// The API's description, generated from the routes: OpenAPI 3.1.
@@ -77,6 +106,7 @@ pub fn router(state: Arc<State>) -> Router {
     let (router, document) = resources().split_for_parts();
     let document = Arc::new(document);
     router
+        .merge(page::router())
         .route(
             "/api/v1/openapi.json",
             axum::routing::get(move || {

@@ -54,6 +54,8 @@ pub struct State {
     parts: Parts,
     pub(crate) rates: Rates,
     pub(crate) metrics: Metrics,
+    /// Readings with git at once: each is a process.
+    pub(crate) readings: Semaphore,
     /// Pushes that are taken at once.
     pub(crate) pushes: Semaphore,
     /// Cancelled when the server is to end: streams end then.
@@ -68,6 +70,7 @@ impl State {
             parts,
             rates,
             metrics: Metrics::default(),
+            readings: Semaphore::new(4),
             pushes: Semaphore::new(4),
             ending: CancellationToken::new(),
         })
