@@ -5,6 +5,7 @@
 //! checked before it is kept ([`Git::receive`]), and what people see is read from there.
 
 mod adopt;
+mod addresses;
 mod apply;
 mod attempt;
 mod branch;
@@ -57,6 +58,7 @@ mod transfer;
 mod version;
 mod worktree;
 
+pub use addresses::is_same_address;
 pub use apply::{Applied, ApplyReport, OnConflict};
 pub use attempt::{AttemptGit, AttemptGitDir};
 pub use branch::BranchReport;
