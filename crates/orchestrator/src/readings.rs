@@ -57,12 +57,12 @@ pub async fn change(
     let (Some(start), Some(turn), Some(head)) = (start, turns.last(), head) else {
         return Ok(None);
     };
-    if head == start.base {
-        return Ok(None);
-    }
     let origin = worker.store.origin(turn.id).await?.unwrap_or_default();
     let origin = Origin::parse(&origin).map_err(ReadError::Origin)?;
     let repository = worker.git.task_repository(&origin.mirror, &origin.layer).await?;
     let store = worker.git.results(attempt.task, &repository).await?;
-    Ok(Some(Change { store, base: start.base.clone(), head }))
+    // The whole change of a fork holds that of the attempt it was made from.
+    let forked = !own_turn && worker.store.forked_from(attempt.task).await?.is_some();
+    let base = if forked { origin.layer } else { start.base.clone() };
+    Ok((base != head).then_some(Change { store, base, head }))
 }

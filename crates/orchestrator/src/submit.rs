@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use quire_domain::access::Owner;
+use quire_domain::attempt::Attempt;
 use quire_domain::environment::{Environment, Limits};
 use quire_domain::ids::{AttemptId, CommitId, TaskId};
 use quire_domain::path::WorkspacePath;
-use quire_domain::task::{Request, ReviewTarget, StartPoint};
+use quire_domain::task::{Request, ReviewTarget, StartPoint, Turn};
 use quire_engine::Redaction;
 use quire_environment::recipe::{self, RecipeError};
 use quire_git::GitError;
@@ -193,22 +194,10 @@ pub async fn follow_up(worker: &Worker, new: NewFollowUp) -> Result<Submission, 
     };
     let previous = worker.store.attempt_by_id(previous).await?;
     let mut request = new.request;
-    request.start = before.request.start.clone().map(|start| match &previous.result {
-        Some(result) => {
-            let head = result.head.clone().unwrap_or_else(|| start.base.clone());
-            StartPoint { base: head.clone(), head, branch: start.branch, uncommitted: 0 }
-        }
-        None => start,
-    });
+    request.start = start_after(before, &previous);
     request.environment = before.request.environment.clone();
     let origin = worker.store.origin(before.id).await?;
-    if let Some(environment) = &request.environment
-        && let Ok(Origin { secrets: Some(scope), .. }) =
-            Origin::parse(origin.as_deref().unwrap_or_default())
-    {
-        let redaction = redaction(worker, &scope, environment).await?;
-        request.prompt = redaction.text(&request.prompt).into_owned();
-    }
+    request.prompt = redacted(worker, &request, origin.as_deref()).await?;
     let follow = FollowUp {
         task: new.task,
         request,
@@ -219,6 +208,32 @@ pub async fn follow_up(worker: &Worker, new: NewFollowUp) -> Result<Submission, 
         now: worker.clock.now(),
     };
     Ok(worker.store.follow_up(follow).await?)
+}
+
+/// Where what goes on from an attempt of `turn` starts.
+pub(crate) fn start_after(turn: &Turn, attempt: &Attempt) -> Option<StartPoint> {
+    turn.request.start.clone().map(|start| match &attempt.result {
+        Some(result) => {
+            let head = result.head.clone().unwrap_or_else(|| start.base.clone());
+            StartPoint { base: head.clone(), head, branch: start.branch, uncommitted: 0 }
+        }
+        None => start,
+    })
+}
+
+/// The prompt of a request that goes on from a turn with this origin, without secrets.
+pub(crate) async fn redacted(
+    worker: &Worker,
+    request: &Request,
+    origin: Option<&str>,
+) -> Result<String, SubmitError> {
+    if let Some(environment) = &request.environment
+        && let Ok(Origin { secrets: Some(scope), .. }) = Origin::parse(origin.unwrap_or_default())
+    {
+        let redaction = redaction(worker, &scope, environment).await?;
+        return Ok(redaction.text(&request.prompt).into_owned());
+    }
+    Ok(request.prompt.clone())
 }
 
 /// The environment of a request, for lists and reruns.
