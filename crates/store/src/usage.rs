@@ -3,12 +3,14 @@
 //! The log is the truth; a row is what it says, written anew as a whole, so that writing it twice
 //! counts nothing twice.
 
+use quire_domain::access::Owner;
 use quire_domain::budget::MicroDollars;
 use quire_domain::ids::{AttemptId, Epoch, TeamId, UserId};
 use quire_domain::quota::{Day, Subject, Used};
 
 use crate::claim::refusal;
 use crate::connection::Promise;
+use crate::read::not_found;
 use crate::rows;
 use crate::sql::{Builder, Row, query};
 use crate::store::{Result, Store};
@@ -105,7 +107,7 @@ impl Store {
         .fetch_optional(connection)
         .await?;
         let Some(row) = row else { return Err(refusal(connection, attempt).await) };
-        let (team, author) = (rows::id(&row, "team")?, rows::id(&row, "author")?);
+        let owner = rows::owner(&row)?;
         for UsageRow { model, day, sum } in rows {
             query(
                 "INSERT INTO usage (attempt, model, day, team, author, calls, input_tokens,
@@ -120,8 +122,8 @@ impl Store {
             .bind(attempt)
             .bind(model.as_str())
             .bind(u64::from(day.0))
-            .bind(TeamId(team))
-            .bind(UserId(author))
+            .bind(owner.team)
+            .bind(owner.author)
             .bind(sum.calls)
             .bind(sum.input_tokens)
             .bind(sum.cached_tokens)
@@ -132,6 +134,15 @@ impl Store {
             .await?;
         }
         transaction.commit().await
+    }
+
+    /// Whose an attempt is.
+    pub async fn owner_of(&self, attempt: AttemptId) -> Result<Owner> {
+        let row = query("SELECT team, author FROM attempts WHERE id = $1")
+            .bind(attempt)
+            .fetch_optional(self.database.reader().await?.connection()?)
+            .await?;
+        rows::owner(&row.ok_or_else(|| not_found("attempt", attempt))?)
     }
 
     /// What a subject used from `from` until before `until`.

@@ -15,6 +15,8 @@ mod machine;
 mod outbox;
 #[path = "queue.rs"]
 mod queue;
+#[path = "quotas.rs"]
+mod quotas;
 #[path = "readers.rs"]
 mod readers;
 #[path = "repositories.rs"]
