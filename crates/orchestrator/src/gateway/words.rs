@@ -1,0 +1,41 @@
+//! What people read where a call is held.
+
+use quire_domain::quota::{MonthLimit, Subject};
+
+use super::ledger::Reached;
+
+/// Of a limit of the month.
+pub(super) fn reached(reached: &Reached) -> String {
+    let whose = match reached.subject {
+        Subject::Server => "the server's",
+        Subject::Team(_) => "the team's",
+        Subject::User(_) => "the author's",
+    };
+    let used = match reached.limit {
+        MonthLimit::Cost(_) => reached.used.cost.to_string(),
+        MonthLimit::Tokens(_) => format!("{} tokens", reached.used.tokens),
+    };
+    format!(
+        "{whose} quota of {} for {} is used up ({used}): it goes on by itself on {} (UTC), or when \
+         the quota is raised (`quire quota set`)",
+        reached.limit,
+        reached.month,
+        reached.month.next().first_day(),
+    )
+}
+
+/// Of a pause, e.g. `3 h 5 min`.
+pub(super) fn pause(ms: u64) -> String {
+    let seconds = ms.div_ceil(1000);
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds.div_ceil(60)),
+        _ => {
+            let minutes = seconds.div_ceil(60);
+            match minutes % 60 {
+                0 => format!("{} h", minutes / 60),
+                rest => format!("{} h {rest} min", minutes / 60),
+            }
+        }
+    }
+}
