@@ -16,6 +16,9 @@ pub struct Args {
     /// Take them out of the archive again.
     #[arg(long)]
     undo: bool,
+    /// Print one line of JSON for each.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs it.
@@ -25,13 +28,22 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
         let task = store.task(TaskNumber(number)).await.map_err(told)?;
         if args.undo {
             store.unarchive(task.id).await.map_err(told)?;
-            show::err(&format!("task {number} is back"));
+            say(args.json, number, false, &format!("task {number} is back"));
         } else {
             store.archive(task.id, installation.worker.clock.now()).await.map_err(told)?;
             // A follow-up after all is rebuilt from the last commit. One at work keeps its own.
             quire_orchestrator::keep::forget(&installation.worker, task.id).await;
-            show::err(&format!("task {number} is archived (`quire task archive --undo {number}`)"));
+            let undo = format!("`quire task archive --undo {number}`");
+            say(args.json, number, true, &format!("task {number} is archived ({undo})"));
         }
     }
     Ok(Exit::Done)
+}
+
+fn say(json: bool, task: u64, archived: bool, text: &str) {
+    if json {
+        show::out(&serde_json::json!({ "task": task, "archived": archived }).to_string());
+    } else {
+        show::err(text);
+    }
 }

@@ -3,16 +3,14 @@
 
 use quire_domain::attempt::{Attempt, AttemptState};
 use quire_domain::ids::AttemptRef;
-use quire_domain::task::{Mode, Request};
 use quire_orchestrator::keep::is_cut_off;
 use quire_orchestrator::submit::{NewFollowUp, follow_up};
 use quire_orchestrator::worker::Worker;
 use quire_store::{InputKind, NewInput};
 
-use crate::commands::go::{budget_of, parse_budget, work};
-use crate::commands::task::told;
-use crate::defaults::defaults_of;
-use crate::exit::{Exit, usage};
+use crate::commands::go::work;
+use crate::commands::task::{go_on, told};
+use crate::exit::Exit;
 use crate::installation::Installation;
 use crate::show;
 
@@ -23,28 +21,13 @@ pub struct Args {
     task: AttemptRef,
     /// What is to be done now.
     prompt: String,
-    /// Only answer; change nothing.
-    #[arg(long)]
-    ask: bool,
-    /// Another model than before.
-    #[arg(long, short)]
-    model: Option<String>,
-    /// Attempts at once.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=4))]
-    attempts: u8,
-    /// What it may cost: dollars (`2.50`), tokens (`500000t`) or model calls (`40c`).
-    #[arg(long, value_name = "AMOUNT")]
-    budget: Option<String>,
-    /// Print one event per line as JSON.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    options: go_on::Options,
 }
 
 /// Runs it.
 pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit> {
-    if args.prompt.trim().is_empty() {
-        return Err(usage("the message is empty"));
-    }
+    go_on::words(&args.prompt)?;
     let worker = &installation.worker;
     let task = worker.store.task(args.task.task).await.map_err(told)?;
     let turns = worker.store.turns(task.id).await.map_err(told)?;
@@ -75,31 +58,11 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
         Some(_) => Some(worker.store.attempt(args.task).await.map_err(told)?.id),
         None => None,
     };
-    let name = args.model.as_deref().unwrap_or(&turn.request.model);
-    let resolved = installation.models.resolve(Some(name)).await?;
-    let budget = args.budget.as_deref().map(|text| parse_budget(text, "--budget")).transpose()?;
-    // What the task's environment was said to have; a budget that was set since counts as well.
-    let budget = match &turn.request.environment {
-        Some(environment) if environment.budget.is_some() => budget_of(budget, environment),
-        _ => budget_of(budget, &defaults_of(&installation.settings)?.environment),
-    };
-    let request = Request {
-        mode: if args.ask { Mode::Ask } else { turn.request.mode },
-        prompt: args.prompt,
-        images: Vec::new(),
-        model: resolved.info.name.clone(),
-        attempts: args.attempts,
-        budget,
-        checks: turn.request.checks.clone(),
-        skip_checks: turn.request.skip_checks,
-        allow_rewrite: turn.request.allow_rewrite,
-        review: turn.request.review.clone(),
-        start: None,
-        environment: None,
-    };
+    let (request, resolved) =
+        go_on::request(installation, turn, args.prompt, &args.options).await?;
     let new = NewFollowUp { task: task.id, continues, request };
     let submission = follow_up(worker, new).await?;
-    work(installation, &submission, None, args.json, resolved.info.scripted).await
+    work(installation, &submission, None, args.options.json, resolved.info.scripted).await
 }
 
 /// Whether a process is at work on one of them, or will be as soon as it can.

@@ -1,11 +1,12 @@
-//! `quire task resume`: goes on with an attempt that was killed or stands still.
+//! `quire task resume`: goes on with what was killed, stands still, or is about to.
 
-use quire_domain::attempt::AttemptState;
+use quire_domain::attempt::{Attempt, AttemptState};
 use quire_domain::ids::AttemptRef;
-use quire_store::{InputKind, NewInput, Submission};
+use quire_orchestrator::say::{is_free, named, say};
+use quire_store::{InputKind, Submission};
 
 use crate::commands::go::{parse_budget, work};
-use crate::commands::task::{find, told};
+use crate::commands::task::{told, told_of};
 use crate::exit::{Exit, usage};
 use crate::installation::Installation;
 use crate::show;
@@ -27,23 +28,17 @@ pub struct Args {
 /// Runs it.
 pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit> {
     let worker = &installation.worker;
-    let task = worker.store.task(args.task.task).await.map_err(told)?;
-    let turns = worker.store.turns(task.id).await.map_err(told)?;
-    let Some(turn) = turns.last().cloned() else { return Ok(Exit::Failed) };
-    let mut attempts = worker.store.attempts(turn.id).await.map_err(told)?;
-    if args.task.ordinal.is_some() {
-        let named = find(installation, args.task).await?;
-        attempts.retain(|attempt| attempt.id == named.attempt.id);
-    }
-    attempts.retain(|attempt| !matches!(attempt.state, AttemptState::Done { .. }));
-    if attempts.is_empty() {
+    let spoken = named(worker, args.task).await.map_err(told)?;
+    let (task, turn) = (spoken.task.clone(), spoken.turn.clone());
+    let open = |attempt: &Attempt| !matches!(attempt.state, AttemptState::Done { .. });
+    if !spoken.attempts.iter().any(open) {
         return Err(usage(format!(
             "task {} has ended: `quire task message {} \"…\"` follows it up",
             task.number, task.number
         )));
     }
-    installation.needs_sandbox()?;
     let resolved = installation.models.resolve(Some(&turn.request.model)).await?;
+    let mut kind = InputKind::Resume;
     if let Some(text) = &args.budget {
         let mut budget = parse_budget(text, "--budget")?;
         budget.wall_ms = turn.request.budget.wall_ms;
@@ -53,9 +48,37 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
                 resolved.info.name
             ));
         }
-        let kind = InputKind::RaiseBudget { budget };
-        let input = NewInput { task: task.id, attempt: None, kind, now: worker.clock.now() };
-        worker.store.put_input(input).await.map_err(told)?;
+        kind = InputKind::RaiseBudget { budget };
+    }
+    let mut here = Vec::new();
+    for attempt in spoken.attempts.iter().filter(|attempt| open(attempt)) {
+        if is_free(worker, attempt).await.map_err(told)? {
+            here.push(attempt.id);
+        }
+    }
+    if !here.is_empty() {
+        installation.needs_sandbox()?;
+    }
+    let mut spoken = say(worker, args.task, kind).await.map_err(told)?;
+    let now = worker.clock.now();
+    let mut elsewhere = Vec::new();
+    let mut attempts = Vec::new();
+    for attempt in spoken.attempts.drain(..).filter(open) {
+        let waits = worker.store.queue_place(attempt.id, now).await.map_err(told)?.is_some();
+        if here.contains(&attempt.id) && !waits {
+            attempts.push(attempt);
+        } else {
+            let where_ = if waits { "waits for a worker of the server" } else { "is at work" };
+            show::err(&format!("attempt {}.{} {where_}", task.number, attempt.ordinal));
+            elsewhere.push(attempt);
+        }
+    }
+    if attempts.is_empty() {
+        if args.json {
+            spoken.attempts = elsewhere;
+            show::out(&told_of(&spoken).to_string());
+        }
+        return Ok(Exit::Done);
     }
     let submission = Submission { task, turn, attempts, continues: None, repeated: false };
     work(installation, &submission, None, args.json, resolved.info.scripted).await
