@@ -42,6 +42,9 @@ pub struct Me {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
     pub scopes: Option<Vec<Right>>,
+    /// With a session: to be sent as `X-Quire-Csrf` with whatever changes something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csrf: Option<String>,
 }
 
 /// What somebody is in a team.

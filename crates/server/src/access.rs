@@ -4,7 +4,7 @@
 //! asks it about the thing at hand: another team's is not found.
 
 mod cookie;
-mod gate;
+pub(crate) mod gate;
 pub mod local;
 mod lockout;
 mod may;
@@ -24,4 +24,6 @@ pub use rights::{
 };
 pub use who::{In, Who};
 
+pub(crate) use cookie::clear as clear_cookie;
 pub(crate) use proxy::forwarded;
+pub(crate) use sign_in::{begin, of_password, with_link, with_password};

@@ -12,13 +12,14 @@ use crate::state::State;
 
 /// What every answer says to a browser, unless it said something itself: nothing of it is run,
 /// framed, guessed or kept.
-const SAFE: [(header::HeaderName, &str); 6] = [
+const SAFE: [(header::HeaderName, &str); 7] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; sandbox"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::CACHE_CONTROL, "no-store"),
     (header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (header::HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
 
 pub(crate) async fn safe_headers(request: Request, next: Next) -> Response {

@@ -48,5 +48,6 @@ async fn me(May { who, .. }: May<SignedIn>) -> Json<Me> {
         admin: who.admin,
         teams: teams.collect(),
         scopes: who.scopes,
+        csrf: who.session.map(|session| session.csrf),
     })
 }
