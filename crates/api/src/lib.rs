@@ -37,8 +37,8 @@ pub use people::{
 };
 pub use problem::{Problem, ProblemKind, Problems};
 pub use repository::{
-    CommitsAsked, CommitsKnown, NewRepository, PushQuery, Pushed, Repository, RepositoryList,
-    RepositoryQuery,
+    CommitsAsked, CommitsKnown, NewRepository, PackQuery, PushQuery, Pushed, Repository,
+    RepositoryList, RepositoryQuery,
 };
 pub use server::{Me, Membership, Ready, ServerInfo};
 pub use share::{NewShareLink, ShareLink, ShareLinkList, ShareLinkMade, SharedTask};

@@ -101,6 +101,19 @@ pub struct PushQuery {
     pub team: Option<String>,
 }
 
+/// Which commits of an attempt are sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PackQuery {
+    /// Only what its own turn added, not the whole task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<bool>,
+    /// Commits that are there already, separated by commas; at most 128.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(max_length = 8400)]
+    pub have: Option<String>,
+}
+
 /// What was pushed: a task may start with it, yours alone. It is kept while a task that began with
 /// it is there, and for an hour otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

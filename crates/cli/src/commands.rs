@@ -1,17 +1,27 @@
 //! The commands: a file each, listed here and in [`crate::args::Command`].
 
 pub mod ask;
+pub mod backup;
+pub mod checkout;
 pub mod config;
 pub mod doctor;
 pub mod env;
 pub mod go;
+pub mod login;
+pub mod logout;
 pub mod model;
+pub mod plan;
+pub mod push;
+pub mod quota;
+pub mod repo;
+pub mod restore;
 pub mod review;
 pub mod run;
 pub mod sandbox;
 pub mod serve;
 pub mod task;
 pub mod unpack_layer;
+pub mod usage;
 pub mod verify;
 
 use quire_sandbox::Zygote;
@@ -19,7 +29,8 @@ use quire_sandbox::Zygote;
 use crate::args::{Args, Command};
 use crate::exit::Exit;
 use crate::no_room;
-use crate::settings::Setting;
+use crate::remote::{self, Remote};
+use crate::settings::{Setting, Settings};
 use crate::surroundings::Surroundings;
 
 /// What every command is handed.
@@ -30,6 +41,31 @@ pub struct Context {
     pub zygote: std::io::Result<Zygote>,
     /// `--data-dir`, absolute.
     pub data_dir: Option<Setting<std::path::PathBuf>>,
+    /// `--remote`, with the name that it was given.
+    pub remote: Option<String>,
+}
+
+impl Context {
+    /// The server that is meant, if one is: by flag, variable or setting.
+    pub fn remote(&self) -> anyhow::Result<Option<Remote>> {
+        let settings = Settings::read(&self.surroundings, None)?;
+        let found = remote::chosen(self.remote.as_deref(), &settings, &self.surroundings)?;
+        Ok(found.map(|remote| Remote { data_dir: self.data_dir.clone(), ..remote }))
+    }
+
+    /// As [`Context::remote`], of what makes sense with a server alone: the default one is meant
+    /// where none is named.
+    pub fn remote_or_default(&self) -> anyhow::Result<Option<Remote>> {
+        match self.remote()? {
+            Some(remote) => Ok(Some(remote)),
+            None if self.remote.as_deref() == Some("none") => Ok(None),
+            None => {
+                let settings = Settings::read(&self.surroundings, None)?;
+                let found = remote::chosen(Some(""), &settings, &self.surroundings)?;
+                Ok(found.map(|remote| Remote { data_dir: self.data_dir.clone(), ..remote }))
+            }
+        }
+    }
 }
 
 /// Runs the command that was asked for.
@@ -43,23 +79,33 @@ pub async fn run(
         origin: "--data-dir".to_owned(),
     });
     let known = (data_dir.as_ref().map(|dir| dir.value.clone()), surroundings.clone());
-    let context = Context { surroundings, zygote, data_dir };
+    let context = Context { surroundings, zygote, data_dir, remote: args.remote };
     let ended = dispatch(args.command, context).await;
     ended.map_err(|error| no_room::told(error, no_room::data_dir(known.0, &known.1).as_deref()))
 }
 
 async fn dispatch(command: Command, context: Context) -> anyhow::Result<Exit> {
     match command {
-        Command::Run(args) => run::run(args, context).await,
+        Command::Run(args) => Box::pin(run::run(args, context)).await,
+        Command::Checkout(args) => Box::pin(checkout::run(args, context)).await,
         Command::Ask(args) => ask::run(args, context).await,
+        Command::Plan(args) => plan::run(args, context).await,
         Command::Review(args) => review::run(args, context).await,
         Command::Task(command) => Box::pin(task::run(command, context)).await,
+        Command::Login(args) => Box::pin(login::run(args, &context)).await,
+        Command::Push(args) => Box::pin(push::run(args, context)).await,
+        Command::Repo(command) => Box::pin(repo::run(command, &context)).await,
+        Command::Logout(args) => logout::run(&args, &context),
         Command::Env(command) => Box::pin(env::run(command, context)).await,
         Command::Serve(args) => Box::pin(serve::run(args, context)).await,
         Command::Verify(args) => verify::run(args, context).await,
         Command::Sandbox(args) => sandbox::run(args, context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
         Command::Model(command) => model::run(command, context).await,
+        Command::Quota(command) => quota::run(command, &context).await,
+        Command::Usage(args) => usage::run(args, &context).await,
         Command::Config(command) => config::run(&command, &context),
+        Command::Backup(args) => backup::run(args, context).await,
+        Command::Restore(args) => restore::run(args, context).await,
     }
 }

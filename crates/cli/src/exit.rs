@@ -28,6 +28,10 @@ pub enum Exit {
     NoModel = 8,
     /// This host cannot make sandboxes.
     NoSandbox = 9,
+    /// The attempt waits for an answer (`quire task answer`).
+    Waiting = 10,
+    /// It was still at work after the time that was given, as `timeout` says it.
+    TimedOut = 124,
     /// Cancelled, as a shell would say it of Ctrl-C.
     Cancelled = 130,
 }
@@ -43,11 +47,10 @@ impl Exit {
                 Outcome::Failed { .. } => Self::AttemptFailed,
             },
             AttemptState::Suspended { .. } => Self::Suspended,
-            AttemptState::Queued
-            | AttemptState::Preparing
-            | AttemptState::Working
-            | AttemptState::WaitingForUser
-            | AttemptState::WaitingForApproval => Self::Failed,
+            AttemptState::WaitingForUser => Self::Waiting,
+            // The plan that was asked for is there.
+            AttemptState::WaitingForApproval => Self::Done,
+            AttemptState::Queued | AttemptState::Preparing | AttemptState::Working => Self::Failed,
         }
     }
 }

@@ -7,6 +7,7 @@ mod exit;
 mod installation;
 mod nearest;
 mod no_room;
+mod remote;
 mod settings;
 mod show;
 mod surroundings;

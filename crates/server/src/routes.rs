@@ -10,6 +10,7 @@ mod inputs;
 mod models;
 mod notices;
 mod output;
+mod packs;
 mod page;
 mod pushes;
 mod repositories;
@@ -77,6 +78,7 @@ fn resources() -> Routes {
         .merge(account::routes())
         .merge(health::routes())
         .merge(notices::routes())
+        .merge(packs::routes())
         .merge(pushes::routes())
         .merge(repositories::routes())
         .merge(server::routes())

@@ -3,9 +3,11 @@
 
 mod attempts;
 mod batch;
+mod in_place;
 mod interrupts;
 mod place;
 mod request;
+mod there;
 mod work;
 
 use std::path::PathBuf;
@@ -23,13 +25,15 @@ use crate::defaults::defaults_of;
 use crate::exit::{Exit, stop, usage};
 use crate::installation::Installation;
 use crate::show;
-use crate::surroundings::checkout_of;
+use crate::surroundings::{Surroundings, checkout_of};
 
 pub use self::attempts::{Shown, TICK, What, keep_of, sweep_meanwhile};
 pub use self::batch::{Many, go_many};
+pub use self::in_place::chosen;
 pub use self::place::{Place, not_resolved};
 pub use self::request::{budget_of, parse_budget, source_of};
 use self::request::{check, read_images, read_prompt};
+pub use self::there::{FarTerms, go_there, submit as submit_there};
 pub use self::work::work;
 
 /// Taking in a checkout without a word takes this long at most.
@@ -60,12 +64,27 @@ pub struct Common {
     /// What it may cost: dollars (`2.50`), tokens (`500000t`) or model calls (`40c`).
     #[arg(long, value_name = "AMOUNT")]
     pub budget: Option<String>,
+    /// Let the model ask, also where nobody is at a terminal: it then waits, and
+    /// `quire task answer` goes on with it.
+    #[arg(long, conflicts_with = "no_questions")]
+    pub questions: bool,
+    /// Do not let the model ask.
+    #[arg(long)]
+    pub no_questions: bool,
     /// Show nothing of this machine but its system directories.
     #[arg(long)]
     pub bare: bool,
     /// Print one event per line as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+impl Common {
+    /// Whether the model may ask the person: if they are there, unless they said otherwise.
+    fn may_ask(&self, surroundings: &Surroundings) -> bool {
+        let there = surroundings.stdin_terminal && surroundings.stderr_terminal && !self.json;
+        (there || self.questions) && !self.no_questions && self.attempts == 1
+    }
 }
 
 /// What the mode adds.
@@ -88,6 +107,9 @@ pub struct Asked {
 
 /// Submits what was asked for, runs it here, and prints its end.
 pub async fn go(common: Common, asked: Asked, context: Context) -> anyhow::Result<Exit> {
+    if let Some(remote) = context.remote()? {
+        return Box::pin(go_there(common, asked, &context, &remote)).await;
+    }
     let json = common.json;
     let taken = take_in(common, asked, context).await?;
     let TakenIn { installation, found, environment, request, resolved } = taken;
@@ -161,6 +183,8 @@ async fn take_in(common: Common, asked: Asked, context: Context) -> anyhow::Resu
         checks: asked.checks.iter().map(|command| check(command)).collect(),
         skip_checks: asked.skip_checks,
         allow_rewrite: asked.allow_rewrite,
+        questions: common.may_ask(&installation.surroundings),
+        output_schema: None,
         review: asked.review,
         start: None,
         environment: None,

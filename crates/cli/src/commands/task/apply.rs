@@ -17,13 +17,13 @@ use crate::surroundings::checkout_of;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The task (`42`), or one attempt (`42.3`), which is then the chosen one.
-    task: AttemptRef,
+    pub(super) task: AttemptRef,
     /// Another checkout than the one the task began in.
     #[arg(long, value_name = "PATH")]
-    to: Option<PathBuf>,
+    pub(super) to: Option<PathBuf>,
     /// Write what conflicts with conflict markers, instead of changing nothing.
     #[arg(long)]
-    conflicts: bool,
+    pub(super) conflicts: bool,
 }
 
 /// Runs it.
@@ -55,10 +55,20 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
     let on_conflict = if args.conflicts { OnConflict::WriteMarkers } else { OnConflict::Refuse };
     let git = &worker.git;
     let applied = git.apply(&checkout, &change.store, &change.base, &change.head, on_conflict);
-    let applied = match applied.await? {
+    let (exit, is_applied) = brought(applied.await?, &path);
+    if is_applied && named.turns.last().is_some_and(|turn| turn.chosen.is_none()) {
+        worker.store.choose(named.attempt.turn, named.attempt.id).await.map_err(told)?;
+    }
+    Ok(exit)
+}
+
+/// Says what became of a change that was brought to the checkout at `path`: the exit code, and
+/// whether any of it is there now that was not before.
+pub(super) fn brought(report: ApplyReport, path: &Path) -> (Exit, bool) {
+    let applied = match report {
         ApplyReport::AlreadyApplied => {
             show::err(&format!("{} already holds every change", path.display()));
-            return Ok(Exit::Done);
+            return (Exit::Done, false);
         }
         ApplyReport::Refused(conflicts) => {
             show::err("nothing was changed, as these files conflict:");
@@ -66,13 +76,10 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
             show::err(
                 "commit or put away your own changes first, or write conflict markers with --conflicts",
             );
-            return Ok(Exit::NotVerified);
+            return (Exit::NotVerified, false);
         }
         ApplyReport::Applied(applied) => applied,
     };
-    if named.turns.last().is_some_and(|turn| turn.chosen.is_none()) {
-        worker.store.choose(named.attempt.turn, named.attempt.id).await.map_err(told)?;
-    }
     for (word, paths) in
         [("written", &applied.written), ("merged", &applied.merged), ("deleted", &applied.deleted)]
     {
@@ -86,11 +93,11 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
     }
     if applied.conflicts.is_empty() {
         show::err("applied as uncommitted changes: `git status` and `git diff` show them");
-        return Ok(Exit::Done);
+        return (Exit::Done, true);
     }
     show::err("applied with conflicts; resolve these:");
     list_conflicts(&applied.conflicts);
-    Ok(Exit::NotVerified)
+    (Exit::NotVerified, true)
 }
 
 fn list_conflicts(conflicts: &[Conflict]) {

@@ -12,13 +12,13 @@ use crate::show;
 pub struct Args {
     /// The tasks.
     #[arg(required = true)]
-    tasks: Vec<u64>,
+    pub(super) tasks: Vec<u64>,
     /// Take them out of the archive again.
     #[arg(long)]
-    undo: bool,
+    pub(super) undo: bool,
     /// Print one line of JSON for each.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Runs it.

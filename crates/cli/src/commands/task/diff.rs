@@ -3,9 +3,10 @@
 use quire_domain::ids::{AttemptRef, CommitId};
 use quire_orchestrator::readings;
 
-use crate::commands::task::find;
+use crate::commands::task::{find, there};
 use crate::exit::{Exit, usage};
 use crate::installation::Installation;
+use crate::remote::Remote;
 use crate::show;
 use crate::show::style::{Style, plain};
 
@@ -13,15 +14,41 @@ use crate::show::style::{Style, plain};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The task (`42`), or one attempt (`42.3`).
-    task: AttemptRef,
+    pub(super) task: AttemptRef,
     /// Another attempt, to compare with: the difference between the two results.
-    other: Option<AttemptRef>,
+    pub(super) other: Option<AttemptRef>,
     /// Only the newest turn's change, not the whole task's.
     #[arg(long)]
-    turn: bool,
+    pub(super) turn: bool,
     /// Only the size of the change.
     #[arg(long)]
-    stat: bool,
+    pub(super) stat: bool,
+}
+
+/// One attempt's result against another's, both of a task on a server: their commits are brought
+/// here to be compared.
+pub(super) async fn between_there(args: &Args, remote: &Remote) -> anyhow::Result<Exit> {
+    let Some(other) = args.other else { return Ok(Exit::Failed) };
+    if other.task != args.task.task {
+        return Err(usage("the two attempts are not of the same task"));
+    }
+    let first = there::change_of(remote, args.task, None, "compare").await?;
+    let second = there::change_of(remote, other, None, "compare").await?;
+    let repository = second.store.repository();
+    if args.stat {
+        let found = second.git.changes(repository, &first.head, &second.head, 10_000).await?;
+        show::out(&found.1.to_string());
+        return Ok(Exit::Done);
+    }
+    let git = &second.git;
+    let diff = git.diff_unified(repository, &first.head, &second.head, &[], MOST_BYTES).await?;
+    if remote.surroundings.stdout_terminal {
+        let style = Style::new(remote.surroundings.colour());
+        show::out(coloured(&String::from_utf8_lossy(&diff.text), style).trim_end());
+    } else {
+        show::out_bytes(&diff.text);
+    }
+    Ok(Exit::Done)
 }
 
 /// A diff is cut at this many bytes.
@@ -74,7 +101,7 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
     Ok(Exit::Done)
 }
 
-fn coloured(diff: &str, style: Style) -> String {
+pub(super) fn coloured(diff: &str, style: Style) -> String {
     let mut text = String::with_capacity(diff.len() + diff.len() / 8);
     for line in diff.lines() {
         let line = plain(line, false);

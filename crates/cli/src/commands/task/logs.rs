@@ -13,14 +13,14 @@ use crate::show::{self, json};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The task (`42`), or one attempt (`42.3`).
-    task: AttemptRef,
+    pub(super) task: AttemptRef,
     /// The whole output of this command, by the six digits in brackets. Control characters are
     /// made visible on a terminal and left as they are elsewhere.
     #[arg(long, value_name = "ID")]
-    chunk: Option<ChunkId>,
+    pub(super) chunk: Option<ChunkId>,
     /// Every event, as JSON lines.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Bytes of a chunk that are read at once.

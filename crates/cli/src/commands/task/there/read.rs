@@ -1,0 +1,167 @@
+//! What a task on a server did: `show`, `logs`, `diff`.
+
+use quire_client::Call;
+use quire_domain::ids::TaskNumber;
+
+use super::super::{diff, logs, show as showing};
+use crate::exit::{Exit, usage};
+use crate::remote::{Remote, tasks, told};
+use crate::show::answer::Report;
+use crate::show::lines::Lines;
+use crate::show::style::{Style, plain};
+use crate::show::{self, compare};
+
+/// A diff that is coloured is at most this long, in bytes.
+const MOST_DIFF: usize = 64 << 20;
+
+/// `quire task show`.
+pub async fn show(args: showing::Args, remote: &Remote) -> anyhow::Result<Exit> {
+    let task = tasks::task(remote, args.task.task.0).await?;
+    let style = Style::new(remote.surroundings.colour());
+    let Some(turn) = task.history.last() else { return Ok(Exit::Failed) };
+    let scripted = turn.model.starts_with("scripted/");
+    let attempts = &task.summary.attempts;
+    if args.task.ordinal.is_none() && attempts.len() > 1 && turn.chosen.is_none() {
+        let mut ended = Vec::new();
+        for attempt in attempts {
+            let events = tasks::known(&tasks::events(remote, attempt, 1).await?);
+            ended.push((attempt.attempt, attempt.state.clone(), events));
+        }
+        show::out(compare::text(TaskNumber(task.summary.task), &ended, style).trim_end());
+        return Ok(Exit::Done);
+    }
+    let attempt = tasks::meant(&task, args.task)?;
+    let events = if attempt.epoch == 0 {
+        Vec::new()
+    } else {
+        tasks::known(&tasks::events(remote, attempt, 1).await?)
+    };
+    let report = Report::of(&events);
+    if args.json {
+        let value = serde_json::json!({
+            "task": task.summary.task,
+            "title": task.summary.title,
+            "repository": task.summary.repository,
+            "turn": turn.turn,
+            "attempt": attempt.attempt,
+            "mode": turn.mode,
+            "model": turn.model,
+            "prompt": turn.prompt,
+            "images": turn.images,
+            "state": attempt.state,
+            "queue_place": attempt.queue_place,
+            "waits": report.waits,
+            "question": report.question,
+            "answer": report.answer,
+            "citations": report.citations,
+            "checks": report.checks,
+            "commits": report.commits,
+            "network": { "refused": report.network.refused },
+            "finished": report.finished,
+        });
+        show::out(&serde_json::to_string_pretty(&value)?);
+        return Ok(Exit::Done);
+    }
+    show::out(&style.bold(&format!(
+        "task {} · turn {} · {} · {} · {}",
+        task.summary.task,
+        turn.turn,
+        turn.mode,
+        turn.model,
+        attempt.state.word()
+    )));
+    let repository = plain(&task.summary.repository, false);
+    show::out(&format!("{repository}\n{}", plain(turn.prompt.trim(), true)));
+    match turn.images {
+        0 => {}
+        1 => show::out("with 1 picture"),
+        images => show::out(&format!("with {images} pictures")),
+    }
+    if let Some(place) = attempt.queue_place {
+        show::out(&format!("waits for a worker: number {place} in the queue"));
+    }
+    show::out(report.text(style, &args.task.to_string(), scripted).trim_end());
+    Ok(Exit::Done)
+}
+
+/// `quire task logs`.
+pub async fn logs(args: logs::Args, remote: &Remote) -> anyhow::Result<Exit> {
+    let named = tasks::find(remote, args.task).await?;
+    if let Some(chunk) = &args.chunk {
+        let id = named.attempt.id.to_string();
+        let call = Call::get(&["attempts", &id, "outputs", chunk.as_str(), "raw"]);
+        let mut download =
+            remote.client.download(call).await.map_err(|error| match error.kind() {
+                Some(quire_api::ProblemKind::NotFound) => {
+                    usage(format!("{error}: `quire task logs {}` shows what there is", args.task))
+                }
+                _ => told(error),
+            })?;
+        while let Some(piece) = download.next().await.map_err(told)? {
+            let written = if remote.surroundings.stdout_terminal {
+                show::out_bytes(plain(&String::from_utf8_lossy(&piece), true).as_bytes())
+            } else {
+                show::out_bytes(&piece)
+            };
+            if !written {
+                break;
+            }
+        }
+        return Ok(Exit::Done);
+    }
+    let style = Style::new(remote.surroundings.colour());
+    let mut lines = Lines::of_log(style, show::width());
+    if named.attempt.epoch == 0 {
+        show::err("no worker has begun with it yet");
+        return Ok(Exit::Done);
+    }
+    for event in tasks::events(remote, &named.attempt, 1).await? {
+        if args.json {
+            show::out(&tasks::line(named.task.summary.task, named.attempt.attempt, &event));
+        } else if let Some(event) = tasks::event(&event) {
+            for line in lines.of(&event) {
+                show::out(&line);
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// `quire task diff`.
+pub async fn diff(args: diff::Args, remote: &Remote) -> anyhow::Result<Exit> {
+    if args.other.is_some() {
+        return diff::between_there(&args, remote).await;
+    }
+    let named = tasks::find(remote, args.task).await?;
+    let id = named.attempt.id.to_string();
+    let turn = args.turn.then_some(true);
+    if args.stat {
+        let call = Call::get(&["attempts", &id, "change"]).maybe("turn", turn);
+        let change: quire_api::Change = remote.client.ask(call).await.map_err(told)?;
+        for file in &change.files {
+            let (added, removed) = (format!("+{}", file.added), format!("−{}", file.removed));
+            show::out(&format!("{added:>6} {removed:>6}  {}", plain(&file.path, false)));
+        }
+        show::out(&change.stat.to_string());
+        return Ok(Exit::Done);
+    }
+    let call = Call::get(&["attempts", &id, "diff"]).maybe("turn", turn);
+    let mut download = remote.client.download(call).await.map_err(told)?;
+    if remote.surroundings.stdout_terminal {
+        let bytes = download.whole(MOST_DIFF + 1).await.map_err(told)?;
+        let style = Style::new(remote.surroundings.colour());
+        show::out(diff::coloured(&String::from_utf8_lossy(&bytes), style).trim_end());
+        return Ok(Exit::Done);
+    }
+    let mut any = false;
+    while let Some(piece) = download.next().await.map_err(told)? {
+        any |= !piece.is_empty();
+        if !show::out_bytes(&piece) {
+            break;
+        }
+    }
+    if !any {
+        return Err(usage(format!("task {} has no change", args.task)));
+    }
+    Ok(Exit::Done)
+}

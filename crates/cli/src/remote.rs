@@ -1,0 +1,132 @@
+//! Servers that a person signed in to, and the one that a command speaks to.
+
+pub mod follow;
+pub mod pushing;
+mod servers;
+pub mod tasks;
+
+use std::path::PathBuf;
+
+use quire_client::{Client, ClientError, Config, ServerAddress};
+use quire_domain::secret::Secret;
+
+use crate::exit::{Exit, stop, usage};
+use crate::nearest::nearest;
+use crate::settings::{Setting, Settings};
+use crate::surroundings::Surroundings;
+
+pub use self::servers::{Known, Servers};
+
+/// A server to speak to.
+pub struct Remote {
+    /// The name it was signed in to by.
+    pub name: String,
+    /// The way there.
+    pub client: Client,
+    /// What surrounds the process.
+    pub surroundings: Surroundings,
+    /// `--data-dir`, for what is kept on this side.
+    pub data_dir: Option<Setting<PathBuf>>,
+}
+
+/// The variable that names the server to speak to.
+pub const VARIABLE: &str = "QUIRE_REMOTE";
+/// What stands for "none" where a server is named, over what variable and settings say.
+const NONE: &str = "none";
+
+/// Which server is meant: by the flag `--remote[=NAME]`, else by `QUIRE_REMOTE`, else by the setting
+/// `remote`. `None` is this machine's own data.
+///
+/// # Errors
+///
+/// [`Exit::Usage`] for a name that nobody signed in to.
+pub fn chosen(
+    flag: Option<&str>,
+    settings: &Settings,
+    surroundings: &Surroundings,
+) -> anyhow::Result<Option<Remote>> {
+    let variable = surroundings.variable(VARIABLE);
+    let setting = settings.remote.as_ref().map(|setting| setting.value.as_str());
+    let named = match (flag, variable.or(setting)) {
+        // The flag alone means the one that is known anyway.
+        (Some(""), other) => other.filter(|name| *name != NONE).unwrap_or(""),
+        (Some(name), _) | (None, Some(name)) => name,
+        (None, None) => return Ok(None),
+    };
+    if named == NONE {
+        return Ok(None);
+    }
+    let servers = Servers::read(surroundings)?;
+    open(&servers, named, surroundings).map(Some)
+}
+
+/// Opens the way to a server by its name; the empty name means the default one.
+fn open(servers: &Servers, name: &str, surroundings: &Surroundings) -> anyhow::Result<Remote> {
+    let known = if name.is_empty() { servers.meant() } else { servers.find(name) };
+    let Some(known) = known else {
+        return Err(usage(not_known(servers, name)));
+    };
+    let address = ServerAddress::parse(&known.url).map_err(|error| usage(error.to_string()))?;
+    let token = Some(Secret::new(known.token.clone()));
+    let client = connect(address, token, surroundings)?;
+    Ok(Remote {
+        name: known.name.clone(),
+        client,
+        surroundings: surroundings.clone(),
+        data_dir: None,
+    })
+}
+
+fn not_known(servers: &Servers, name: &str) -> String {
+    match (servers.list.as_slice(), name) {
+        ([], _) => "you have not signed in to a server yet: `quire login URL` does".to_owned(),
+        (_, "") => "several servers are known: name one with --remote=NAME (`quire login --list`)"
+            .to_owned(),
+        (list, name) => {
+            let near = nearest(name, list.iter().map(|known| known.name.as_str()));
+            let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            format!("you have not signed in to a server `{name}`{near} (`quire login --list`)")
+        }
+    }
+}
+
+/// Sets up the way to a server.
+pub fn connect(
+    address: ServerAddress,
+    token: Option<Secret<String>>,
+    surroundings: &Surroundings,
+) -> anyhow::Result<Client> {
+    let mut config = Config::new(address, token);
+    // A company's own authorities, as other programs are told of them too.
+    if let Some(file) = surroundings.variable("SSL_CERT_FILE") {
+        config.authorities = std::fs::read(file)
+            .map_err(|error| usage(format!("cannot read {file} (from SSL_CERT_FILE): {error}")))?;
+    }
+    Client::new(config).map_err(told)
+}
+
+/// An error of a server with its exit code and what to do about it.
+pub fn told(error: ClientError) -> anyhow::Error {
+    use quire_api::ProblemKind::{
+        Changed, Invalid, KeyReused, NotAllowed, NotFound, NotPossible, NotSignedIn, Quota,
+        Refused, TooLarge,
+    };
+    let exit = match (&error, error.kind()) {
+        (ClientError::Setup { .. } | ClientError::NotQuire { .. }, _) => Exit::Usage,
+        (_, Some(NotSignedIn)) => {
+            return stop(
+                Exit::Usage,
+                "the server does not know your token (it ended, or was taken back): sign in again \
+                 with `quire login`",
+            );
+        }
+        (_, Some(Refused)) => Exit::Refused,
+        (_, Some(Quota)) => Exit::Suspended,
+        (
+            _,
+            Some(Invalid | NotAllowed | NotFound | NotPossible | Changed | KeyReused | TooLarge),
+        ) => Exit::Usage,
+        _ => Exit::Failed,
+    };
+    stop(exit, error.to_string())
+}

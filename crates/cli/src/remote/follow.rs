@@ -1,0 +1,281 @@
+//! Follows the newest turn of a task on a server to where it ends or stands still, and prints it as
+//! a run on this machine is printed.
+
+use std::time::Duration;
+
+use quire_api::{AttemptSummary, InputTaken, NewInput, Task, Wanted};
+use quire_client::{Call, ClientError};
+use quire_domain::attempt::AttemptState;
+use quire_domain::event::Event;
+use quire_domain::ids::TaskNumber;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::{Remote, tasks, told};
+use crate::exit::Exit;
+use crate::show::answer::Report;
+use crate::show::progress::Progress;
+use crate::show::style::Style;
+use crate::show::{self, compare};
+
+/// How a task is followed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Follow {
+    /// Prints each event as a line of JSON.
+    pub json: bool,
+    /// Says nothing until the end.
+    pub quiet: bool,
+    /// For how long; until it ends if `None`.
+    pub limit: Option<Duration>,
+    /// Whether what happened before is shown too.
+    pub from_start: bool,
+}
+
+/// How often the server is asked, while something happens and while nothing does.
+const BUSY: Duration = Duration::from_millis(250);
+const IDLE: Duration = Duration::from_secs(2);
+/// How long a server may stay away before following ends.
+const AWAY: Duration = Duration::from_mins(10);
+/// How long a second Ctrl-C is waited for.
+const SECOND: Duration = Duration::from_secs(3);
+
+/// One attempt that is followed.
+struct Followed {
+    attempt: AttemptSummary,
+    next: u64,
+    events: Vec<Event>,
+}
+
+impl Followed {
+    fn is_over(&self) -> bool {
+        !matches!(
+            self.attempt.state,
+            AttemptState::Queued | AttemptState::Preparing | AttemptState::Working
+        )
+    }
+}
+
+/// Follows a task; prints its end, and gives the exit code of it.
+pub async fn follow(remote: &Remote, task: Task, how: Follow) -> anyhow::Result<Exit> {
+    let colour = remote.surroundings.colour();
+    let style = Style::new(colour);
+    let number = task.summary.task;
+    let newest = task.history.last();
+    let model = newest.map(|turn| turn.model.clone()).unwrap_or_default();
+    let scripted = model.starts_with("scripted/");
+    if !how.json && !how.quiet {
+        let note = if scripted { " (a script plays the model)" } else { "" };
+        let place = show::style::plain(&task.summary.repository, false);
+        let heading = format!("task {number} on {} · {model}{note} · {place}", remote.name);
+        show::err(&style.bold(&heading));
+    }
+    let labels: Vec<String> =
+        task.summary.attempts.iter().map(|one| format!("{number}.{}", one.attempt)).collect();
+    let terminal = remote.surroundings.stderr_terminal && colour;
+    let moves = terminal && !how.quiet && !how.json;
+    let mut progress = Progress::new(&labels, style, moves, show::width());
+    let mut followed: Vec<Followed> = task
+        .summary
+        .attempts
+        .into_iter()
+        .map(|attempt| Followed { attempt, next: 1, events: Vec::new() })
+        .collect();
+    let mut interrupts = interrupts();
+    let mut leaving: Option<Instant> = None;
+    let (mut away, mut place): (Option<Instant>, Option<u64>) = (None, None);
+    let mut first = !how.from_start;
+    let until = how.limit.map(|limit| Instant::now() + limit);
+    loop {
+        let pause = match step(remote, number, &mut followed).await {
+            Ok(news) => {
+                if away.take().is_some() && !how.quiet {
+                    progress.notice("the server is there again");
+                }
+                for (index, event) in &news {
+                    let shown = !first || !followed[*index].is_over();
+                    if how.json {
+                        let ordinal = followed[*index].attempt.attempt;
+                        show::out(&tasks::line(number, ordinal, event));
+                    } else if let Some(event) = tasks::event(event).filter(|_| shown && !how.quiet)
+                    {
+                        progress.event(*index, &event);
+                    }
+                }
+                first = false;
+                let queued = followed.iter().find_map(|one| one.attempt.queue_place);
+                if queued != place && !how.json && !how.quiet {
+                    if let Some(queued) = queued {
+                        progress
+                            .notice(&format!("waits for a worker: number {queued} in the queue"));
+                    }
+                    place = queued;
+                }
+                if followed.iter().all(Followed::is_over) {
+                    break;
+                }
+                if news.is_empty() { None } else { Some(BUSY) }
+            }
+            Err(error) if error.is_for_now() => {
+                let since = *away.get_or_insert_with(|| {
+                    if !how.quiet {
+                        progress
+                            .notice(&format!("{error}; the task goes on, and this tries again"));
+                    }
+                    Instant::now()
+                });
+                if since.elapsed() > AWAY {
+                    progress.end();
+                    return Err(told(error));
+                }
+                Some(IDLE)
+            }
+            Err(error) => {
+                progress.end();
+                return Err(told(error));
+            }
+        };
+        let pause = pause.unwrap_or(if how.quiet { IDLE } else { BUSY * 2 });
+        if until.is_some_and(|until| Instant::now() > until) {
+            progress.end();
+            show::err(&format!(
+                "task {number} is still at work after the time that was given; \
+                 `quire task watch {number} --remote={}` goes on watching",
+                remote.name
+            ));
+            return Ok(Exit::TimedOut);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => progress.tick(),
+            Some(()) = interrupts.recv() => match leaving {
+                None => {
+                    leaving = Some(Instant::now());
+                    progress.notice(&format!(
+                        "task {number} goes on on {}: `quire task watch {number} --remote={}` comes \
+                         back to it; press Ctrl-C again now to cancel it",
+                        remote.name, remote.name
+                    ));
+                }
+                Some(_) => {
+                    leaving = None;
+                    say(remote, number, None, Wanted::Cancel).await?;
+                    progress.notice("cancelling");
+                }
+            },
+        }
+        if leaving.is_some_and(|since| since.elapsed() > SECOND) {
+            progress.end();
+            return Ok(Exit::Cancelled);
+        }
+    }
+    progress.end();
+    Ok(ended(remote, number, &followed, how, scripted))
+}
+
+/// Reads what is new of all that are followed: where they stand first, so that the events read
+/// then are all that there are of one that is over.
+async fn step(
+    remote: &Remote,
+    number: u64,
+    followed: &mut [Followed],
+) -> Result<Vec<(usize, quire_api::Event)>, ClientError> {
+    let task: Task = remote.client.ask(Call::get(&["tasks", &number.to_string()])).await?;
+    let attempts = task.history.iter().flat_map(|turn| &turn.attempts);
+    for attempt in attempts {
+        if let Some(one) = followed.iter_mut().find(|one| one.attempt.id == attempt.id) {
+            one.attempt = attempt.clone();
+        }
+    }
+    for attempt in task.summary.attempts {
+        if let Some(one) = followed.iter_mut().find(|one| one.attempt.id == attempt.id) {
+            one.attempt = attempt;
+        }
+    }
+    let mut news = Vec::new();
+    for (index, one) in followed.iter_mut().enumerate() {
+        if matches!(one.attempt.state, AttemptState::Queued) && one.attempt.epoch == 0 {
+            continue;
+        }
+        let id = one.attempt.id.to_string();
+        loop {
+            let call = Call::get(&["attempts", &id, "events"]).query("from", one.next);
+            let page: quire_api::EventPage = remote.client.ask(call).await?;
+            let Some(last) = page.events.last() else { break };
+            one.next = last.seq + 1;
+            one.events.extend(tasks::known(&page.events));
+            news.extend(page.events.into_iter().map(|event| (index, event)));
+            if page.next.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(news)
+}
+
+/// Prints how it ended, as a run on this machine does.
+fn ended(remote: &Remote, number: u64, all: &[Followed], how: Follow, scripted: bool) -> Exit {
+    let colour = remote.surroundings.colour() && remote.surroundings.stdout_terminal;
+    let style = Style::new(colour);
+    if let [one] = all {
+        let report = Report::of(&one.events);
+        if !how.json {
+            show::out(report.text(style, &number.to_string(), scripted).trim_end());
+        }
+        let (passed, checks) = report.checks_passed();
+        return match Exit::of(&one.attempt.state) {
+            Exit::Done if passed < checks => Exit::ChecksFailed,
+            exit => exit,
+        };
+    }
+    let exits: Vec<Exit> = all.iter().map(|one| Exit::of(&one.attempt.state)).collect();
+    if !how.json {
+        let ended: Vec<(u8, AttemptState, Vec<Event>)> = all
+            .iter()
+            .map(|one| (one.attempt.attempt, one.attempt.state.clone(), one.events.clone()))
+            .collect();
+        show::out(compare::text(TaskNumber(number), &ended, style).trim_end());
+    }
+    // Best of several: it did what was asked if one of them did.
+    if exits.contains(&Exit::Done) {
+        Exit::Done
+    } else {
+        exits.first().copied().unwrap_or(Exit::Failed)
+    }
+}
+
+/// Wants something of the newest turn of a task.
+pub async fn say(
+    remote: &Remote,
+    number: u64,
+    attempt: Option<u8>,
+    wanted: Wanted,
+) -> anyhow::Result<u64> {
+    let call =
+        Call::post(&["tasks", &number.to_string(), "inputs"]).json(&NewInput { attempt, wanted });
+    let taken: InputTaken = remote.client.ask(call).await.map_err(told)?;
+    Ok(taken.input)
+}
+
+/// Ctrl-C and SIGTERM, as they come.
+fn interrupts() -> mpsc::Receiver<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (tell, heard) = mpsc::channel(2);
+    tokio::spawn(async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
+            return;
+        };
+        loop {
+            tokio::select! {
+                Some(()) = interrupt.recv() => {}
+                // What ends this process has nothing to do with the task.
+                Some(()) = terminate.recv() => std::process::exit(i32::from(Exit::Cancelled as u8)),
+                else => return,
+            }
+            if tell.send(()).await.is_err() {
+                return;
+            }
+        }
+    });
+    heard
+}
