@@ -24,7 +24,7 @@ pub struct BadAddress {
 impl ServerAddress {
     /// Reads an address. One without a scheme is `https`, or `http` on this machine.
     pub fn parse(text: &str) -> Result<Self, BadAddress> {
-        let text = text.trim().trim_end_matches('/');
+        let text = text.trim();
         let shown: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
         let bad = |why| BadAddress { shown: shown.clone(), why };
         if text.is_empty() || text.len() > 2_000 {
