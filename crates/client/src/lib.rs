@@ -9,6 +9,7 @@ mod download;
 mod error;
 mod events;
 mod request;
+mod sign_in;
 mod wire;
 
 pub use address::{BadAddress, ServerAddress};

@@ -81,7 +81,9 @@ impl Store {
         now: Timestamp,
     ) -> Result<StoredRepository> {
         bounded("bytes of the repository's name", name.len(), MAX_NAME_BYTES)?;
-        bounded("bytes of the repository's place", place.map_or(0, str::len), MAX_PLACE_BYTES)?;
+        if let Some(place) = place {
+            bounded("bytes of the repository's place", place.len(), MAX_PLACE_BYTES)?;
+        }
         let mut transaction = self.database.begin(Promise::Durable).await?;
         let connection = transaction.connection()?;
         if let Some(found) = by_name(connection, team, name).await? {
@@ -178,7 +180,9 @@ impl Store {
         now: Timestamp,
     ) -> Result<Push> {
         let branch = start.branch.as_deref();
-        bounded("bytes of the branch's name", branch.map_or(0, str::len), 1024)?;
+        if let Some(branch) = branch {
+            bounded("bytes of the branch's name", branch.len(), 1024)?;
+        }
         let mut transaction = self.database.begin(Promise::Durable).await?;
         let connection = transaction.connection()?;
         let push = Push {

@@ -44,7 +44,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         list(&servers, args.json);
         return Ok(Exit::Done);
     };
-    let (address, in_link) = read_address(url)?;
+    let (address, link) = read_address(url)?;
     if address.is_readable_on_the_way() {
         show::err(&format!(
             "warning: {address} is not encrypted: your token and everything else can be read on the \
@@ -61,8 +61,20 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
             info.version
         )));
     }
-    let token = match in_link {
-        Some(token) => token,
+    let token = match link {
+        Some(link) => {
+            let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+            let made = client.token_by_link(&link, &format!("quire on {host}")).await;
+            made.map_err(|error| match error.kind() {
+                Some(quire_api::ProblemKind::NotSignedIn) => usage(
+                    "the link was used before, or is older than an hour: have the server print \
+                     another one, or use a token",
+                ),
+                _ => told(error),
+            })?
+            .reveal()
+            .clone()
+        }
         None => read_token(&args, &address, context)?,
     };
     let known = Some(Secret::new(token.clone()));
@@ -103,20 +115,19 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Reads an address, and the token where it is a link to sign in by.
+/// Reads an address, and what stands behind it where it is a link to sign in by.
 fn read_address(text: &str) -> anyhow::Result<(ServerAddress, Option<String>)> {
     let wrong = |error: quire_client::BadAddress| usage(error.to_string());
-    let token = text
-        .split_once(['#', '?'])
-        .and_then(|(_, rest)| rest.split('&').find_map(|part| part.strip_prefix("token=")));
-    let Some(token) = token else { return Ok((ServerAddress::parse(text).map_err(wrong)?, None)) };
-    let end = text.find(['#', '?']).unwrap_or(text.len());
+    let Some((_, link)) = text.split_once('#').filter(|(_, link)| !link.is_empty()) else {
+        return Ok((ServerAddress::parse(text).map_err(wrong)?, None));
+    };
+    let end = text.find('#').unwrap_or(text.len());
     // What a link leads to, below the server's own address.
     let mut base = &text[..end];
     for page in ["/sign-in", "/login", "/"] {
         base = base.strip_suffix(page).unwrap_or(base);
     }
-    Ok((ServerAddress::parse(base).map_err(wrong)?, Some(token.to_owned())))
+    Ok((ServerAddress::parse(base).map_err(wrong)?, Some(link.to_owned())))
 }
 
 /// Reads the token, never from the command line: other users see that.
@@ -208,17 +219,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sign_in_link_holds_the_address_and_the_token() {
+    fn a_sign_in_link_holds_the_address_and_what_signs_in() {
         let read = |text| {
             let (address, token) = read_address(text).unwrap();
             (address.to_string(), token)
         };
-        let token = Some("quire_ab".to_owned());
-        assert_eq!(
-            read("http://[::1]:7/sign-in#token=quire_ab"),
-            ("http://[::1]:7".into(), token.clone())
-        );
-        assert_eq!(read("https://h/q/login?x=1&token=quire_ab"), ("https://h/q".into(), token));
+        let link = Some("ab-c_".to_owned());
+        assert_eq!(read("http://[::1]:7/sign-in#ab-c_"), ("http://[::1]:7".into(), link.clone()));
+        assert_eq!(read("https://h/q/sign-in#ab-c_"), ("https://h/q".into(), link));
         assert_eq!(read("h.example"), ("https://h.example".into(), None));
     }
 }
