@@ -70,6 +70,21 @@ impl Git {
         Ok(RemoteHead { mirror, commit, branch: wanted.branch, url: address.public })
     }
 
+    /// The default branch of the repository at `url`, and the names of its branches, `most` at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`Git::mirror_url`], where it cannot be reached.
+    pub async fn remote_branches(
+        &self,
+        url: &str,
+        most: usize,
+    ) -> Result<(Option<String>, Vec<String>), GitError> {
+        let listing = self.list_remote(&Address::parse(url)?).await?;
+        let names = listing.refs.keys().filter_map(|name| name.strip_prefix("refs/heads/"));
+        Ok((listing.default_branch.clone(), names.take(most).map(str::to_owned).collect()))
+    }
+
     async fn list_remote(&self, address: &Address) -> Result<Listing, GitError> {
         // Somewhere that is no repository.
         let nowhere = self.quarantine_dir();

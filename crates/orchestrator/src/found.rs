@@ -39,6 +39,28 @@ impl Found {
         self.seen.clone()
     }
 
+    /// What a person pushed of a repository as the base of a task, beside the mirror with this key.
+    pub fn pushed(repository: &str, mirror: String, start: StartPoint) -> Self {
+        let origin = Origin {
+            mirror,
+            layer: start.base.clone(),
+            workspace: workspace_of(repository),
+            checkout: None,
+            ignored: Vec::new(),
+            start_dir: None,
+            author: None,
+            secrets: None,
+            // Nobody else has looked at it.
+            apart: Some(start.base.to_string()),
+        };
+        Self { repository: repository.to_owned(), origin, start, recipe: None, seen: None }
+    }
+
+    /// The recipe of a checkout, where there is one: only that is trusted.
+    pub fn recipe(&self) -> Option<&str> {
+        self.recipe.as_deref()
+    }
+
     /// The repository, as tasks name it.
     pub fn repository(&self) -> &str {
         &self.repository

@@ -183,6 +183,15 @@ pub struct NewFollowUp {
 
 /// Writes a follow-up down: it starts where the attempt before ended.
 pub async fn follow_up(worker: &Worker, new: NewFollowUp) -> Result<Submission, SubmitError> {
+    follow_up_on(worker, new, Terms::default()).await
+}
+
+/// As [`follow_up`], on these terms; whose it is is said by its task.
+pub async fn follow_up_on(
+    worker: &Worker,
+    new: NewFollowUp,
+    terms: Terms,
+) -> Result<Submission, SubmitError> {
     let turns = worker.store.turns(new.task).await?;
     let Some(before) = turns.last() else {
         return Err(SubmitError::NotPossible("the task has no turn".to_owned()));
@@ -203,8 +212,8 @@ pub async fn follow_up(worker: &Worker, new: NewFollowUp) -> Result<Submission, 
         request,
         continues: Some(previous.id),
         origin,
-        idempotency_key: None,
-        offered: false,
+        idempotency_key: terms.idempotency_key,
+        offered: terms.offered,
         now: worker.clock.now(),
     };
     Ok(worker.store.follow_up(follow).await?)

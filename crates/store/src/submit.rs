@@ -205,6 +205,13 @@ impl Store {
         Ok(submission)
     }
 
+    /// What was submitted with this key before, if anything was.
+    pub async fn submitted(&self, key: &str) -> Result<Option<Submission>> {
+        let mut reader = self.database.reader().await?;
+        let found = submitted_with(reader.connection()?, key).await?;
+        Ok(found.map(|first| Submission { repeated: true, ..first }))
+    }
+
     /// Writes where the attempts of a turn start, unless that was written before; gives the one
     /// that stands. Of several attempts that begin at once the first decides.
     pub async fn set_start(&self, turn: TurnId, start: StartPoint) -> Result<StartPoint> {

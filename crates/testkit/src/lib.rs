@@ -15,6 +15,7 @@ pub mod fixtures;
 pub mod hostile;
 mod repository;
 mod stage;
+mod started;
 mod terminal;
 
 pub use call::{Call, Ended, KillAt};
@@ -23,4 +24,5 @@ pub use quire_models::play::{
 };
 pub use repository::Repository;
 pub use stage::Stage;
+pub use started::Started;
 pub use terminal::Terminal;

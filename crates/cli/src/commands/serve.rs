@@ -3,10 +3,13 @@
 //! The composition root of the server: an installation, slots for attempts, the reconciler, and
 //! the HTTP API, in one process.
 
+mod desk;
+mod http;
 mod lock;
 mod logging;
 mod notices;
 mod readiness;
+mod starts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,11 +62,14 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
     let mut lock = ServerLock::take(&installation.worker.place.data_dir)?;
     let readiness = Readiness::of(&installation.surroundings);
     let installation = Arc::new(installation);
-    let worker = installation.worker.clone();
+    let mut worker = installation.worker.clone();
+    worker.gateway = worker.gateway.patient();
     let settings = &installation.settings.serve;
     let (slots, patience) = (settings.slots(worker.place.machine), settings.drain());
     let mut signals = Signals::listen();
     let stop = CancellationToken::new();
+    let listening = http::listen(&installation).await?;
+    let (url, link) = (listening.url.clone(), listening.link.clone());
 
     let dispatch = LocalDispatch::new(worker.store.clone(), Arc::clone(&worker.clock));
     let pool = Slots::new(worker.clone(), Arc::new(dispatch), slots);
@@ -81,8 +87,14 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
         tokio::spawn(async move { pool.work(stop, patience).await })
     };
     let data_dir = installation.surroundings.short(&worker.place.data_dir);
-    lock.tell("");
-    show::err(&format!("quire serves {data_dir}: {slots} attempts at once; Ctrl-C ends it"));
+    let answering = tokio::spawn(listening.serve(stop.clone()));
+    lock.tell(&url);
+    show::err(&format!(
+        "quire serves {data_dir} at {url}: {slots} attempts at once; Ctrl-C ends it"
+    ));
+    if let Some(link) = link {
+        show::err(&format!("sign in, once and within an hour: {link}"));
+    }
     readiness.ready(&format!("{slots} attempts at once"));
 
     signals.first().await;
@@ -100,6 +112,7 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
         let _ = working.await;
         let _ = reconciling.await;
         let _ = ending.await;
+        let _ = answering.await;
     };
     tokio::select! {
         () = ended => {}

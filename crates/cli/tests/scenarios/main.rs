@@ -38,6 +38,7 @@ mod registries;
 mod run;
 mod scene;
 mod secrets;
+mod serve;
 mod services;
 mod setup;
 mod setup_secrets;
