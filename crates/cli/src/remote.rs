@@ -21,6 +21,9 @@ pub use self::servers::{Known, Servers};
 pub struct Remote {
     /// The name it was signed in to by.
     pub name: String,
+    /// What has to be added to a command for it to mean this server again, with a space before it;
+    /// nothing where it is meant anyway.
+    pub flag: String,
     /// The way there.
     pub client: Client,
     /// What surrounds the process.
@@ -57,7 +60,13 @@ pub fn chosen(
         return Ok(None);
     }
     let servers = Servers::read(surroundings)?;
-    open(&servers, named, surroundings).map(Some)
+    let remote = open(&servers, named, surroundings)?;
+    let flag = match (flag, servers.meant()) {
+        (None, _) => String::new(),
+        (Some(_), Some(meant)) if meant.name == remote.name => " --remote".to_owned(),
+        (Some(_), _) => format!(" --remote={}", remote.name),
+    };
+    Ok(Some(Remote { flag, ..remote }))
 }
 
 /// Opens the way to a server by its name; the empty name means the default one.
@@ -71,6 +80,7 @@ fn open(servers: &Servers, name: &str, surroundings: &Surroundings) -> anyhow::R
     let client = connect(address, token, surroundings)?;
     Ok(Remote {
         name: known.name.clone(),
+        flag: String::new(),
         client,
         surroundings: surroundings.clone(),
         data_dir: None,

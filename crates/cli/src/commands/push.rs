@@ -48,10 +48,11 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
     };
     show::err(&format!(
         "{} of `{}` is on {} with {work}; nobody else sees it, and it is kept for an hour: \
-         `quire task new --base-push {} \"…\"` starts with it",
+         `quire task new --remote --repo {} --base-push {} \"…\"` starts with it",
         short(&sent.pushed.base),
         sent.repository,
         remote.name,
+        sent.repository,
         sent.pushed.push
     ));
     Ok(Exit::Done)

@@ -102,7 +102,10 @@ pub async fn follow(remote: &Remote, task: Task, how: Follow) -> anyhow::Result<
                     }
                 }
                 first = false;
-                let queued = followed.iter().find_map(|one| one.attempt.queue_place);
+                let queued = followed
+                    .iter()
+                    .find_map(|one| one.attempt.queue_place)
+                    .filter(|place| *place > 0);
                 if queued != place && !how.json && !how.quiet {
                     if let Some(queued) = queued {
                         progress
@@ -139,8 +142,8 @@ pub async fn follow(remote: &Remote, task: Task, how: Follow) -> anyhow::Result<
             progress.end();
             show::err(&format!(
                 "task {number} is still at work after the time that was given; \
-                 `quire task watch {number} --remote={}` goes on watching",
-                remote.name
+                 `quire task watch {number}{}` goes on watching",
+                remote.flag
             ));
             return Ok(Exit::TimedOut);
         }
@@ -150,9 +153,9 @@ pub async fn follow(remote: &Remote, task: Task, how: Follow) -> anyhow::Result<
                 None => {
                     leaving = Some(Instant::now());
                     progress.notice(&format!(
-                        "task {number} goes on on {}: `quire task watch {number} --remote={}` comes \
-                         back to it; press Ctrl-C again now to cancel it",
-                        remote.name, remote.name
+                        "task {number} goes on on {}: `quire task watch {number}{}` comes back to \
+                         it; press Ctrl-C again now to cancel it",
+                        remote.name, remote.flag
                     ));
                 }
                 Some(_) => {
@@ -218,7 +221,7 @@ fn ended(remote: &Remote, number: u64, all: &[Followed], how: Follow, scripted: 
     if let [one] = all {
         let report = Report::of(&one.events);
         if !how.json {
-            show::out(report.text(style, &number.to_string(), scripted).trim_end());
+            show::out(report.text(style, &format!("{number}{}", remote.flag), scripted).trim_end());
         }
         let (passed, checks) = report.checks_passed();
         return match Exit::of(&one.attempt.state) {

@@ -153,8 +153,8 @@ fn tell(task: &Task, remote: &Remote, json: bool) {
     }
     show::out(&format!("task {number}"));
     show::err(&format!(
-        "it is taken in by {}; `quire task watch {number} --remote={}` follows it",
-        remote.name, remote.name
+        "it is taken in by {}; `quire task watch {number}{}` follows it",
+        remote.name, remote.flag
     ));
 }
 

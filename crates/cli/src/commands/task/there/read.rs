@@ -77,10 +77,10 @@ pub async fn show(args: showing::Args, remote: &Remote) -> anyhow::Result<Exit> 
         1 => show::out("with 1 picture"),
         images => show::out(&format!("with {images} pictures")),
     }
-    if let Some(place) = attempt.queue_place {
+    if let Some(place) = attempt.queue_place.filter(|place| *place > 0) {
         show::out(&format!("waits for a worker: number {place} in the queue"));
     }
-    show::out(report.text(style, &args.task.to_string(), scripted).trim_end());
+    show::out(report.text(style, &format!("{}{}", args.task, remote.flag), scripted).trim_end());
     Ok(Exit::Done)
 }
 

@@ -239,7 +239,10 @@ pub async fn archive(args: archive::Args, remote: &Remote) -> anyhow::Result<Exi
         show::err(&if args.undo {
             format!("task {number} is back")
         } else {
-            format!("task {number} is archived (`quire task archive --undo {number} --remote`)")
+            format!(
+                "task {number} is archived (`quire task archive --undo {number}{}`)",
+                remote.flag
+            )
         });
     }
     Ok(Exit::Done)
