@@ -116,6 +116,7 @@ pub fn connect(
 }
 
 /// An error of a server with its exit code and what to do about it.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 pub fn told(error: ClientError) -> anyhow::Error {
     use quire_api::ProblemKind::{
         Changed, Invalid, KeyReused, NotAllowed, NotFound, NotPossible, NotSignedIn, Quota,
@@ -132,7 +133,8 @@ pub fn told(error: ClientError) -> anyhow::Error {
         }
         (_, Some(Refused)) => Exit::Refused,
         (_, Some(Quota)) => Exit::Suspended,
-        (
+        (ClientError::Setup { .. } | ClientError::NotQuire { .. }, _)
+        | (
             _,
             Some(Invalid | NotAllowed | NotFound | NotPossible | Changed | KeyReused | TooLarge),
         ) => Exit::Usage,

@@ -59,7 +59,7 @@ struct Half {
 /// A line, and an event, is at most this long, in bytes.
 const MOST_EVENT: usize = 32 << 20;
 /// A server says at least this often that it is there (every 15 s).
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 /// The first pause before a lost connection is tried again; each is twice the one before.
 const PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);

@@ -88,6 +88,7 @@ impl Call {
 
     /// Adds a parameter to the query; one may be given several times.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "a number is handed over as it is")]
     pub fn query(mut self, name: &'static str, value: impl ToString) -> Self {
         self.query.push((name, value.to_string()));
         self

@@ -45,28 +45,25 @@ struct Result {
 pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
     let name = args.task;
     let current = context.surroundings.current_dir.clone();
-    let result = match context.remote()? {
-        Some(remote) => {
-            let change = there::change_of(&remote, name, args.to.as_deref(), "check out").await?;
-            let there::Change { git, checkout, store, head, .. } = change;
-            Result { git, checkout, store, head }
-        }
-        None => {
-            let installation = Installation::open(context, None).await?;
-            let named = find(&installation, name).await?;
-            let worker = &installation.worker;
-            let change = readings::change(worker, &named.turns, &named.attempt, false).await?;
-            let Some(change) = change else {
-                return Err(usage(format!("task {name} has no change to check out")));
-            };
-            let path = match &args.to {
-                Some(path) => current.join(path),
-                None => checkout_of(&current).ok_or_else(no_checkout)?.to_owned(),
-            };
-            let git = worker.git.clone();
-            let checkout = git.inspect(&path).await.map_err(|error| usage(error.to_string()))?;
-            Result { git, checkout, store: change.store, head: change.head }
-        }
+    let result = if let Some(remote) = context.remote()? {
+        let change = there::change_of(&remote, name, args.to.as_deref(), "check out").await?;
+        let there::Change { git, checkout, store, head, .. } = change;
+        Result { git, checkout, store, head }
+    } else {
+        let installation = Installation::open(context, None).await?;
+        let named = find(&installation, name).await?;
+        let worker = &installation.worker;
+        let change = readings::change(worker, &named.turns, &named.attempt, false).await?;
+        let Some(change) = change else {
+            return Err(usage(format!("task {name} has no change to check out")));
+        };
+        let path = match &args.to {
+            Some(path) => current.join(path),
+            None => checkout_of(&current).ok_or_else(no_checkout)?.to_owned(),
+        };
+        let git = worker.git.clone();
+        let checkout = git.inspect(&path).await.map_err(|error| usage(error.to_string()))?;
+        Result { git, checkout, store: change.store, head: change.head }
     };
     let Result { git, checkout, store, head } = result;
     let branch = args.branch.unwrap_or_else(|| match name.ordinal {
@@ -100,7 +97,7 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
                 "{error}; your checkout is as it was, and `git switch {branch}` tries again"
             ))
         })?;
-        show::err(&format!("it is checked out; `git switch -` goes back"));
+        show::err("it is checked out; `git switch -` goes back");
     }
     show::out(&branch);
     Ok(Exit::Done)

@@ -13,6 +13,7 @@ use crate::show::{self, table::table};
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub struct Args {
     /// Where the server is, e.g. `https://quire.example`; or a sign-in link that it printed.
     #[arg(required_unless_present = "list", conflicts_with = "list")]
@@ -137,9 +138,7 @@ fn read_token(args: &Args, address: &ServerAddress, context: &Context) -> anyhow
     if args.token_stdin || !context.surroundings.stdin_terminal {
         std::io::stdin().lock().take(MOST_TOKEN).read_to_string(&mut text).map_err(unread)?;
     } else {
-        show::err(&format!(
-            "a token is made on the server's page, or with `quire token create` there"
-        ));
+        show::err("the server has tokens for you; `quire login LINK` takes a sign-in link instead");
         let _ = write!(std::io::stderr(), "token for {}: ", address.host());
         let _ = std::io::stderr().flush();
         let hidden = Hidden::begin();

@@ -149,20 +149,16 @@ pub async fn follow(remote: &Remote, task: Task, how: Follow) -> anyhow::Result<
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => progress.tick(),
-            Some(()) = interrupts.recv() => match leaving {
-                None => {
-                    leaving = Some(Instant::now());
-                    progress.notice(&format!(
-                        "task {number} goes on on {}: `quire task watch {number}{}` comes back to \
-                         it; press Ctrl-C again now to cancel it",
-                        remote.name, remote.flag
-                    ));
-                }
-                Some(_) => {
-                    leaving = None;
-                    say(remote, number, None, Wanted::Cancel).await?;
-                    progress.notice("cancelling");
-                }
+            Some(()) = interrupts.recv() => if leaving.take().is_none() {
+                leaving = Some(Instant::now());
+                progress.notice(&format!(
+                    "task {number} goes on on {}: `quire task watch {number}{}` comes back to it; \
+                     press Ctrl-C again now to cancel it",
+                    remote.name, remote.flag
+                ));
+            } else {
+                say(remote, number, None, Wanted::Cancel).await?;
+                progress.notice("cancelling");
             },
         }
         if leaving.is_some_and(|since| since.elapsed() > SECOND) {

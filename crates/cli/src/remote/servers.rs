@@ -127,10 +127,11 @@ impl Servers {
     pub fn name_for(&self, host: &str, url: &str) -> String {
         let taken =
             |name: &str| self.list.iter().any(|known| known.name == name && known.url != url);
-        (1..)
-            .map(|n| if n == 1 { host.to_owned() } else { format!("{host}-{n}") })
-            .find(|name| !taken(name))
-            .unwrap_or_else(|| host.to_owned())
+        let others = self.list.len();
+        let more = (2..=others + 2).map(|n| format!("{host}-{n}"));
+        let mut names = std::iter::once(host.to_owned()).chain(more);
+        // So many cannot all be taken.
+        names.find(|name| !taken(name)).unwrap_or_else(|| host.to_owned())
     }
 
     /// Writes the file, in one step and readable by nobody else.

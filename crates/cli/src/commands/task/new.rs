@@ -17,6 +17,7 @@ use crate::show;
 
 /// Its arguments.
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub struct Args {
     /// What is to be done; `-` reads it from standard input.
     #[arg(required_unless_present = "tasks")]
@@ -82,7 +83,7 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
     }
     let asked = asked(&args);
     let json = args.common.json;
-    let submission = offer(args.common, asked, context).await?;
+    let submission = Box::pin(offer(args.common, asked, context)).await?;
     let number = submission.task.number;
     if json {
         let line = serde_json::json!({ "task": number.0, "id": submission.task.id.to_string() });

@@ -161,12 +161,12 @@ fn of_line(line: &TaskLine, args: &Args, terms: &FarTerms) -> (Common, Asked, Fa
         common.attempts = attempts;
     }
     if let Some(images) = &line.images {
-        common.image_file = images.clone();
+        common.image_file.clone_from(images);
     }
     let mut asked = asked(args);
     asked.prompt = Some(line.prompt.clone());
     if let Some(checks) = &line.checks {
-        asked.checks = checks.clone();
+        asked.checks.clone_from(checks);
     }
     asked.skip_checks = line.skip_checks.unwrap_or(false);
     let terms = FarTerms { key: Some(Uuid::now_v7()), budget: line.budget, ..terms.clone() };
