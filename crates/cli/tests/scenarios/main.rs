@@ -27,6 +27,7 @@ mod images;
 mod isolation;
 mod lies;
 mod lifecycle;
+mod money;
 mod nested;
 mod network;
 mod no_namespaces;

@@ -207,6 +207,10 @@ impl Model for GatewayModel {
             request.live.delta(ReplyDelta::Retry { why: &why, after: Duration::ZERO });
             replied = self.active().reply(request).await;
         }
+        if matches!(replied, Err(ModelError::ComeBack { .. })) {
+            // So that others do not ask to be told the same; they hear it later otherwise.
+            let _ = self.gateway.inner.ledger.exchange_pauses().await;
+        }
         let reply = replied.map_err(|error| self.waits(error))?;
         self.state().waited = 0;
         let info = self.info();
