@@ -1,8 +1,9 @@
 //! Who may write: claims, leases, and writes that carry an epoch.
 
+use quire_domain::attempt::machine::{Change, step};
 use quire_domain::attempt::{Attempt, AttemptResult, AttemptState};
 use quire_domain::budget::Spent;
-use quire_domain::ids::{AttemptId, Epoch, TaskId, TurnId};
+use quire_domain::ids::{AttemptId, AttemptRef, Epoch, TaskId, TurnId};
 use quire_domain::time::Timestamp;
 
 use crate::connection::Promise;
@@ -36,7 +37,7 @@ pub struct Lease {
 /// What a worker writes about its attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
-    /// Where it stands now. `Suspended` and `Done` give the lease back.
+    /// Where it stands now. All but `Preparing` and `Working` give the lease back.
     pub state: AttemptState,
     /// What it has cost in all.
     pub spent: Spent,
@@ -146,8 +147,13 @@ impl Store {
         let mut transaction = self.database.begin(promise).await?;
         let connection = transaction.connection()?;
         let ended = matches!(write.state, AttemptState::Done { .. });
-        let given_back = ended || matches!(write.state, AttemptState::Suspended { .. });
+        let given_back = !matches!(write.state, AttemptState::Preparing | AttemptState::Working);
         let result = write.result.as_ref().map(to_json).transpose()?;
+        let (found, lease) = held(connection, attempt).await?;
+        // Who does not hold it is refused by the write itself.
+        if found.epoch == epoch && lease.is_some() {
+            moved(connection, &found, write.state.clone().into()).await?;
+        }
         let row = query(
             "UPDATE attempts
              SET state = $3, spent = $4, result = coalesce($5, result), updated_at = $6,
@@ -219,6 +225,7 @@ pub(crate) async fn grant(
     lease_ms: u64,
 ) -> Result<Claim> {
     let epoch = Epoch(found.epoch.0.saturating_add(1));
+    let state = moved(connection, found, Change::Claim).await?;
     let row = query(
         "UPDATE attempts
          SET epoch = $2, worker = $3, lease_until = $4, state = $5, updated_at = $6,
@@ -229,7 +236,7 @@ pub(crate) async fn grant(
     .bind(epoch)
     .bind(worker)
     .bind(now.plus_millis(lease_ms))
-    .bind(to_json(&AttemptState::Preparing)?)
+    .bind(to_json(&state)?)
     .bind(now)
     .bind(lost)
     .fetch_one(connection)
@@ -237,6 +244,22 @@ pub(crate) async fn grant(
     let losses = rows::number(&row, "losses")?;
     refold(connection, found.task, Some(now)).await?;
     Ok(Claim { epoch, losses })
+}
+
+/// Where an attempt stands after `change`; refused where no arrow leads there.
+async fn moved(
+    connection: &mut Connection,
+    found: &Attempt,
+    change: Change,
+) -> Result<AttemptState> {
+    match step(&found.state, change) {
+        Ok(state) => Ok(state),
+        Err(refused) => {
+            let task = read::task_by_id(connection, found.task).await?.number;
+            let name = AttemptRef { task, ordinal: Some(found.ordinal) };
+            Err(StoreError::NotPossible { name, refused })
+        }
+    }
 }
 
 /// An attempt, and who holds it.

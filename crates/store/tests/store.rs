@@ -256,14 +256,15 @@ async fn inputs_reach_the_attempts_they_name_in_order_and_are_applied_once() {
     let say = |text: &str| InputKind::Message { text: text.to_owned() };
     assert_eq!(put(None, say("to all")).await.unwrap(), 1);
     assert_eq!(put(Some(b), say("to b")).await.unwrap(), 2);
-    assert_eq!(put(None, InputKind::Cancel).await.unwrap(), 3);
+    let pause = InputKind::Pause { now: false };
+    assert_eq!(put(None, pause.clone()).await.unwrap(), 3);
     let budget = Budget { tokens: Some(5), ..Budget::default() };
     assert_eq!(put(Some(a), InputKind::RaiseBudget { budget }).await.unwrap(), 4);
 
     let seen = stage.store.inputs_after(a, 0).await.unwrap();
     let kinds: Vec<_> = seen.iter().map(|input| (input.number, input.kind.clone())).collect();
     let raised = InputKind::RaiseBudget { budget };
-    assert_eq!(kinds, [(1, say("to all")), (3, InputKind::Cancel), (4, raised)]);
+    assert_eq!(kinds, [(1, say("to all")), (3, pause), (4, raised)]);
     assert_eq!(stage.store.inputs_after(b, 1).await.unwrap().len(), 2);
 
     let epoch = stage.store.claim(a, "w", at(6), 1000).await.unwrap().epoch;
