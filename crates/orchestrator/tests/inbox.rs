@@ -57,7 +57,6 @@ async fn say(store: &Store, to: &Listener, kind: InputKind) {
 }
 
 /// Processor time of this process so far.
-#[expect(clippy::disallowed_methods, reason = "a test")]
 fn processor() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
