@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, watch
 
 use crate::error::StoreError;
 use crate::postgres::Server;
-use crate::sql::{Connection, failure};
+use crate::sql::{Connection, Dialect, failure};
 use crate::sqlite::{self, open, open_to_write, options};
 
 /// How many may read at once.
@@ -85,6 +85,14 @@ impl Database {
         let writer = Arc::new(Mutex::new(Some(lent)));
         let commits = watch::Sender::new(0);
         Self { place, writer, readers: Arc::new(readers), commits }
+    }
+
+    /// What the database understands where not both understand the same.
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self.place {
+            Place::File(_) => Dialect::Sqlite,
+            Place::Server(_) => Dialect::Postgres,
+        }
     }
 
     /// Where to read outside of a transaction: the writing connection while nobody writes, so

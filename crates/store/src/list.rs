@@ -1,5 +1,7 @@
 //! Lists of tasks, newest first.
 
+mod statement;
+
 use std::collections::HashMap;
 
 use quire_domain::access::Owner;
@@ -15,8 +17,11 @@ use crate::error::StoreError;
 use crate::fold::{next_change, refold};
 use crate::read::{self, not_found};
 use crate::rows;
-use crate::sql::{Builder, Query, Row, query};
+use crate::sql::{Builder, Row, query};
 use crate::store::{Result, Store};
+
+pub(crate) use statement::narrow;
+use statement::statement;
 
 /// Which tasks to list. The default is the newest 50 that are not archived.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +33,8 @@ pub struct ListFilter {
     pub repository: Option<String>,
     /// `Some(true)` lists only archived ones, `Some(false)` and `None` only the others.
     pub archived: Option<bool>,
-    /// Only tasks whose title holds this text; ASCII letters match in both cases.
+    /// Only tasks whose title holds this text, at most 1,000 bytes; ASCII letters match in both
+    /// cases.
     pub text: Option<String>,
     /// Only tasks of these teams, at most 100; `None` is all teams, an empty list none.
     pub teams: Option<Vec<TeamId>>,
@@ -79,6 +85,9 @@ const MAX_STATES: usize = 16;
 /// How many teams a filter may name.
 const MAX_TEAMS: usize = 100;
 
+/// The longest text of a filter, in bytes.
+const MAX_TEXT_BYTES: usize = 1000;
+
 impl Store {
     /// A page of tasks, newest first.
     pub async fn list(&self, filter: &ListFilter) -> Result<Page> {
@@ -87,8 +96,8 @@ impl Store {
             return Ok(Page { tasks: Vec::new(), next: None });
         }
         let limit = if filter.limit == 0 { PAGE.0 } else { filter.limit.min(PAGE.1) } as usize;
-        let rows =
-            listed(filter, limit).fetch_all(self.database.reader().await?.connection()?).await?;
+        let statement = statement(filter, limit, self.database.dialect());
+        let rows = statement.fetch_all(self.database.reader().await?.connection()?).await?;
         let mut tasks = Vec::with_capacity(rows.len().min(limit));
         for row in rows.iter().take(limit) {
             tasks.push(task(row)?);
@@ -173,9 +182,11 @@ impl ListFilter {
     /// Whether it is small enough.
     pub(crate) fn check(&self) -> Result<()> {
         let teams = self.teams.as_ref().map_or(0, Vec::len);
+        let text = self.text.as_ref().map_or(0, String::len);
         for (what, found, allowed) in [
             ("states of a filter", self.states.len(), MAX_STATES),
             ("teams of a filter", teams, MAX_TEAMS),
+            ("bytes of the text of a filter", text, MAX_TEXT_BYTES),
         ] {
             if found > allowed {
                 return Err(StoreError::OutOfBounds { what, found, allowed });
@@ -197,72 +208,6 @@ pub(crate) fn task(row: &Row) -> Result<Listed> {
         owner: rows::owner(row)?,
         changed: rows::number(row, "changed")?,
     })
-}
-
-/// One row more than the page holds, to know whether there is another page.
-///
-/// Each state is a query of its own: it reads its end of the index and stops, where one query over
-/// several would sort all that ever ended.
-fn listed(filter: &ListFilter, limit: usize) -> Query<'_> {
-    let limit = limit as u64 + 1;
-    let words: Vec<String> = filter.states.iter().flat_map(|state| meant_by(state)).collect();
-    let mut query = Builder::default();
-    if words.is_empty() {
-        select(&mut query, filter, None, limit);
-        return query.query();
-    }
-    for (n, word) in words.into_iter().enumerate() {
-        query.push(if n == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
-        select(&mut query, filter, Some(word), limit);
-        query.push(") AS one");
-    }
-    query.push(" ORDER BY number DESC LIMIT ").bind(limit);
-    query.query()
-}
-
-fn select<'q>(
-    query: &mut Builder<'q>,
-    filter: &'q ListFilter,
-    state_word: Option<String>,
-    limit: u64,
-) {
-    query.push("SELECT * FROM tasks WHERE archived_at IS ");
-    query.push(if filter.archived == Some(true) { "NOT NULL" } else { "NULL" });
-    if let Some(word) = state_word {
-        query.push(" AND state_word = ").bind(word);
-    }
-    if let Some(before) = filter.before {
-        query.push(" AND number < ").bind(before);
-    }
-    narrow(query, filter);
-    if let Some(text) = &filter.text {
-        // `instr` knows no wildcards, so what a person types stands for itself.
-        query.push(" AND instr(lower(title), lower(").bind(text).push(")) > 0");
-    }
-    query.push(" ORDER BY number DESC LIMIT ").bind(limit);
-}
-
-/// Adds whose tasks, and of which repository.
-pub(crate) fn narrow<'q>(query: &mut Builder<'q>, filter: &'q ListFilter) {
-    if let Some(repository) = &filter.repository {
-        query.push(" AND repository = ").bind(repository);
-    }
-    if let Some(author) = filter.author {
-        query.push(" AND author = ").bind(author);
-    }
-    if let Some(teams) = &filter.teams {
-        query.push(" AND team IN (").bind_all(teams.iter().copied()).push(")");
-    }
-}
-
-/// The words that a word of a filter stands for.
-fn meant_by(state: &str) -> Vec<String> {
-    let words: &[&str] = match state {
-        "done" => &["answered", "changed", "no change", "refused", "cancelled", "failed"],
-        "waiting" => &["waiting for you", "waiting for approval"],
-        one => return vec![one.to_owned()],
-    };
-    words.iter().map(|word| (*word).to_owned()).collect()
 }
 
 fn mode(text: &str) -> Result<Mode> {

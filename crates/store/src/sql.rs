@@ -26,6 +26,13 @@ type Prepared<D, A> = sqlx::query::Query<'static, D, A>;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
+/// Which of the two databases, for the few statements that differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
 /// A connection to the database.
 pub(crate) enum Connection {
     /// To a file of SQLite.

@@ -1,5 +1,7 @@
 //! What people are told: written with the change it is about, made out once, tried until it is taken.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod stage;
 
 use quire_domain::access::{LOCAL_TEAM, LOCAL_USER};

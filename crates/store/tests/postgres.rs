@@ -2,6 +2,7 @@
 //!
 //! The other tests that are in this file alone are about the server itself.
 #![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::duplicate_mod, reason = "each file of tests brings its stage along")]
 
 #[path = "access.rs"]
 mod access;

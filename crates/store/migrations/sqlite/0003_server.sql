@@ -133,7 +133,10 @@ ALTER TABLE tasks ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE tasks ADD COLUMN forked_from BLOB; -- the attempt, where it was made from one
 CREATE INDEX tasks_by_change ON tasks (changed);
 CREATE INDEX tasks_by_team ON tasks (team, number) WHERE archived_at IS NULL;
+CREATE INDEX tasks_by_team_state ON tasks (team, state_word, number) WHERE archived_at IS NULL;
 CREATE INDEX tasks_by_author ON tasks (author, number) WHERE archived_at IS NULL;
+-- All that can be asked for together, in the order of lists.
+CREATE INDEX tasks_any ON tasks (number, archived_at, state_word, team, author, repository, title);
 CREATE TABLE counters (
     name  TEXT    NOT NULL PRIMARY KEY,
     value INTEGER NOT NULL
