@@ -27,7 +27,7 @@ pub mod verify;
 use quire_sandbox::Zygote;
 
 use crate::args::{Args, Command};
-use crate::exit::Exit;
+use crate::exit::{Exit, usage};
 use crate::no_room;
 use crate::remote::{self, Remote};
 use crate::settings::{Setting, Settings};
@@ -84,7 +84,28 @@ pub async fn run(
     ended.map_err(|error| no_room::told(error, no_room::data_dir(known.0, &known.1).as_deref()))
 }
 
+/// Whether a command can be about a server. One that cannot refuses `--remote`, instead of doing
+/// something to this machine that was meant for another.
+fn knows_servers(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Run(_)
+            | Command::Ask(_)
+            | Command::Review(_)
+            | Command::Plan(_)
+            | Command::Task(_)
+            | Command::Env(_)
+            | Command::Verify(_)
+            | Command::Checkout(_)
+            | Command::Push(_)
+            | Command::Repo(_)
+    )
+}
+
 async fn dispatch(command: Command, context: Context) -> anyhow::Result<Exit> {
+    if context.remote.as_deref().is_some_and(|name| name != "none") && !knows_servers(&command) {
+        return Err(usage("that is about this machine: leave --remote out"));
+    }
     match command {
         Command::Run(args) => Box::pin(run::run(args, context)).await,
         Command::Checkout(args) => Box::pin(checkout::run(args, context)).await,

@@ -3,7 +3,7 @@
 mod create;
 mod delete;
 mod edit;
-mod editor;
+pub mod editor;
 mod history;
 mod import;
 mod list;
@@ -12,6 +12,7 @@ mod secret;
 mod shell;
 mod show;
 mod test;
+mod there;
 mod trial;
 
 use clap::Subcommand;
@@ -70,6 +71,9 @@ pub struct Named {
 
 /// Runs it.
 pub async fn run(command: Command, context: Context) -> anyhow::Result<Exit> {
+    if let Some(remote) = context.remote()? {
+        return Box::pin(there::run(command, &remote)).await;
+    }
     let current = context.surroundings.current_dir.clone();
     let about = match &command {
         Command::Test(args) => args.at.directory(&current),

@@ -66,6 +66,9 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
         return Err(usage("--parallel and --verbose belong to --from FILE.jsonl"));
     }
     match args.tasks {
+        Some(_) if context.remote()?.is_some() => Err(usage(
+            "a file of tasks for a server is submitted with `quire task new --from FILE --remote`",
+        )),
         Some(file) => {
             let many = Many { file, parallel: args.parallel, verbose: args.verbose };
             Box::pin(go_many(many, args.common, asked, context)).await

@@ -5,6 +5,7 @@ mod file;
 
 use std::path::PathBuf;
 
+use quire_client::Call;
 use quire_domain::ids::AttemptRef;
 use quire_evidence::bundle::{Bundle, CitedLines};
 use quire_evidence::dsse::Verdict;
@@ -18,6 +19,7 @@ use crate::commands::task::find;
 use crate::commands::verify::file::Unread;
 use crate::exit::{Exit, stop, usage};
 use crate::installation::Installation;
+use crate::remote::{Remote, tasks, told};
 use crate::show::{self, bringing::Bringing, style::Style};
 
 /// Its arguments.
@@ -49,6 +51,20 @@ const MOST_BYTES: u64 = 1 << 30;
 /// A public key is at most this long, in bytes.
 const MOST_KEY_BYTES: u64 = 64 << 10;
 
+/// The evidence of an attempt on a server. Who vouches for it is the server's key, which is told
+/// as unknown unless it is given with `--key`.
+async fn there(remote: &Remote, name: AttemptRef) -> anyhow::Result<Bundle> {
+    let named = tasks::find(remote, name).await?;
+    let id = named.attempt.id.to_string();
+    let download = remote.client.download(Call::get(&["attempts", &id, "evidence"])).await;
+    let most = usize::try_from(MOST_BYTES).unwrap_or(usize::MAX);
+    let bytes = download.map_err(told)?.whole(most).await.map_err(told)?;
+    let damaged =
+        |why: String| stop(Exit::NotVerified, format!("the evidence for {name} is damaged: {why}"));
+    let text = std::str::from_utf8(&bytes).map_err(|error| damaged(error.to_string()))?;
+    Bundle::parse(text).map_err(|error| damaged(error.to_string()))
+}
+
 /// Runs it.
 pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
     let mut trusted = Vec::new();
@@ -75,6 +91,17 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
         return Ok(tell(&bundle, &trusted, Vec::new(), style, args.json));
     }
     let name: AttemptRef = args.what.parse().map_err(|error| usage(format!("{error}")))?;
+    if let Some(remote) = context.remote()? {
+        if args.rerun {
+            return Err(usage("--rerun needs a task of this installation, not of a server"));
+        }
+        let bundle = there(&remote, name).await?;
+        if let Some(export) = &args.export {
+            std::fs::write(export, bundle.to_text())?;
+            show::err(&format!("written to {}", export.display()));
+        }
+        return Ok(tell(&bundle, &trusted, Vec::new(), style, args.json));
+    }
     let installation = Installation::open(context, None).await?;
     trusted.push(installation.worker.key.public());
     let named = find(&installation, name).await?;

@@ -19,16 +19,16 @@ const TEMPLATE: &str = include_str!("template.toml");
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What people call it: 1 to 60 letters, digits, `-`, `_` and `.`.
-    name: String,
+    pub(super) name: String,
     /// The recipe: a file, or `-` for standard input; if not given, your editor opens.
     #[arg(long, value_name = "FILE")]
-    from: Option<String>,
+    pub(super) from: Option<String>,
     /// Make it the default of this checkout's repository, or of the one that is named.
     #[arg(long, value_name = "PATH|URL", num_args = 0..=1, require_equals = true, default_missing_value = ".")]
-    repo: Option<String>,
+    pub(super) repo: Option<String>,
     /// Say as JSON what was made.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Runs it.
@@ -49,7 +49,8 @@ pub async fn run(args: Args, here: &Here) -> anyhow::Result<Exit> {
         read.map_err(|error| usage(error.to_string()))?;
         recipe
     } else {
-        let editor = Editor::of(here)?;
+        let instead = "give the recipe with --from FILE (`-` is standard input)";
+        let editor = Editor::of(&here.installation, "toml", instead)?;
         let read = |text: &str| {
             read_recipe(text, name, defaults.clone()).map_err(|error| error.to_string())
         };

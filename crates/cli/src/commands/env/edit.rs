@@ -14,16 +14,16 @@ use crate::show;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which.
-    name: String,
+    pub(super) name: String,
     /// The new recipe: a file, or `-` for standard input; if not given, your editor opens.
     #[arg(long, value_name = "FILE")]
-    from: Option<String>,
+    pub(super) from: Option<String>,
     /// Refuse if this is not the newest version.
     #[arg(long, value_name = "N")]
-    based_on: Option<u32>,
+    pub(super) based_on: Option<u32>,
     /// Say as JSON what was made.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Runs it.
@@ -41,7 +41,8 @@ pub async fn run(args: Args, here: &Here) -> anyhow::Result<Exit> {
         read.map_err(|error| usage(error.to_string()))?;
         (recipe, None)
     } else {
-        let editor = Editor::of(here)?;
+        let instead = "give the recipe with --from FILE (`-` is standard input)";
+        let editor = Editor::of(&here.installation, "toml", instead)?;
         let read = |text: &str| {
             read_recipe(text, name, defaults.clone()).map_err(|error| error.to_string())
         };

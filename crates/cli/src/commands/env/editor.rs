@@ -1,4 +1,4 @@
-//! A person's editor over a recipe, opened again for as long as it does not parse.
+//! A person's editor over a text, opened again for as long as that cannot be read.
 
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use quire_environment::recipe::MOST_BYTES;
 
-use super::Here;
 use crate::exit::{Exit, stop, usage};
+use crate::installation::Installation;
 use crate::show;
 
 /// What begins the lines that say what is wrong; taken out again.
@@ -18,6 +18,8 @@ pub struct Editor {
     /// As `VISUAL` or `EDITOR` has it: words for a shell.
     command: String,
     dir: PathBuf,
+    /// What the names of its files end in, for the editor to know what it is.
+    ending: &'static str,
 }
 
 /// What came of it.
@@ -54,22 +56,24 @@ impl Draft {
 }
 
 impl Editor {
-    /// The editor of `VISUAL` or `EDITOR`; `vi` where a person is there.
-    pub fn of(here: &Here) -> anyhow::Result<Self> {
-        let surroundings = &here.installation.surroundings;
+    /// The editor of `VISUAL` or `EDITOR`; `vi` where a person is there. `instead` is what helps
+    /// where there is none.
+    pub fn of(
+        installation: &Installation,
+        ending: &'static str,
+        instead: &str,
+    ) -> anyhow::Result<Self> {
+        let surroundings = &installation.surroundings;
         let named = surroundings.variable("VISUAL").or_else(|| surroundings.variable("EDITOR"));
         let command = match named {
             Some(command) => command.to_owned(),
             None if surroundings.stdin_terminal && surroundings.stdout_terminal => "vi".to_owned(),
             None => {
-                return Err(usage(
-                    "there is no editor to open: give the recipe with --from FILE (`-` is standard \
-                     input), or set EDITOR",
-                ));
+                return Err(usage(format!("there is no editor to open: {instead}, or set EDITOR")));
             }
         };
-        let dir = here.installation.worker.place.data_dir.join("drafts");
-        Ok(Self { command, dir })
+        let dir = installation.worker.place.data_dir.join("drafts");
+        Ok(Self { command, dir, ending })
     }
 
     /// Opens the editor on `text` until what it leaves can be read.
@@ -113,7 +117,8 @@ impl Editor {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
         // Another draft of the same name may hold what a person could not keep.
         for number in 0..1_000 {
-            let file = self.dir.join(format!("{name}.{}.{number}.toml", std::process::id()));
+            let file =
+                self.dir.join(format!("{name}.{}.{number}.{}", std::process::id(), self.ending));
             let open =
                 std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file);
             match open {

@@ -19,7 +19,7 @@ use crate::show::{self, table::table};
 pub struct Args {
     /// As JSON, a line each.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Runs it.

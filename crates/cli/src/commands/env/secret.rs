@@ -39,16 +39,16 @@ pub enum Command {
 #[derive(Debug, clap::Args)]
 pub struct Set {
     /// The variable's name, e.g. `NPM_TOKEN`.
-    name: String,
+    pub(super) name: String,
     /// Whose it is; if not given, of the environment that a run in this checkout would have.
     #[arg(long, value_name = "NAME")]
-    env: Option<String>,
+    pub(super) env: Option<String>,
     /// Say as JSON what was set.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Caught so that a value is neither taken nor repeated.
     #[arg(hide = true)]
-    value: Vec<std::ffi::OsString>,
+    pub(super) value: Vec<std::ffi::OsString>,
 }
 
 /// Arguments of `list`.
@@ -56,23 +56,23 @@ pub struct Set {
 pub struct List {
     /// Whose; if not given, of the environment that a run in this checkout would have.
     #[arg(long, value_name = "NAME")]
-    env: Option<String>,
+    pub(super) env: Option<String>,
     /// As JSON, a line each.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Arguments of `delete`.
 #[derive(Debug, clap::Args)]
 pub struct Delete {
     /// The variable's name.
-    name: String,
+    pub(super) name: String,
     /// Whose; if not given, of the environment that a run in this checkout would have.
     #[arg(long, value_name = "NAME")]
-    env: Option<String>,
+    pub(super) env: Option<String>,
     /// Say as JSON what was deleted.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Runs it.
@@ -173,7 +173,7 @@ async fn set(args: Set, here: &Here) -> anyhow::Result<Exit> {
 }
 
 /// All of standard input, without the line end that `echo` adds.
-fn read_value() -> anyhow::Result<Secret<Vec<u8>>> {
+pub(super) fn read_value() -> anyhow::Result<Secret<Vec<u8>>> {
     let mut bytes = Vec::with_capacity(4_096);
     std::io::stdin().lock().take(MOST_VALUE as u64 + 3).read_to_end(&mut bytes)?;
     if bytes.last() == Some(&b'\n') {

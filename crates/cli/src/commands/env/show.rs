@@ -13,19 +13,19 @@ use crate::show::{self, style::plain, table::table};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which; if not given, what a run in this checkout would have.
-    name: Option<String>,
+    pub(super) name: Option<String>,
     /// Say where each value comes from; without a name it is always said.
     #[arg(long)]
-    origin: bool,
+    pub(super) origin: bool,
     /// An earlier version.
     #[arg(long, value_name = "N", requires = "name", value_parser = clap::value_parser!(u32).range(1..))]
-    version: Option<u32>,
+    pub(super) version: Option<u32>,
     /// Print the recipe as it is written, and nothing else.
     #[arg(long, conflicts_with_all = ["origin", "json"])]
-    recipe: bool,
+    pub(super) recipe: bool,
     /// As JSON.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Runs it.

@@ -3,10 +3,9 @@
 use quire_domain::ids::{AttemptRef, CommitId};
 use quire_orchestrator::readings;
 
-use crate::commands::task::{find, there};
+use crate::commands::task::find;
 use crate::exit::{Exit, usage};
 use crate::installation::Installation;
-use crate::remote::Remote;
 use crate::show;
 use crate::show::style::{Style, plain};
 
@@ -23,32 +22,6 @@ pub struct Args {
     /// Only the size of the change.
     #[arg(long)]
     pub(super) stat: bool,
-}
-
-/// One attempt's result against another's, both of a task on a server: their commits are brought
-/// here to be compared.
-pub(super) async fn between_there(args: &Args, remote: &Remote) -> anyhow::Result<Exit> {
-    let Some(other) = args.other else { return Ok(Exit::Failed) };
-    if other.task != args.task.task {
-        return Err(usage("the two attempts are not of the same task"));
-    }
-    let first = there::change_of(remote, args.task, None, "compare").await?;
-    let second = there::change_of(remote, other, None, "compare").await?;
-    let repository = second.store.repository();
-    if args.stat {
-        let found = second.git.changes(repository, &first.head, &second.head, 10_000).await?;
-        show::out(&found.1.to_string());
-        return Ok(Exit::Done);
-    }
-    let git = &second.git;
-    let diff = git.diff_unified(repository, &first.head, &second.head, &[], MOST_BYTES).await?;
-    if remote.surroundings.stdout_terminal {
-        let style = Style::new(remote.surroundings.colour());
-        show::out(coloured(&String::from_utf8_lossy(&diff.text), style).trim_end());
-    } else {
-        show::out_bytes(&diff.text);
-    }
-    Ok(Exit::Done)
 }
 
 /// A diff is cut at this many bytes.

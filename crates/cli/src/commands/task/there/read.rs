@@ -129,14 +129,19 @@ pub async fn logs(args: logs::Args, remote: &Remote) -> anyhow::Result<Exit> {
 
 /// `quire task diff`.
 pub async fn diff(args: diff::Args, remote: &Remote) -> anyhow::Result<Exit> {
-    if args.other.is_some() {
-        return diff::between_there(&args, remote).await;
-    }
+    let against = match args.other {
+        None => None,
+        Some(other) if other.task != args.task.task => {
+            return Err(usage("the two attempts are not of the same task"));
+        }
+        Some(other) => Some(tasks::find(remote, other).await?.attempt.id),
+    };
     let named = tasks::find(remote, args.task).await?;
     let id = named.attempt.id.to_string();
     let turn = args.turn.then_some(true);
     if args.stat {
-        let call = Call::get(&["attempts", &id, "change"]).maybe("turn", turn);
+        let call = Call::get(&["attempts", &id, "change"]);
+        let call = call.maybe("turn", turn).maybe("against", against);
         let change: quire_api::Change = remote.client.ask(call).await.map_err(told)?;
         for file in &change.files {
             let (added, removed) = (format!("+{}", file.added), format!("−{}", file.removed));
@@ -145,7 +150,7 @@ pub async fn diff(args: diff::Args, remote: &Remote) -> anyhow::Result<Exit> {
         show::out(&change.stat.to_string());
         return Ok(Exit::Done);
     }
-    let call = Call::get(&["attempts", &id, "diff"]).maybe("turn", turn);
+    let call = Call::get(&["attempts", &id, "diff"]).maybe("turn", turn).maybe("against", against);
     let mut download = remote.client.download(call).await.map_err(told)?;
     if remote.surroundings.stdout_terminal {
         let bytes = download.whole(MOST_DIFF + 1).await.map_err(told)?;
