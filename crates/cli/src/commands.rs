@@ -80,7 +80,7 @@ pub async fn run(
     });
     let known = (data_dir.as_ref().map(|dir| dir.value.clone()), surroundings.clone());
     let context = Context { surroundings, zygote, data_dir, remote: args.remote };
-    let ended = dispatch(args.command, context).await;
+    let ended = Box::pin(dispatch(args.command, context)).await;
     ended.map_err(|error| no_room::told(error, no_room::data_dir(known.0, &known.1).as_deref()))
 }
 
@@ -109,9 +109,9 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<Exit> {
     match command {
         Command::Run(args) => Box::pin(run::run(args, context)).await,
         Command::Checkout(args) => Box::pin(checkout::run(args, context)).await,
-        Command::Ask(args) => ask::run(args, context).await,
-        Command::Plan(args) => plan::run(args, context).await,
-        Command::Review(args) => review::run(args, context).await,
+        Command::Ask(args) => Box::pin(ask::run(args, context)).await,
+        Command::Plan(args) => Box::pin(plan::run(args, context)).await,
+        Command::Review(args) => Box::pin(review::run(args, context)).await,
         Command::Task(command) => Box::pin(task::run(command, context)).await,
         Command::Login(args) => Box::pin(login::run(args, &context)).await,
         Command::Push(args) => Box::pin(push::run(args, context)).await,

@@ -122,22 +122,22 @@ pub fn told(error: ClientError) -> anyhow::Error {
         Changed, Invalid, KeyReused, NotAllowed, NotFound, NotPossible, NotSignedIn, Quota,
         Refused, TooLarge,
     };
-    let exit = match (&error, error.kind()) {
-        (ClientError::Setup { .. } | ClientError::NotQuire { .. }, _) => Exit::Usage,
-        (_, Some(NotSignedIn)) => {
+    let exit = match error.kind() {
+        Some(NotSignedIn) => {
             return stop(
                 Exit::Usage,
                 "the server does not know your token (it ended, or was taken back): sign in again \
                  with `quire login`",
             );
         }
-        (_, Some(Refused)) => Exit::Refused,
-        (_, Some(Quota)) => Exit::Suspended,
-        (ClientError::Setup { .. } | ClientError::NotQuire { .. }, _)
-        | (
-            _,
-            Some(Invalid | NotAllowed | NotFound | NotPossible | Changed | KeyReused | TooLarge),
-        ) => Exit::Usage,
+        Some(Refused) => Exit::Refused,
+        Some(Quota) => Exit::Suspended,
+        Some(Invalid | NotAllowed | NotFound | NotPossible | Changed | KeyReused | TooLarge) => {
+            Exit::Usage
+        }
+        _ if matches!(error, ClientError::Setup { .. } | ClientError::NotQuire { .. }) => {
+            Exit::Usage
+        }
         _ => Exit::Failed,
     };
     stop(exit, error.to_string())

@@ -73,6 +73,6 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
             let many = Many { file, parallel: args.parallel, verbose: args.verbose };
             Box::pin(go_many(many, args.common, asked, context)).await
         }
-        None => go(args.common, asked, context).await,
+        None => Box::pin(go(args.common, asked, context)).await,
     }
 }
