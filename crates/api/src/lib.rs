@@ -19,6 +19,7 @@ mod state;
 mod stream;
 mod task;
 mod token;
+mod usage;
 
 pub use attempt::{
     Attempt, AttemptResult, Change, ChangeQuery, Citations, Event, EventPage, EventQuery,
@@ -49,3 +50,4 @@ pub use task::{
     ResultSummary, Review, Task, TaskPage, TaskQuery, TaskSummary, Turn, Wish,
 };
 pub use token::{NewToken, TokenInfo, TokenList, TokenMade};
+pub use usage::{Quota, QuotaList, QuotaUsed, UsageBy, UsageLine, UsageList, UsageQuery};

@@ -69,7 +69,7 @@ pub enum Right {
     ReadEnvironments,
     /// Environments and the values of their secrets.
     WriteEnvironments,
-    /// The team: its members, repositories, quotas and notices.
+    /// The team: its members, repositories and notices.
     ManageTeam,
     /// What the team has used.
     ReadUsage,

@@ -13,6 +13,7 @@ mod output;
 mod packs;
 mod page;
 mod pushes;
+mod quotas;
 mod repositories;
 mod secrets;
 mod server;
@@ -21,6 +22,7 @@ mod sign_in;
 mod tasks;
 mod teams;
 mod turns;
+mod usage;
 mod users;
 
 use std::sync::Arc;
@@ -96,6 +98,8 @@ fn resources() -> Routes {
         .merge(sign_in::routes())
         .merge(teams::routes())
         .merge(users::routes())
+        .merge(quotas::routes())
+        .merge(usage::routes())
 }
 
 /// The API's description, generated from the routes: OpenAPI 3.1.
