@@ -104,6 +104,7 @@ impl From<StoreError> for Refusal {
         match &error {
             StoreError::NotFound { what, name } => Self::not_found(what, name),
             StoreError::TurnOpen { .. }
+            | StoreError::NotPossible { .. }
             | StoreError::NotChosen { .. }
             | StoreError::AlreadyApplied { .. }
             | StoreError::RepositoryTaken { .. }
