@@ -104,6 +104,7 @@ impl Gateway {
     pub async fn open(&self, caller: Caller, log: &[Event]) -> Result<Opened, String> {
         let owner = self.inner.store.owner_of(caller.attempt).await;
         let owner = owner.map_err(|error| format!("cannot read whose task it is: {error}"))?;
+        self.inner.ledger.read_ahead(owner);
         let primary = self.inner.models.open_for(&caller.model, owner.author).await?;
         let account = Arc::new(Account::new(caller.attempt, caller.epoch, owner, usage_of(log)));
         self.inner.ledger.open(&account);

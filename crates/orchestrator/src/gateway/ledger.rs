@@ -67,7 +67,13 @@ impl Ledger {
     /// The limit of this month that `owner` has reached. Reads the store where it is not known, and
     /// before it says that one is.
     pub(super) async fn check(&self, owner: Owner) -> Result<Option<Reached>> {
-        if !matches!(self.look(owner), Look::Fine) {
+        let mut look = self.look(owner);
+        if matches!(look, Look::Unknown) {
+            // Somebody may be reading it just now.
+            drop(self.writing.lock().await);
+            look = self.look(owner);
+        }
+        if !matches!(look, Look::Fine) {
             self.read(owner).await?;
             if let Look::Reached(reached) = self.look(owner) {
                 return Ok(Some(reached));
@@ -109,7 +115,17 @@ impl Ledger {
         Look::Fine
     }
 
+    /// Reads what will be asked for soon, beside other things.
+    pub(super) fn read_ahead(&self, owner: Owner) {
+        if matches!(self.look(owner), Look::Unknown) {
+            let ledger = self.clone();
+            // What cannot be read is read again, and told, when it is needed.
+            tokio::spawn(async move { ledger.read(owner).await });
+        }
+    }
+
     async fn read(&self, owner: Owner) -> Result<()> {
+        let _still = self.writing.lock().await;
         let read = self.read_limits(owner).await;
         let mut state = self.state();
         match read {
@@ -127,7 +143,6 @@ impl Ledger {
     }
 
     async fn read_limits(&self, owner: Owner) -> Result<Known> {
-        let _still = self.writing.lock().await;
         let now = self.clock.now();
         let month = Month::of(now);
         let (from, until) = (month.first_day(), month.next().first_day());
