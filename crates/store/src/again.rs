@@ -54,9 +54,10 @@ impl Store {
         let id = AttemptId(self.ids.uuid(now));
         query(
             "INSERT INTO attempts (id, turn, task, ordinal, state, epoch, losses, applied, open,
-                                   spent, created_at, updated_at, offered, team, author)
-             SELECT $1, $2, $3, $4, $5, 0, 0, 0, 1, $6, $7, $7, $8, team, author
-             FROM attempts WHERE id = $9",
+                                   spent, created_at, updated_at, offered, team, author,
+                                   hears_after)
+             SELECT $1, $2, $3, $4, $5, 0, 0, 0, 1, $6, $7, $7, $8, a.team, a.author, t.inputs
+             FROM attempts a JOIN tasks t ON t.id = a.task WHERE a.id = $9",
         )
         .bind(id)
         .bind(turn.id)
@@ -82,6 +83,8 @@ impl Store {
             .await?;
         refold(connection, before.task, Some(now)).await?;
         let added = read::attempt_by_id(connection, id).await?;
+        let detail = serde_json::json!({ "attempt": added.ordinal });
+        self.note_of_task(connection, before.task, "task.retry", detail, now).await?;
         transaction.commit().await?;
         Ok(added)
     }

@@ -175,6 +175,11 @@ impl Store {
         if changed {
             refold(connection, new.task, Some(new.now)).await?;
         }
+        // What was said is in the task itself.
+        let kind = serde_json::to_value(&new.kind).unwrap_or_default();
+        let kind = kind.get("input").cloned();
+        let detail = serde_json::json!({ "input": number, "kind": kind, "attempt": new.attempt });
+        self.note_of_task(connection, new.task, "task.input", detail, new.now).await?;
         transaction.commit().await?;
         Ok(number)
     }
@@ -202,7 +207,8 @@ impl Store {
     pub async fn inputs_after(&self, attempt: AttemptId, after: u64) -> Result<Vec<Input>> {
         let rows = query(
             "SELECT i.number, i.kind, i.at FROM attempts a JOIN inputs i ON i.turn = a.turn
-             WHERE a.id = $1 AND i.number > $2 AND (i.attempt IS NULL OR i.attempt = a.id)
+             WHERE a.id = $1 AND i.number > $2 AND i.number > a.hears_after
+               AND (i.attempt IS NULL OR i.attempt = a.id)
              ORDER BY i.number LIMIT 256",
         )
         .bind(attempt)

@@ -148,6 +148,8 @@ INSERT INTO counters (name, value) VALUES ('changed', 0);
 ALTER TABLE attempts ADD COLUMN offered INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE attempts ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE attempts ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+-- What was said to all of the turn up to this input was before this attempt: it was added by a retry.
+ALTER TABLE attempts ADD COLUMN hears_after INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE attempts ADD COLUMN team BLOB NOT NULL DEFAULT x'00000000000070008000000000000002';
 ALTER TABLE attempts ADD COLUMN author BLOB NOT NULL DEFAULT x'00000000000070008000000000000001';
 CREATE INDEX attempts_offered ON attempts (author, team, priority DESC, created_at, ordinal, id)
