@@ -34,6 +34,8 @@ const REMEMBERED_FILES: usize = 200;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Transcript {
     request: Option<Request>,
+    /// Requests of turns that ended before the model was asked.
+    unheard: Vec<Request>,
     items: Vec<Item>,
     /// Messages that came while calls were open: told after their results.
     held: Vec<Item>,
@@ -160,7 +162,10 @@ impl Transcript {
 
     fn submitted(&mut self, submitted: &Submitted) {
         self.close_calls();
-        self.request = Some(submitted.request.clone());
+        let before = self.request.replace(submitted.request.clone());
+        if !self.started {
+            self.unheard.extend(before);
+        }
         self.said.clear();
         self.gate = GateRecord::default();
         self.spent = Spent::default();
@@ -185,7 +190,8 @@ impl Transcript {
             InstructionsAt::Start => {
                 self.started = true;
                 self.tell(Role::Developer, &loaded.text);
-                if let Some(request) = &self.request {
+                let unheard = std::mem::take(&mut self.unheard);
+                for request in unheard.iter().chain(self.request.clone().as_ref()) {
                     self.push_item(words::request(request));
                 }
             }
