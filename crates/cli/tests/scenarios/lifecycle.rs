@@ -311,3 +311,53 @@ fn a_fork_goes_on_from_any_turn_in_a_task_of_its_own_with_the_whole_change() {
     let last = text.lines().rev().take(4).collect::<Vec<_>>();
     assert!(last[0].starts_with("- Nine") && last[3].starts_with("- One"), "{text}");
 }
+
+#[test]
+fn a_server_hears_what_is_said_from_elsewhere_and_ends_what_is_cancelled_without_a_slot() {
+    let scene = slow(4);
+    let mut server = scene.call(["serve", "--listen", "0", "--slots", "1"]).start();
+    server.until_it_says("attempts at once");
+    for _ in 0..3 {
+        scene.quire(["task", "new", "Go on."]).expect_code(0);
+    }
+    // The first is at work; the others wait for its slot.
+    asked(&scene, 2);
+    scene.quire(["task", "pause", "--now", "--json", "1"]).expect_code(0);
+    stands(&scene, "1", "suspended");
+    stands(&scene, "2", "working");
+    let told = scene.quire(["task", "pause", "3"]).expect_code(0);
+    assert!(told.stderr.contains("stands still"), "{}", told.stderr);
+
+    // The only slot is taken, and a cancel waits for none.
+    let begun = Instant::now();
+    scene.quire(["task", "cancel", "1"]).expect_code(0);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let log = scene.log("1");
+    expect_in_order(&log);
+    assert_eq!(commits(&log), ["agent: Begin"]);
+    scene.quire(["task", "cancel", "2"]).expect_code(0);
+    assert_eq!(scene.show("2")["state"]["outcome"]["outcome"], "cancelled");
+
+    let told = scene.quire(["task", "resume", "3"]).expect_code(0);
+    assert!(told.stderr.contains("waits for a worker of the server"), "{}", told.stderr);
+    let ended = stands(&scene, "3", "done");
+    assert_eq!(ended["outcome"]["outcome"], "changed");
+    expect_in_order(&scene.log("3"));
+    server.signal("TERM");
+    assert!(server.end(Duration::from_secs(30)).success());
+}
+
+#[test]
+fn what_was_cancelled_before_it_began_can_be_followed_up_and_tried_again() {
+    let scene = slow(0);
+    for command in [vec!["message", "1", "Go on after all."], vec!["retry", "2"]] {
+        scene.quire(["task", "new", "Say what was begun."]).expect_code(0);
+        let number = command[1];
+        scene.quire(["task", "cancel", number]).expect_code(0);
+        scene.quire(["task"].into_iter().chain(command.iter().copied())).expect_code(0);
+        assert_eq!(scene.show(number)["state"]["outcome"]["outcome"], "changed");
+        let asked = scene.stage.requests();
+        let words = String::from_utf8_lossy(&asked[asked.len() - 1].body).into_owned();
+        assert!(words.contains("Say what was begun."), "the request is told: {command:?}");
+    }
+}
