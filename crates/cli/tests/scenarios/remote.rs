@@ -137,6 +137,19 @@ fn what_is_here_is_worked_on_there_and_comes_back() {
     let batch = two.quire(&batch).expect_code(0).json();
     assert_eq!(batch.iter().map(|one| one["line"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
     assert!(batch.iter().all(|one| one["state"]["state"] == "done"), "{batch:?}");
+
+    // What was pushed belongs to its repository.
+    let pushed = two.quire(&["push"]).expect_code(0).stdout;
+    two.quire(&["repo", "add", "other", "--remote"]).expect_code(0);
+    let start = |repository: &str| {
+        let args = ["task", "new", "--remote", "--repo", repository, "--base-push", pushed.trim()];
+        two.quire(&[&args[..], &["--ask", "--wait", "what is here?"]].concat())
+    };
+    let wrong = start("other").expect_code(2);
+    assert!(wrong.stderr.contains("another repository"), "{}", wrong.stderr);
+    start("python-slugs").expect_code(0);
+    let elsewhere = two.quire(&["doctor", "--remote"]).expect_code(2);
+    assert!(elsewhere.stderr.contains("leave --remote out"), "{}", elsewhere.stderr);
     two.quire(&["logout", "there"]).expect_code(0);
     two.quire(&["task", "list", "--remote"]).expect_code(2);
 }

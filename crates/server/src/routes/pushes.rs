@@ -7,17 +7,19 @@ use futures::TryStreamExt;
 use quire_api::{
     CommitsAsked, CommitsKnown, ProblemKind, Problems, PushQuery, Pushed, RepositoryQuery,
 };
-use quire_domain::access::Right;
+use quire_domain::access::{Owner, Right};
 use quire_domain::ids::{CommitId, TeamId};
 use quire_domain::task::StartPoint;
 use quire_git::{GitError, Mirror, PushLimits};
-use quire_store::StoredRepository;
+use quire_store::{Push, StoredRepository};
 use tokio_util::io::StreamReader;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Uuid;
 
 use super::Routes;
 use crate::access::{May, WriteTasks};
+use crate::desk::Place;
 use crate::extract::{Body, Path, Query};
 use crate::refusal::{Refusal, Result};
 use crate::state::{Here, State};
@@ -113,6 +115,27 @@ async fn push(
     let made = store.add_push(owner, &repository, &mirror.key, &start, now).await?;
     let pushed = Pushed { push: made.id, base: made.start.base.into() };
     Ok((StatusCode::CREATED, Json(pushed)))
+}
+
+/// What `owner` pushed to the repository at `place`, if a task can still start with it.
+pub(super) async fn pushed(state: &State, owner: Owner, id: Uuid, place: &Place) -> Result<Push> {
+    let push = state.store.push(owner, id).await?;
+    let is_its = matches!(place, Place::Registered(found) if found.id == push.repository);
+    if !is_its {
+        return Err(Refusal::invalid(
+            "what was pushed belongs to another repository",
+            "name the repository that it was pushed to",
+        ));
+    }
+    let mirror = state.git.mirror_by_key(&push.mirror).await?;
+    if !state.git.has_base(&mirror, &push.start.base).await? {
+        return Err(Refusal::new(
+            ProblemKind::NotFound,
+            "what was pushed is not there any more: no task began with it within an hour",
+            "push again",
+        ));
+    }
+    Ok(push)
 }
 
 /// The mirror that a repository's tasks read, up to date.

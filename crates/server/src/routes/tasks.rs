@@ -11,7 +11,7 @@ use quire_store::{ListFilter, Listed};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Routes;
+use super::{Routes, pushes};
 use crate::access::{May, ReadTasks, Who, WriteTasks};
 use crate::desk::Submitted;
 use crate::extract::{Body, Path, Query};
@@ -76,14 +76,15 @@ async fn create(
     }
     let review = wish::review(new.wish.mode, new.review)?;
     let owner = who.owner(team);
+    let place = repository::place(&state, team, &new.repository).await?;
     let push = match new.push {
-        Some(id) => Some(state.store.push(owner, id).await?),
+        Some(id) => Some(pushes::pushed(&state, owner, id, &place).await?),
         None => None,
     };
     let submitted = Submitted {
         owner,
         by: who.actor(),
-        repository: repository::place(&state, team, &new.repository).await?,
+        repository: place,
         base: new.base,
         push,
         environment: new.environment,
