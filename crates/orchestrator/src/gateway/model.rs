@@ -75,7 +75,7 @@ impl GatewayModel {
         match checked {
             Ok(None) => Ok(()),
             Ok(Some(reached)) => Err(ModelError::Held {
-                words: words::reached(&reached),
+                words: words::reached(&reached, self.gateway.inner.rules.patient),
                 until: Some(reached.month.next().first_day().begins()),
             }),
             Err(error) => Err(self.held(60_000, &format!("its quotas cannot be read ({error})"))),
@@ -165,7 +165,8 @@ impl GatewayModel {
 
     fn held(&self, ms: u64, why: &str) -> ModelError {
         let until = self.gateway.inner.clock.now().plus_millis(ms);
-        let words = format!("{why}; tried again in {}", words::pause(ms));
+        let again = if self.gateway.inner.rules.patient { "it is tried" } else { "try" };
+        let words = format!("{why}; {again} again in {}", words::pause(ms));
         ModelError::Held { words, until: Some(until) }
     }
 

@@ -4,8 +4,8 @@ use quire_domain::quota::{MonthLimit, Subject};
 
 use super::ledger::Reached;
 
-/// Of a limit of the month.
-pub(super) fn reached(reached: &Reached) -> String {
+/// Of a limit of the month; on a server what waits goes on by itself.
+pub(super) fn reached(reached: &Reached, by_itself: bool) -> String {
     let whose = match reached.subject {
         Subject::Server => "the server's",
         Subject::Team(_) => "the team's",
@@ -15,9 +15,10 @@ pub(super) fn reached(reached: &Reached) -> String {
         MonthLimit::Cost(_) => reached.used.cost.to_string(),
         MonthLimit::Tokens(_) => format!("{} tokens", reached.used.tokens),
     };
+    let goes_on = if by_itself { "goes on by itself" } else { "can go on" };
     format!(
-        "{whose} quota of {} for {} is used up ({used}): it goes on by itself on {} (UTC), or when \
-         the quota is raised (`quire quota set`)",
+        "{whose} quota of {} for {} is used up ({used}): it {goes_on} on {} (UTC), or when the \
+         quota is raised (`quire quota set`)",
         reached.limit,
         reached.month,
         reached.month.next().first_day(),
