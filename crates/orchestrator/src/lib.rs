@@ -5,6 +5,7 @@
 //! needs ([`inputs`], [`purse`], [`instructions`], [`finish`]), collects what was made and signs
 //! the evidence ([`seal`]). Everything that happens goes through the [`recorder`].
 
+pub mod backup;
 mod base;
 pub mod bases;
 mod captures;
@@ -14,10 +15,13 @@ pub mod dispatch;
 pub mod ending;
 pub mod error;
 pub mod finish;
+pub mod fork;
 pub mod found;
 mod frozen;
+pub mod gateway;
 mod generated;
 mod hold;
+pub mod inbox;
 pub mod inputs;
 pub mod instructions;
 pub mod keep;
@@ -28,6 +32,7 @@ pub mod life;
 pub mod local_record;
 pub mod make_snapshot;
 mod not_filled;
+pub mod plan;
 pub mod pool;
 pub mod prepare;
 pub mod purse;
@@ -39,6 +44,7 @@ mod redacted_log;
 pub mod rerun;
 pub mod resolution;
 pub mod restore;
+pub mod say;
 pub mod scratch;
 pub mod seal;
 pub mod secrets_key;
@@ -46,6 +52,7 @@ pub mod seen;
 pub mod services;
 pub mod setup;
 pub mod submit;
+mod time_limits;
 mod touched;
 pub mod way_out;
 pub mod worker;

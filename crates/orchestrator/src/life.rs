@@ -1,10 +1,14 @@
 //! The life of one attempt, from the claim to its end.
 
+mod bring;
 mod conclude;
 mod cut_off;
 mod drive;
 mod ground;
+mod held_back;
 mod idle;
+mod let_go;
+mod money;
 mod open;
 mod price;
 mod run_services;
@@ -12,6 +16,7 @@ mod secrets;
 mod set_up;
 mod settle;
 pub mod trial;
+mod wait;
 mod way;
 
 use std::sync::Arc;
@@ -28,7 +33,7 @@ use quire_domain::ids::AttemptId;
 use quire_domain::journal::Journal;
 use quire_domain::task::{Continues, Mode, Request, StartPoint, Turn};
 use quire_git::{CacheWord, GitError};
-use quire_store::Write;
+use quire_store::{Claim, Write};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +44,7 @@ use crate::checkpoint::Checkpoints;
 use crate::error::RunError;
 use crate::finish::AttemptFinish;
 use crate::hold::Hold;
+use crate::inputs::StoredInputs;
 use crate::known_secrets::{self, Known, OpenError};
 use crate::lease::{LeaseKeeper, claim};
 use crate::prepare::{Layout, Preparing, Stack};
@@ -47,6 +53,7 @@ use crate::seen::Seen;
 use crate::services::Services;
 use crate::setup::{self, Setup};
 use crate::submit::{Origin, environment};
+use crate::time_limits::{self, within};
 use crate::way_out::{Stage, WayOut, asked, opened};
 use crate::worker::Worker;
 
@@ -66,6 +73,24 @@ pub async fn run(
     cancel: CancellationToken,
 ) -> Result<AttemptState, RunError> {
     let claim = claim(worker, attempt).await?;
+    let ended = run_claimed(worker, attempt, claim, seen, cancel).await?;
+    // Who runs one by themselves is not asked to leave.
+    Ok(ended.unwrap_or(AttemptState::Queued))
+}
+
+/// As [`run`], of an attempt that this worker has claimed. `None` where the worker is leaving and
+/// has let go of it: it stands as it is, for another one, and is still held under its epoch.
+///
+/// # Errors
+///
+/// As [`run`].
+pub async fn run_claimed(
+    worker: &Worker,
+    attempt: AttemptId,
+    claim: Claim,
+    seen: Option<Arc<Seen>>,
+    cancel: CancellationToken,
+) -> Result<Option<AttemptState>, RunError> {
     let lost = cancel.child_token();
     let _lease = LeaseKeeper::start(worker, attempt, claim.epoch, lost.clone());
     let row = worker.store.attempt_by_id(attempt).await?;
@@ -75,9 +100,23 @@ pub async fn run(
     let continued = worker.store.continued(attempt).await?;
     let row = Attempt { epoch: claim.epoch, ..row };
     let life = Life::of(worker.clone(), row, turn, origin, continued, seen, lost).await?;
-    match Box::pin(life.go()).await {
-        Err(error) if error.is_disk_full() => life.stand_still(error).await,
-        ended => ended,
+    let whose = (life.row.task, attempt);
+    let _listening = worker.inbox.listen(&worker.store, whose, &life.inputs, &life.cancel).await?;
+    if let Some(state) = Box::pin(life.worn_out(claim.losses)).await? {
+        return Ok(Some(state));
+    }
+    let ended = tokio::select! {
+        biased;
+        ended = Box::pin(life.go()) => ended,
+        () = worker.leaving.insisted() => {
+            Box::pin(life.let_go()).await;
+            return Ok(None);
+        }
+    };
+    match ended {
+        Err(error) if error.is_disk_full() => life.stand_still(error).await.map(Some),
+        Ok(AttemptState::Suspended { reason: SuspendReason::WorkerLost }) => Ok(None),
+        ended => ended.map(Some),
     }
 }
 
@@ -97,10 +136,14 @@ struct Life {
     locked: Option<OpenError>,
     /// Files of this attempt and of those it goes on from, so that no sweep takes them away.
     held: std::sync::Mutex<Vec<Hold>>,
+    /// What it works in, once that is known.
+    working: std::sync::OnceLock<Arc<AttemptFinish>>,
     /// The way out of its sandbox, where its environment opens one.
     way_out: std::sync::Mutex<Option<Arc<WayOut>>>,
     /// What runs in its sandbox beside the agent.
     services: std::sync::OnceLock<Arc<Services>>,
+    /// What people say to it.
+    inputs: Arc<StoredInputs>,
     /// Where no task is behind it.
     trial: Option<trial::Notes>,
 }
@@ -133,6 +176,7 @@ impl Life {
         };
         recorder.redact(known.bytes());
         Ok(Self {
+            inputs: StoredInputs::until(worker.leaving.clone()),
             worker,
             recorder: Arc::new(recorder),
             row,
@@ -144,6 +188,7 @@ impl Life {
             known,
             locked,
             held: std::sync::Mutex::default(),
+            working: std::sync::OnceLock::new(),
             way_out: std::sync::Mutex::default(),
             services: std::sync::OnceLock::new(),
             trial: None,
@@ -155,6 +200,9 @@ impl Life {
         if let Some(state) = self.settle().await? {
             return Ok(state);
         }
+        if let Some(state) = Box::pin(self.still_waits()).await? {
+            return Ok(state);
+        }
         let before = self.events_before().await?;
         if !before.is_empty() && !self.upper().exists() {
             // What was laid out for it may not have reached the disk before a crash.
@@ -162,6 +210,9 @@ impl Life {
             let _ = self.worker.sandboxes.discard(&dir).await;
         }
         self.begin().await?;
+        if let Some(state) = self.held_back(&before).await? {
+            return Ok(state);
+        }
         let Some(start) = self.request().start.clone() else {
             let ending = Ending::failed(FailureKind::Infrastructure, "the turn has no start point");
             return self.conclude(None, ending).await;
@@ -170,6 +221,9 @@ impl Life {
             Ok(layout) => Arc::new(layout),
             Err(ending) => return self.conclude(None, ending).await,
         };
+        if let Err(ending) = self.bring(&layout).await? {
+            return self.conclude(None, ending).await;
+        }
         let (layout, sandbox) = match self.open(&start, layout, &before).await? {
             Ok(opened) => opened,
             Err(ending) => return self.conclude(None, ending).await,
@@ -177,6 +231,7 @@ impl Life {
         // What was laid out just now, or anew.
         self.hold().await;
         let finish = self.finish(&start, layout, sandbox);
+        let _ = self.working.set(Arc::clone(&finish));
         if let Err(ending) = self.start_services(&finish).await? {
             return self.conclude(Some(&finish), ending).await;
         }
@@ -191,8 +246,14 @@ impl Life {
             checkpoints.stop().await;
         }
         written?;
-        let end = end?;
+        let (end, newest) = end?;
         let ending = match end {
+            End::Finished { answer, faults } if self.request().mode == Mode::Plan => {
+                self.offer_plan(&finish, answer, faults, newest).await?;
+                return self.stand(&finish, AttemptState::WaitingForApproval).await;
+            }
+            End::Waiting(awaits) => return self.stand(&finish, wait::state(awaits)).await,
+            End::Approved => wait::approved(),
             End::Finished { answer, faults } => {
                 let outcome = if self.request().mode == Mode::Code {
                     Outcome::Changed
@@ -201,18 +262,12 @@ impl Life {
                 };
                 Ending { outcome, answer: Some((answer, faults)), partial: false }
             }
+            End::Suspended(reason @ SuspendReason::WorkerLost) => {
+                self.put_down(&finish).await?;
+                return Ok(AttemptState::Suspended { reason });
+            }
             End::Suspended(reason) => {
-                self.end_services().await;
-                self.close_way_out().await;
-                self.recorder.flush().await?;
-                if let Ok(sandbox) = finish.sandbox.sandbox().await {
-                    // It may stand for long: what it wrote outlives a crash of the machine.
-                    let _ = sandbox.freeze().await;
-                    let _ = sandbox.end().await;
-                }
-                let state = AttemptState::Suspended { reason };
-                self.write_state(state.clone(), None).await?;
-                return Ok(state);
+                return self.stand(&finish, AttemptState::Suspended { reason }).await;
             }
             End::Cancelled => Ending { outcome: Outcome::Cancelled, answer: None, partial: true },
             End::Refused(words) => {
@@ -221,6 +276,19 @@ impl Life {
             End::Failed { kind, detail } => Ending::failed(kind, detail),
         };
         self.conclude(Some(&finish), ending).await
+    }
+
+    /// It goes on later: what it wrote is kept, and nothing else of it.
+    async fn stand(
+        &self,
+        finish: &AttemptFinish,
+        state: AttemptState,
+    ) -> Result<AttemptState, RunError> {
+        self.put_down(finish).await?;
+        let heard = self.acted_on(&state).await?;
+        self.write_state(state.clone(), None).await?;
+        self.heed_what_came(heard).await?;
+        Ok(state)
     }
 
     /// Where the disk is full: says so in the record as far as there is room for that. What is
@@ -232,7 +300,7 @@ impl Life {
         if matches!(events.last().map(|event| &event.body), Some(EventBody::Finished(_))) {
             return Err(error);
         }
-        let suspended = EventBody::Suspended(Suspended { reason });
+        let suspended = EventBody::Suspended(Suspended::of(reason));
         self.recorder.append(vec![suspended]).await.map_err(|_| RunError::DiskFull)?;
         let state = AttemptState::Suspended { reason };
         self.write_state(state.clone(), None).await.map_err(|_| RunError::DiskFull)?;
@@ -264,7 +332,7 @@ impl Life {
             // The claim made it `preparing`: only the log still says that it stood still. A phase
             // that ended beside it may stand behind.
             let stood = events.iter().rev().find_map(|event| match &event.body {
-                EventBody::Suspended(_) => Some(true),
+                EventBody::Suspended(_) | EventBody::Waiting(_) => Some(true),
                 EventBody::Claimed(_) => Some(false),
                 _ => None,
             });
@@ -302,14 +370,26 @@ impl Life {
         if let Some(ending) = self.secrets_locked() {
             return Ok(Err(ending));
         }
-        let ground = match Box::pin(self.ground()).await? {
-            Ok(ground) => ground,
-            Err(ending) => return Ok(Err(ending)),
+        let bringing = within(Phase::Image, time_limits::IMAGE, Box::pin(self.ground()));
+        let ground = match bringing.await {
+            Ok(ground) => match ground? {
+                Ok(ground) => ground,
+                Err(ending) => return Ok(Err(ending)),
+            },
+            Err(late) => {
+                let kind = FailureKind::ImageUnavailable;
+                return Ok(Err(Ending::failed(kind, late.to_string())));
+            }
         };
         let started = self.worker.clock.now();
-        let layout = match self.layout_quietly(start, &ground).await {
-            Ok(layout) => layout,
-            Err(error) => return repository_unavailable(&error).map(Err),
+        let making = Box::pin(self.layout_quietly(start, &ground));
+        let layout = match within(Phase::Checkout, time_limits::CHECKOUT, making).await {
+            Ok(Ok(layout)) => layout,
+            Ok(Err(error)) => return repository_unavailable(&error).map(Err),
+            Err(late) => {
+                let kind = FailureKind::RepositoryUnavailable;
+                return Ok(Err(Ending::failed(kind, late.to_string())));
+            }
         };
         let detail = match &layout.checkout.cache {
             CacheWord::Hit => "cache hit".to_owned(),
@@ -432,9 +512,12 @@ impl Life {
         result: Option<AttemptResult>,
     ) -> Result<(), RunError> {
         let now = self.worker.clock.now();
-        let spent = match &state {
-            AttemptState::Working => self.row.spent,
-            _ => spent_of(&self.recorder.events().await?, now),
+        let spent = if state == AttemptState::Working {
+            self.row.spent
+        } else {
+            let events = self.recorder.events().await?;
+            self.settle_account(&events, &state).await?;
+            spent_of(&events, now)
         };
         let write = Write { state, spent, result, now };
         Ok(self.worker.store.set_state(self.row.id, self.row.epoch, write).await?)

@@ -32,6 +32,7 @@ use crate::not_filled;
 use crate::recorder::Recorder;
 use crate::seen::{Seen, see};
 use crate::submit::Origin;
+use crate::time_limits::{self, within};
 use crate::touched;
 use crate::way_out::{Stage, asked, asked::Asked};
 use crate::worker::Worker;
@@ -426,8 +427,11 @@ impl Preparing {
         tokio::spawn(async move {
             let _ = tokio::time::timeout(HELD_BACK, begun.notified()).await;
             let started = worker.clock.now();
-            let made = worker.sandboxes.create(spec).await;
-            let made = made.map_err(|error| NotMade::of(&error));
+            let making = worker.sandboxes.create(spec);
+            let made = match within(Phase::Sandbox, time_limits::SANDBOX, making).await {
+                Ok(made) => made.map_err(|error| NotMade::of(&error)),
+                Err(late) => Err(NotMade::of(&late)),
+            };
             let ms = worker.clock.now().millis_since(started);
             let (detail, failed) = match &made {
                 Ok(_) => ("ready".to_owned(), false),

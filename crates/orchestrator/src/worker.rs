@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use quire_domain::ids::UserId;
 use quire_domain::model::Model;
 use quire_domain::network::DomainPattern;
 use quire_domain::sandbox::SandboxBackend;
@@ -17,6 +18,8 @@ use quire_git::Git;
 use quire_store::Store;
 
 use crate::bases::Bases;
+use crate::gateway::Gateway;
+use crate::inbox::Inbox;
 use crate::leaving::Leaving;
 use crate::purse::Purses;
 use crate::recorder::Record;
@@ -35,6 +38,8 @@ pub struct Worker {
     pub sandboxes: Arc<dyn SandboxBackend>,
     /// Opens models by name.
     pub models: Arc<dyn Models>,
+    /// Where attempts ask models.
+    pub gateway: Gateway,
     /// What the turns at work here spend.
     pub purses: Purses,
     /// The time.
@@ -51,6 +56,8 @@ pub struct Worker {
     pub host: HostFacts,
     /// Where things lie and how the worker calls itself.
     pub place: Place,
+    /// What people say to its attempts.
+    pub inbox: Inbox,
     /// Whether its attempts are to let go of their work, as the process leaves.
     pub leaving: Leaving,
 }
@@ -81,6 +88,8 @@ pub struct Place {
     pub version: String,
     /// How long after a change the working tree of an attempt is put away; never, if `None`.
     pub checkpoint_after: Option<Duration>,
+    /// How long the answer to a question is waited for.
+    pub answer_within: Duration,
 }
 
 impl Place {
@@ -95,9 +104,36 @@ impl Place {
     }
 }
 
+/// A provider that is to be left alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// Its id.
+    pub provider: String,
+    /// For how long, in milliseconds.
+    pub wait_ms: u64,
+    /// What it said.
+    pub message: String,
+}
+
 /// Opens models by name.
 #[async_trait]
 pub trait Models: Send + Sync {
     /// The model called `name`. The error is for the person, with what to do.
     async fn open(&self, name: &str) -> Result<Arc<dyn Model>, String>;
+
+    /// As [`Models::open`], for `person`: where requests wait, people take turns.
+    async fn open_for(&self, name: &str, person: UserId) -> Result<Arc<dyn Model>, String> {
+        let _ = person;
+        self.open(name).await
+    }
+
+    /// The pauses that providers asked this process for.
+    fn pauses(&self) -> Vec<Pause> {
+        Vec::new()
+    }
+
+    /// Heeds a pause that a provider asked another process for.
+    fn pause(&self, pause: Pause) {
+        drop(pause);
+    }
 }

@@ -269,7 +269,8 @@ fn add_shown(shown: &mut ShownText, events: &[Event]) {
             }
             EventBody::Steered(said)
             | EventBody::MessageReceived(said)
-            | EventBody::QuestionAnswered(said) => shown.add(&said.text),
+            | EventBody::QuestionAnswered(said)
+            | EventBody::PlanRejected(said) => shown.add(&said.text),
             EventBody::GateFailed(gate) => shown.add(gate.text.as_deref().unwrap_or_default()),
             EventBody::Compacted(compacted) => shown.add(&compacted.text),
             _ => {}

@@ -7,7 +7,9 @@ use std::time::Duration;
 use quire_agent::ContractError;
 use quire_domain::attempt::{AttemptState, FailureKind, Outcome};
 use quire_domain::budget::Spent;
-use quire_domain::event::{Answered, CommitBy, Committed, Event, EventBody, Fault, Finished};
+use quire_domain::event::{
+    Answered, CommitBy, Committed, Event, EventBody, Fault, Finished, Phase,
+};
 use quire_domain::ids::CommitId;
 use quire_domain::journal::Journal;
 use quire_domain::sandbox::Sandbox;
@@ -17,6 +19,7 @@ use quire_domain::time::Timestamp;
 use super::Life;
 use crate::error::{RunError, is_disk_full};
 use crate::finish::{AttemptFinish, Collected, From, Looked};
+use crate::time_limits::{self, TookTooLong, within};
 
 /// How long the work of a cancelled attempt may take to be taken out.
 const PARTIAL_TIME: Duration = Duration::from_secs(3);
@@ -63,6 +66,9 @@ impl Life {
             ending.outcome = Outcome::NoChange;
         }
         let events = self.recorder.events().await?;
+        if self.request().mode == Mode::Plan {
+            contents = self.kept_contents(&events).await;
+        }
         let spent = spent_of(&events, self.worker.clock.now());
         let finished = Finished {
             outcome: ending.outcome,
@@ -96,7 +102,7 @@ impl Life {
         ending: &mut Ending,
         bodies: &mut Vec<EventBody>,
     ) -> Result<Option<Collected>, RunError> {
-        let work = take(finish);
+        let work = Box::pin(take(finish));
         let cut_short = ending.answer.is_none();
         let result = if cut_short {
             match tokio::time::timeout(PARTIAL_TIME, work).await {
@@ -104,7 +110,8 @@ impl Life {
                 Err(_) => return Ok(None),
             }
         } else {
-            work.await
+            let late = |late: TookTooLong| Err(ContractError::Other(late.to_string()));
+            within(Phase::Collect, time_limits::COLLECT, work).await.unwrap_or_else(late)
         };
         match result {
             Ok((collected, by_system)) => {
@@ -180,7 +187,7 @@ async fn take(finish: &AttemptFinish) -> Result<(Collected, Option<CommitId>), C
 }
 
 /// Looks at the citations of the answer once more, now that the change is final.
-async fn look(finish: &AttemptFinish, answer: String) -> Looked {
+pub(super) async fn look(finish: &AttemptFinish, answer: String) -> Looked {
     // An answer without its evidence is still the answer.
     let unlooked = |text| Looked { text, ..Looked::default() };
     finish.look_at_citations(&answer).await.unwrap_or_else(|_| unlooked(answer))

@@ -1,40 +1,50 @@
 //! Hands the loop what it needs, and listens meanwhile.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use quire_agent::{AttemptRun, End, Finish};
+use quire_agent::{AttemptRun, End, Finish, Inputs};
 use quire_domain::attempt::FailureKind;
 use quire_domain::budget::{MicroDollars, Spent};
+use quire_domain::event::{Event, EventBody, Submitted};
+use quire_domain::ids::{AttemptId, Epoch, Seq, Sha256};
 use quire_domain::journal::Journal;
 use quire_domain::task::StartPoint;
 
 use super::Life;
 use crate::error::RunError;
 use crate::finish::AttemptFinish;
-use crate::inputs::{POLL, StoredInputs};
+use crate::gateway::Opened;
 use crate::instructions::{LayerInstructions, RootFiles};
 use crate::purse::TurnPurse;
 
+/// How often attempts of one turn in several processes tell each other what they have spent.
+const SHARE: Duration = Duration::from_millis(500);
+
 impl Life {
-    /// Hands the loop what it needs and waits for its end.
+    /// Hands the loop what it needs and waits for its end. Gives that, and the number of the newest
+    /// input by then.
     pub(super) async fn drive(
         &self,
         finish: &Arc<AttemptFinish>,
         start: &StartPoint,
-    ) -> Result<End, RunError> {
-        let model = match self.worker.models.open(&self.request().model).await {
-            Ok(model) => model,
+    ) -> Result<(End, u64), RunError> {
+        let Opened { model, account } = match self.open_model().await? {
+            Ok(opened) => opened,
             Err(why) => {
-                return Ok(End::Failed { kind: FailureKind::ModelRejected, detail: why });
+                let kind = FailureKind::ModelRejected;
+                return Ok((End::Failed { kind, detail: why }, 0));
             }
         };
         let budget = self.request().budget;
         let purse = Arc::new(self.worker.purses.open(self.turn.id, self.row.id, budget));
-        let inputs = StoredInputs::new();
-        let store = &self.worker.store;
-        inputs.read(store, self.row.id, &purse, &self.cancel).await?;
-        let polling = self.poll(Arc::clone(&inputs), Arc::clone(&purse));
-        let mut settings = quire_agent::Settings::default();
+        self.inputs.spends(&purse);
+        let polling = self.share_spending(Arc::clone(&purse));
+        let accounting = self.keep_account(account);
+        let mut settings = quire_agent::Settings {
+            answer_within: self.worker.place.answer_within,
+            ..quire_agent::Settings::default()
+        };
         if let Some(environment) = &self.request().environment {
             settings.instruction_fallbacks.clone_from(&environment.instruction_fallbacks);
         }
@@ -42,7 +52,11 @@ impl Life {
         settings.facts = self.facts();
         let mut earlier = Vec::new();
         for attempt in self.continued.iter().rev() {
-            earlier.extend(self.worker.record.events(*attempt).await?);
+            let events = self.worker.record.events(*attempt).await?;
+            if events.is_empty() {
+                earlier.push(self.never_begun(*attempt).await?);
+            }
+            earlier.extend(events);
         }
         let sandbox = self.with_services(Arc::clone(&finish.sandbox));
         let (sandbox, attending) = self.attend(sandbox);
@@ -51,7 +65,7 @@ impl Life {
             journal: Arc::clone(&self.recorder) as Arc<dyn Journal>,
             sandbox,
             finish: Arc::clone(finish) as Arc<dyn Finish>,
-            inputs,
+            inputs: Arc::clone(&self.inputs) as Arc<dyn Inputs>,
             purse,
             instructions: Arc::new(self.instructions(finish)),
             clock: Arc::clone(&self.worker.clock),
@@ -62,35 +76,44 @@ impl Life {
             branch: start.branch.clone(),
             cache_key: self.row.id.to_string(),
             settings,
-            cancel: self.cancel.clone(),
+            cancel: self.inputs.cut_off_by(&self.cancel),
         })
         .await;
-        polling.abort();
+        if let Some(polling) = polling {
+            polling.abort();
+        }
+        accounting.abort();
         attending.abort();
-        Ok(end?)
+        Ok((end?, self.inputs.newest()))
     }
 
-    /// Asks the store now and then for what people of other processes say, and for what the other
-    /// attempts of the turn have spent.
-    fn poll(
-        &self,
-        inputs: Arc<StoredInputs>,
-        purse: Arc<TurnPurse>,
-    ) -> tokio::task::JoinHandle<()> {
+    /// What the log of an attempt would begin with that was cancelled before anybody began with it.
+    async fn never_begun(&self, attempt: AttemptId) -> Result<Event, RunError> {
+        let row = self.worker.store.attempt_by_id(attempt).await?;
+        let request = self.worker.store.turn(row.turn).await?.request;
+        let submitted = Submitted { request, ordinal: row.ordinal, continues: None };
+        Ok(Event {
+            seq: Seq(0),
+            at: row.created_at,
+            epoch: Epoch(0),
+            body: EventBody::Submitted(submitted),
+            prev_hash: Sha256::zero(),
+            hash: Sha256::zero(),
+        })
+    }
+
+    /// Tells the store now and then what this attempt has spent, and hears what the others of its
+    /// turn have; none where it is alone.
+    fn share_spending(&self, purse: Arc<TurnPurse>) -> Option<tokio::task::JoinHandle<()>> {
+        if self.request().attempts < 2 {
+            return None;
+        }
         let store = self.worker.store.clone();
         let (attempt, epoch) = (self.row.id, self.row.epoch);
         let before = self.row.spent;
-        let shared = self.request().attempts > 1;
-        let cancel = self.cancel.clone();
-        tokio::spawn(async move {
+        Some(tokio::spawn(async move {
             loop {
-                tokio::time::sleep(POLL).await;
-                // A store that cannot be read now is read the next time; the lease tells when to
-                // give up.
-                let _ = inputs.read(&store, attempt, &purse, &cancel).await;
-                if !shared {
-                    continue;
-                }
+                tokio::time::sleep(SHARE).await;
                 let added = purse.added();
                 let own = Spent {
                     usage: before.usage.plus(added.usage),
@@ -102,7 +125,7 @@ impl Life {
                     purse.set_others(crate::purse::without(all, &own));
                 }
             }
-        })
+        }))
     }
 
     fn instructions(&self, finish: &AttemptFinish) -> LayerInstructions {

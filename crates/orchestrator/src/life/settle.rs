@@ -11,6 +11,7 @@ use quire_store::Write;
 
 use super::Life;
 use crate::error::RunError;
+use crate::plan::carry_out;
 
 impl Life {
     /// Tells the store of an end that the log has; nothing is added to the log, as an end is last.
@@ -48,6 +49,7 @@ impl Life {
             partial: finished.partial,
             final_hash: sealed.then(|| self.recorder.last_hash()),
         };
+        self.settle_account(events, &state).await?;
         let now = self.worker.clock.now();
         let write =
             Write { state: state.clone(), spent: finished.spent, result: Some(result), now };
@@ -55,6 +57,7 @@ impl Life {
         if self.request().attempts == 1 {
             self.worker.store.choose(self.turn.id, self.row.id).await?;
         }
+        carry_out(&self.worker, &self.turn, self.row.id, events).await?;
         Ok(state)
     }
 }

@@ -182,6 +182,8 @@ impl Trial {
             checks: Vec::new(),
             skip_checks: asked.skip_checks,
             allow_rewrite: false,
+            questions: false,
+            output_schema: None,
             review: None,
             start: Some(found.start.clone()),
             environment: Some(resolved.environment.clone()),
