@@ -110,7 +110,9 @@ impl Installation {
         // Who looks at a checkout is about to write a task down.
         let writes = path.is_some();
         let store = async {
-            if writes {
+            if let Some(url) = &settings.store_url {
+                Store::open_url(url.value.reveal()).await
+            } else if writes {
                 Store::open_to_write(&store_path).await
             } else {
                 Store::open(&store_path).await
@@ -128,8 +130,11 @@ impl Installation {
         let inspected = inspected.transpose()?;
         let store = store.map_err(|error| {
             let advice = error.advice();
-            anyhow::Error::new(error)
-                .context(format!("cannot open {}: {advice}", store_path.display()))
+            let what = match &settings.store_url {
+                Some(url) => format!("the store that {} names", url.origin),
+                None => store_path.display().to_string(),
+            };
+            anyhow::Error::new(error).context(format!("cannot open {what}: {advice}"))
         })?;
         let log = log.with_context(|| format!("cannot open {}", events_path.display()))?;
         let sandboxes = sandboxes.map_err(|error| {

@@ -8,6 +8,7 @@ mod serve;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use quire_domain::secret::Secret;
 use serde::Deserialize;
 
 use self::egress::{Egress, EgressWords};
@@ -35,6 +36,9 @@ impl<T> Setting<T> {
 pub struct Settings {
     /// Where data lies.
     pub data_dir: Option<Setting<PathBuf>>,
+    /// The address of the Postgres database that has the tasks, where it is not a file among the
+    /// data. It may hold a password: it is shown to nobody.
+    pub store_url: Option<Setting<Secret<String>>>,
     /// The model to use where none is named.
     pub model: Option<Setting<String>>,
     /// Money per turn, in dollars.
@@ -99,8 +103,16 @@ struct File {
     egress: Option<EgressWords>,
     images: Option<ImagesWords>,
     serve: Option<ServeWords>,
+    store: Option<StoreWords>,
     #[serde(default)]
     providers: BTreeMap<String, Provider>,
+}
+
+/// What a file says of the store.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoreWords {
+    url: Option<String>,
 }
 
 /// A configuration file is at most this long, in bytes.
@@ -130,6 +142,7 @@ impl Settings {
         }
         Self {
             data_dir: surroundings.default_data_dir().map(default),
+            store_url: None,
             model: None,
             budget: None,
             minutes: default(60),
@@ -163,6 +176,7 @@ impl Settings {
             || file.egress.is_some()
             || file.images.is_some()
             || file.serve.is_some()
+            || file.store.is_some()
             || !file.providers.is_empty();
         if trust == Trust::Repository && personal {
             return Err(usage(format!(
@@ -201,6 +215,9 @@ impl Settings {
         if let Some(words) = file.serve {
             self.serve.layer(words, origin)?;
         }
+        if let Some(value) = file.store.and_then(|store| store.url) {
+            self.store_url = Some(Setting { value: Secret::new(value), origin: at(origin) });
+        }
         for (name, value) in file.providers {
             self.providers.insert(name, Setting { value, origin: at(origin) });
         }
@@ -215,6 +232,10 @@ impl Settings {
                 return Err(usage("QUIRE_DATA_DIR must be an absolute path"));
             }
             self.data_dir = Some(Setting { value, origin: "QUIRE_DATA_DIR".to_owned() });
+        }
+        if let Some(value) = surroundings.variable("QUIRE_STORE_URL") {
+            let value = Secret::new(value.to_owned());
+            self.store_url = Some(Setting { value, origin: "QUIRE_STORE_URL".to_owned() });
         }
         if let Some(value) = surroundings.variable("QUIRE_MODEL") {
             self.model =
@@ -257,6 +278,7 @@ impl Settings {
         let path = |path: &PathBuf| path.display().to_string();
         let mut rows = vec![
             row("data_dir", self.data_dir.as_ref(), path),
+            row("store.url", self.store_url.as_ref(), |_| "(set)".to_owned()),
             row("model", self.model.as_ref(), Clone::clone),
             row("budget", self.budget.as_ref(), Clone::clone),
             row("minutes", Some(&self.minutes), u64::to_string),

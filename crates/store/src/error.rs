@@ -193,7 +193,7 @@ impl StoreError {
                 "keep a copy of the file, then restore a backup, or use another --data-dir"
             }
             Self::Open { .. } => "check that the data directory exists and belongs to you",
-            Self::BadUrl => "see `docs/server.md` on `store.url`",
+            Self::BadUrl => "see `docs/cli.md` on `store.url`",
             Self::Connect { .. } => {
                 "check that the server runs, and that `store.url` names a database that is there \
                  and a person who may use it"

@@ -68,6 +68,9 @@ pub async fn open(context: &Context) -> anyhow::Result<Store> {
     if context.data_dir.is_some() {
         settings.data_dir.clone_from(&context.data_dir);
     }
+    if let Some(url) = &settings.store_url {
+        return Ok(Store::open_url(url.value.reveal()).await?);
+    }
     Ok(Store::open(&data_dir_of(&settings)?.join("quire.db")).await?)
 }
 
