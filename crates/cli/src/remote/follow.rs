@@ -231,7 +231,7 @@ fn ended(remote: &Remote, number: u64, all: &[Followed], how: Follow, scripted: 
             .iter()
             .map(|one| (one.attempt.attempt, one.attempt.state.clone(), one.events.clone()))
             .collect();
-        show::out(compare::text(TaskNumber(number), &ended, style).trim_end());
+        show::out(compare::text_there(TaskNumber(number), &ended, style, &remote.flag).trim_end());
     }
     // Best of several: it did what was asked if one of them did.
     if exits.contains(&Exit::Done) {

@@ -12,6 +12,16 @@ use super::table::table;
 
 /// A table of the attempts, the first lines of their answers, and how to go on.
 pub fn text(number: TaskNumber, ended: &[(u8, AttemptState, Vec<Event>)], style: Style) -> String {
+    text_there(number, ended, style, "")
+}
+
+/// As [`text`], of a task on a server: `flag` behind a command means that server.
+pub fn text_there(
+    number: TaskNumber,
+    ended: &[(u8, AttemptState, Vec<Event>)],
+    style: Style,
+    flag: &str,
+) -> String {
     let mut rows = Vec::new();
     let mut answers = String::new();
     for (ordinal, state, events) in ended {
@@ -43,10 +53,10 @@ pub fn text(number: TaskNumber, ended: &[(u8, AttemptState, Vec<Event>)], style:
         "\n{}\n  {:<width$}  the whole of one\n  {:<width$}  one against another\n  \
          {:<width$}  choose it and bring it into your checkout\n",
         style.bold("Next"),
-        format!("quire task show {number}.1"),
-        format!("quire task diff {number}.1 {number}.2"),
-        format!("quire task apply {number}.1"),
-        width = 18 + 2 * (number.to_string().len() + 2),
+        format!("quire task show {number}.1{flag}"),
+        format!("quire task diff {number}.1 {number}.2{flag}"),
+        format!("quire task apply {number}.1{flag}"),
+        width = 18 + 2 * (number.to_string().len() + 2) + flag.len(),
     );
     text
 }

@@ -37,6 +37,8 @@ pub struct FarTerms {
     pub output_schema: Option<serde_json::Value>,
     /// The key by which a server knows it again.
     pub key: Option<Uuid>,
+    /// Whether nobody waits for it: it may ask then, and is answered when somebody looks.
+    pub detached: bool,
     /// What it may cost, over what the flags say.
     pub budget: Option<Budget>,
 }
@@ -81,6 +83,8 @@ async fn new_task(
     }
     let budget = common.budget.as_deref().map(|text| parse_budget(text, "--budget")).transpose()?;
     let budget = terms.budget.or(budget);
+    let may_ask = common.may_ask(&context.surroundings);
+    let questions = may_ask || (terms.detached && !common.no_questions && common.attempts == 1);
     let images = read_pictures(&common.image_file, &context.surroundings.current_dir)?;
     let current = &context.surroundings.current_dir;
     let wants_push =
@@ -133,7 +137,7 @@ async fn new_task(
         attempts: common.attempts,
         budget,
         skip_checks: asked.skip_checks,
-        questions: asked.mode != Mode::Review,
+        questions: questions && asked.mode != Mode::Review,
         output_schema: terms.output_schema,
     };
     let new = NewTask {

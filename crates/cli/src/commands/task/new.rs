@@ -108,6 +108,7 @@ pub async fn run_there(args: Args, context: Context, remote: &Remote) -> anyhow:
         pushed: args.base_push,
         push: args.push,
         output_schema: schema,
+        detached: !args.wait,
         ..FarTerms::default()
     };
     let how = Follow {

@@ -27,7 +27,9 @@ pub async fn show(args: showing::Args, remote: &Remote) -> anyhow::Result<Exit> 
             let events = tasks::known(&tasks::events(remote, attempt, 1).await?);
             ended.push((attempt.attempt, attempt.state.clone(), events));
         }
-        show::out(compare::text(TaskNumber(task.summary.task), &ended, style).trim_end());
+        let number = TaskNumber(task.summary.task);
+        let text = compare::text_there(number, &ended, style, &remote.flag);
+        show::out(text.trim_end());
         return Ok(Exit::Done);
     }
     let attempt = tasks::meant(&task, args.task)?;
