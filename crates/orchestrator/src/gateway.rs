@@ -158,3 +158,6 @@ pub fn waits_in(log: &[Event]) -> u32 {
     });
     u32::try_from(stood.count()).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ use crate::worker::Worker;
 const EVERY: Duration = Duration::from_secs(10);
 
 /// How often what is kept on the disk is looked through.
-const SWEEP: Duration = Duration::from_secs(600);
+const SWEEP: Duration = Duration::from_mins(10);
 
 /// A lease of this process that nobody here renewed for this long, in milliseconds, is nobody's.
 const NOT_RENEWED_MS: u64 = 15_000;
@@ -37,6 +37,7 @@ pub async fn reconcile(worker: &Worker, running: &Running, keep: Keep, stop: Can
         // A store that cannot be reached now is looked at again.
         let _ = take_over(worker, running).await;
         let _ = wake(worker).await;
+        let _ = worker.gateway.keep().await;
         if swept.is_none_or(|at| at.elapsed() >= SWEEP) {
             swept = Some(Instant::now());
             if stop.run_until_cancelled(sweep(worker, keep)).await.is_none() {
