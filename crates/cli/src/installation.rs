@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use quire_domain::environment::Limits;
+use quire_domain::ids::UserId;
 use quire_domain::model::Model;
 use quire_domain::secret::Secret;
 use quire_domain::sizes::Machine;
@@ -18,12 +19,13 @@ use quire_engine::{Chunks, FolderBlobs, LocalBus, LocalLog, Redaction};
 use quire_evidence::keys::InstallationKey;
 use quire_git::{Checkout, Git, GitConfig, GitError, PersonSettings};
 use quire_images::Images;
-use quire_models::{Catalogue, Client};
+use quire_models::{Catalogue, Client, Closed};
 use quire_orchestrator::bases::Bases;
+use quire_orchestrator::gateway::Gateway;
 use quire_orchestrator::prepare::causes;
 use quire_orchestrator::recorder::Record;
 use quire_orchestrator::secrets_key::SecretsKey;
-use quire_orchestrator::worker::{Models, Place, Worker};
+use quire_orchestrator::worker::{Models, Pause, Place, Worker};
 use quire_sandbox::{NativeBackend, NativeConfig};
 use quire_store::Store;
 
@@ -80,7 +82,7 @@ impl Installation {
         repository: Option<&Path>,
         path: Option<&Path>,
     ) -> anyhow::Result<Self> {
-        let Context { surroundings, zygote, data_dir } = context;
+        let Context { surroundings, zygote, data_dir, remote: _ } = context;
         let mut settings = Settings::read(&surroundings, repository)?;
         if data_dir.is_some() {
             settings.data_dir = data_dir;
@@ -155,14 +157,22 @@ impl Installation {
         };
         let mut host = surroundings.host_facts(&host_directories(&surroundings, &settings)?);
         host.private.push(data_dir.clone());
+        let clock: Arc<dyn Clock> = Arc::new(WallClock);
+        let gateway = Gateway::new(
+            Arc::clone(&models) as Arc<dyn Models>,
+            store.clone(),
+            Arc::clone(&clock),
+            settings.gateway.rules(&surroundings),
+        );
         let worker = Worker {
             store,
+            gateway,
             record,
             git,
             sandboxes: Arc::new(sandboxes),
             models: Arc::clone(&models) as Arc<dyn Models>,
             purses: quire_orchestrator::purse::Purses::default(),
-            clock: Arc::new(WallClock),
+            clock,
             key: Arc::new(installation_key(&data_dir)?),
             secrets: Arc::new(match &settings.secrets_key_file {
                 Some(file) => SecretsKey::named(file.value.clone()),
@@ -171,6 +181,7 @@ impl Installation {
             way_out: settings.egress.way_out(),
             bases: bases(&settings, &data_dir),
             host,
+            inbox: quire_orchestrator::inbox::Inbox::default(),
             leaving: quire_orchestrator::leaving::Leaving::default(),
             place: Place {
                 global_instructions: surroundings.config_dir().map(|dir| dir.join("AGENTS.md")),
@@ -182,6 +193,9 @@ impl Installation {
                     0 => None,
                     seconds => Some(Duration::from_secs(seconds)),
                 },
+                answer_within: Duration::from_secs(
+                    settings.answer_hours.value.saturating_mul(3_600),
+                ),
                 data_dir,
             },
         };
@@ -190,7 +204,7 @@ impl Installation {
 }
 
 /// The data directory, made if absent and readable by nobody else.
-fn data_dir_of(settings: &Settings) -> anyhow::Result<PathBuf> {
+pub fn data_dir_of(settings: &Settings) -> anyhow::Result<PathBuf> {
     let Some(setting) = &settings.data_dir else {
         return Err(usage(
             "there is no home directory to keep data in: set QUIRE_DATA_DIR or use --data-dir",
@@ -394,6 +408,14 @@ impl CatalogueModels {
                 models.keys.insert(name.clone(), key_from(command, name)?);
             }
         }
+        for (name, provider) in &settings.providers {
+            if let Some(limits) = provider.value.limits {
+                models.limits.insert(name.clone(), limits);
+            }
+        }
+        if let Some(longest) = settings.gateway.longest_wait() {
+            models.longest_wait = models.longest_wait.min(longest);
+        }
         models.default_model = settings.model.as_ref().map(|setting| setting.value.clone());
         let client = Arc::new(Client::new(models.clone()));
         Ok(Self { catalogue, settings: models, client })
@@ -422,6 +444,26 @@ impl Models for CatalogueModels {
     async fn open(&self, name: &str) -> Result<Arc<dyn Model>, String> {
         let resolved = self.catalogue.resolve(Some(name), &self.settings).await;
         resolved.map(|model| self.client.connect(model)).map_err(|error| error.to_string())
+    }
+
+    async fn open_for(&self, name: &str, person: UserId) -> Result<Arc<dyn Model>, String> {
+        let resolved = self.catalogue.resolve(Some(name), &self.settings).await;
+        let connected = resolved.map(|model| self.client.connect_for(person, model));
+        connected.map_err(|error| error.to_string())
+    }
+
+    fn pauses(&self) -> Vec<Pause> {
+        let pause = |closed: Closed| Pause {
+            wait_ms: u64::try_from(closed.wait.as_millis()).unwrap_or(u64::MAX),
+            provider: closed.provider,
+            message: closed.message,
+        };
+        self.client.closed().into_iter().map(pause).collect()
+    }
+
+    fn pause(&self, pause: Pause) {
+        let Pause { provider, wait_ms, message } = pause;
+        self.client.close(&Closed { provider, wait: Duration::from_millis(wait_ms), message });
     }
 }
 

@@ -2,7 +2,9 @@
 //! the environment, flags. Each value remembers where it came from.
 
 mod egress;
+mod gateway;
 mod images;
+pub mod notices;
 mod serve;
 
 use std::collections::BTreeMap;
@@ -12,7 +14,9 @@ use quire_domain::secret::Secret;
 use serde::Deserialize;
 
 use self::egress::{Egress, EgressWords};
+use self::gateway::{Gateway, ModelsWords, PolicyWords};
 use self::images::{Images, ImagesWords};
+use self::notices::{Notices, NoticesWords};
 use self::serve::{Serve, ServeWords};
 use crate::exit::usage;
 use crate::surroundings::Surroundings;
@@ -61,14 +65,22 @@ pub struct Settings {
     pub snapshots_gib: Setting<u64>,
     /// Seconds after a change that the working tree of an attempt is put away; 0 is never.
     pub checkpoint_seconds: Setting<u64>,
+    /// How long the answer to a question is waited for.
+    pub answer_hours: Setting<u64>,
     /// The file of the key that secrets are sealed with, where it is not the data directory's.
     pub secrets_key_file: Option<Setting<PathBuf>>,
     /// How sandboxes reach the world.
     pub egress: Egress,
     /// How registries of images are reached.
     pub images: Images,
+    /// How a server tells people of what happens.
+    pub notices: Notices,
     /// How a server listens and how much it does at once.
     pub serve: Serve,
+    /// The server that commands speak to, by the name it was signed in to by.
+    pub remote: Option<Setting<String>>,
+    /// What stands in for a model, and who may ask what.
+    pub gateway: Gateway,
     /// Providers by name.
     pub providers: BTreeMap<String, Setting<Provider>>,
 }
@@ -83,6 +95,8 @@ pub struct Provider {
     pub key_variable: Option<String>,
     /// A command that prints the key.
     pub key_command: Option<Vec<String>>,
+    /// What it allows.
+    pub limits: Option<quire_models::gateway::Limits>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -100,10 +114,15 @@ struct File {
     layers_gib: Option<u64>,
     snapshots_gib: Option<u64>,
     checkpoint_seconds: Option<u64>,
+    answer_hours: Option<u64>,
     egress: Option<EgressWords>,
     images: Option<ImagesWords>,
+    models: Option<ModelsWords>,
+    policy: Option<PolicyWords>,
+    notices: Option<NoticesWords>,
     serve: Option<ServeWords>,
     store: Option<StoreWords>,
+    remote: Option<String>,
     #[serde(default)]
     providers: BTreeMap<String, Provider>,
 }
@@ -156,10 +175,14 @@ impl Settings {
             // dependencies, and what goes is only made again.
             snapshots_gib: default(20),
             checkpoint_seconds: default(5),
+            answer_hours: default(7 * 24),
             secrets_key_file: None,
             egress: Egress::default(),
             images: Images::default(),
+            gateway: Gateway::default(),
+            notices: Notices::default(),
             serve: Serve::default(),
+            remote: None,
             providers: BTreeMap::new(),
         }
     }
@@ -173,10 +196,15 @@ impl Settings {
             || file.layers_gib.is_some()
             || file.snapshots_gib.is_some()
             || file.checkpoint_seconds.is_some()
+            || file.answer_hours.is_some()
             || file.egress.is_some()
             || file.images.is_some()
+            || file.models.is_some()
+            || file.policy.is_some()
+            || file.notices.is_some()
             || file.serve.is_some()
             || file.store.is_some()
+            || file.remote.is_some()
             || !file.providers.is_empty();
         if trust == Trust::Repository && personal {
             return Err(usage(format!(
@@ -206,17 +234,30 @@ impl Settings {
         set(&mut self.layers_gib, file.layers_gib, origin);
         set(&mut self.snapshots_gib, file.snapshots_gib, origin);
         set(&mut self.checkpoint_seconds, file.checkpoint_seconds, origin);
+        set(&mut self.answer_hours, file.answer_hours, origin);
         if let Some(words) = file.egress {
             self.egress.layer(words, origin)?;
         }
         if let Some(words) = file.images {
             self.images.layer(words, origin)?;
         }
+        if let Some(words) = file.models {
+            self.gateway.layer_models(words, origin)?;
+        }
+        if let Some(words) = file.policy {
+            self.gateway.layer_policy(words, origin)?;
+        }
+        if let Some(words) = file.notices {
+            self.notices.layer(words, origin)?;
+        }
         if let Some(words) = file.serve {
             self.serve.layer(words, origin)?;
         }
         if let Some(value) = file.store.and_then(|store| store.url) {
             self.store_url = Some(Setting { value: Secret::new(value), origin: at(origin) });
+        }
+        if let Some(value) = file.remote {
+            self.remote = Some(Setting { value, origin: at(origin) });
         }
         for (name, value) in file.providers {
             self.providers.insert(name, Setting { value, origin: at(origin) });
@@ -292,6 +333,7 @@ impl Settings {
             row("layers_gib", Some(&self.layers_gib), u64::to_string),
             row("snapshots_gib", Some(&self.snapshots_gib), u64::to_string),
             row("checkpoint_seconds", Some(&self.checkpoint_seconds), u64::to_string),
+            row("answer_hours", Some(&self.answer_hours), u64::to_string),
         ];
         // Only who set it asks for it.
         if let Some(file) = &self.secrets_key_file {
@@ -299,7 +341,12 @@ impl Settings {
         }
         rows.extend(self.egress.rows());
         rows.extend(self.images.rows());
+        rows.extend(self.gateway.rows());
+        rows.extend(self.notices.rows());
         rows.extend(self.serve.rows());
+        if let Some(remote) = &self.remote {
+            rows.push(row("remote", Some(remote), Clone::clone));
+        }
         for (name, provider) in &self.providers {
             let name = format!("providers.{name}.base_url");
             rows.push(row(&name, Some(provider), |p| p.base_url.clone().unwrap_or_default()));
@@ -385,9 +432,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("repo/.quire")).unwrap();
         let file = dir.path().join("repo/.quire/config.toml");
-        for text in
-            ["[egress]\n", "egress.private = ['a.example:80']", "egress.packages = []", "[images]"]
-        {
+        for text in [
+            "[egress]\n",
+            "egress.private = ['a.example:80']",
+            "egress.packages = []",
+            "[images]",
+            "[notices]",
+        ] {
             std::fs::write(&file, text).unwrap();
             let around = surroundings(dir.path(), &[]);
             let error = Settings::read(&around, Some(&dir.path().join("repo"))).unwrap_err();
