@@ -20,6 +20,7 @@ use crate::frozen::frozen_layers;
 use crate::hold::Hold;
 use crate::prepare::{Layout, NotMade, Preparing};
 use crate::restore::{Source, Why, event, has_acted};
+use crate::time_limits::{self, within};
 
 /// What an attempt works in.
 pub(super) type Opened = (Arc<Layout>, Preparing);
@@ -55,7 +56,12 @@ impl Life {
         let mut why = Why::NotKept;
         if self.upper().exists() && !self.unfinished().exists() {
             // Also when it was cancelled: what is in it is taken out.
-            match self.worker.sandboxes.create(self.spec(&layout)).await {
+            let making = self.worker.sandboxes.create(self.spec(&layout));
+            let made = match within(Phase::Sandbox, time_limits::SANDBOX, making).await {
+                Ok(made) => made,
+                Err(late) => return self.not_made(started, layout, NotMade::of(&late)).await,
+            };
+            match made {
                 Ok(sandbox) => {
                     // A lock that stays tells the agent itself what to do.
                     let _ = self.cancel.run_until_cancelled(unlock(sandbox.as_ref())).await;
@@ -121,8 +127,11 @@ impl Life {
         let made = async {
             let mark = self.unfinished();
             std::fs::write(&mark, "").map_err(|error| NotMade::of(&error))?;
-            let sandbox = self.worker.sandboxes.create(self.spec(layout)).await;
-            let sandbox = sandbox.map_err(|error| NotMade::of(&error))?;
+            let making = self.worker.sandboxes.create(self.spec(layout));
+            let sandbox = within(Phase::Sandbox, time_limits::SANDBOX, making)
+                .await
+                .map_err(|late| NotMade::of(&late))?
+                .map_err(|error| NotMade::of(&error))?;
             if commit != lies {
                 check_out(git, &store, sandbox.as_ref(), lies, commit, stand)
                     .await
