@@ -24,6 +24,9 @@ pub struct Evicted {
 /// What is younger is left alone: it may belong to a process that has not locked it yet.
 const LEFTOVER_AGE: Duration = Duration::from_hours(1);
 
+/// What is younger than this may not be held yet by whoever makes it.
+const JUST_MADE: Duration = Duration::from_secs(2);
+
 impl Git {
     /// Removes the layers used longest ago until the others have `budget_bytes` at most. Kept are
     /// those that a living process holds, and `in_use` (keys): those that kept uppers lie on.
@@ -46,6 +49,7 @@ impl Git {
         blocking("remove leftovers", move || {
             sweep_layers(&layers)?;
             sweep_layers(&captures)?;
+            sweep_quarantine(&quarantine)?;
             sweep_old(&quarantine, |_| true)?;
             sweep_old(&mirrors, |name| name.starts_with("half-"))
         })
@@ -135,6 +139,22 @@ fn sweep_layers(layers: &Path) -> Result<(), GitError> {
     Ok(())
 }
 
+/// Removes what a pack was unpacked in by a process that died since: nobody holds it.
+fn sweep_quarantine(dir: &Path) -> Result<(), GitError> {
+    for (name, path) in list(dir)? {
+        let held = path.join(HELD);
+        // One that is just being made may not be held yet.
+        if name.starts_with("pack-")
+            && is_older(&held, JUST_MADE)
+            && Lock::try_now(&held, Hold::Alone)?.is_some()
+        {
+            // A git whose parent was killed may still be writing: what stays goes when it is old.
+            let _ = std::fs::remove_dir_all(&path);
+        }
+    }
+    Ok(())
+}
+
 fn sweep_old(dir: &Path, wanted: impl Fn(&str) -> bool) -> Result<(), GitError> {
     for (name, path) in list(dir)? {
         if wanted(&name) && is_old(&path) {
@@ -149,11 +169,15 @@ fn sweep_old(dir: &Path, wanted: impl Fn(&str) -> bool) -> Result<(), GitError> 
 }
 
 fn is_old(path: &Path) -> bool {
+    is_older(path, LEFTOVER_AGE)
+}
+
+fn is_older(path: &Path, least: Duration) -> bool {
     std::fs::symlink_metadata(path)
         .and_then(|m| m.modified())
         .ok()
         .and_then(|made| SystemTime::now().duration_since(made).ok())
-        .is_some_and(|age| age > LEFTOVER_AGE)
+        .is_some_and(|age| age > least)
 }
 
 fn list(dir: &Path) -> Result<Vec<(String, PathBuf)>, GitError> {

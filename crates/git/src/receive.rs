@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::config::{Git, blocking};
 use crate::error::GitError;
+use crate::lock::{HELD, Hold, Lock};
 use crate::log::CommitInfo;
 use crate::mirror::{copy_shallow, write_whole};
 use crate::readings::ChangedPath;
@@ -217,8 +218,11 @@ impl Git {
     }
 }
 
-/// A bare repository that a pack is unpacked in; gone when dropped.
-pub(crate) struct Quarantine(tempfile::TempDir);
+/// A bare repository that a pack is unpacked in; gone when dropped, and swept when the process died.
+pub(crate) struct Quarantine {
+    dir: tempfile::TempDir,
+    _held: Option<Lock>,
+}
 
 impl Quarantine {
     pub(crate) async fn make(git: &Git, store: &ResultStore) -> Result<Self, GitError> {
@@ -230,19 +234,20 @@ impl Quarantine {
                 .prefix("pack-")
                 .tempdir_in(&parent)
                 .map_err(GitError::io("make a directory in", &parent))?;
+            let held = Lock::try_now(&dir.path().join(HELD), Hold::Alone)?;
             make_bare(dir.path(), format, &[objects])?;
             copy_shallow(&results, dir.path())?;
-            Ok(Self(dir))
+            Ok(Self { dir, _held: held })
         })
         .await
     }
 
     pub(crate) fn repository(&self, store: &ResultStore) -> Repository {
-        Repository::at(self.0.path().to_owned(), store.repository.object_format())
+        Repository::at(self.dir.path().to_owned(), store.repository.object_format())
     }
 
     pub(crate) fn packs(&self) -> PathBuf {
-        self.0.path().join("objects/pack")
+        self.dir.path().join("objects/pack")
     }
 }
 
