@@ -33,7 +33,7 @@ const EXTEND: Duration = Duration::from_secs(10);
 pub struct Slots {
     worker: Worker,
     dispatch: Arc<dyn Dispatch>,
-    slots: Arc<Semaphore>,
+    free: Arc<Semaphore>,
     running: Running,
 }
 
@@ -55,7 +55,7 @@ impl Running {
     /// Notes that it is one of them, as long as what is given lives.
     pub(crate) fn begin(&self, attempt: AttemptId) -> AtWork {
         self.lock().insert(attempt);
-        AtWork { running: self.clone(), attempt }
+        AtWork { all: self.clone(), attempt }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashSet<AttemptId>> {
@@ -65,21 +65,21 @@ impl Running {
 
 /// While it lives, an attempt is one of those that run.
 pub(crate) struct AtWork {
-    running: Running,
+    all: Running,
     attempt: AttemptId,
 }
 
 impl Drop for AtWork {
     fn drop(&mut self) {
-        self.running.lock().remove(&self.attempt);
+        self.all.lock().remove(&self.attempt);
     }
 }
 
 impl Slots {
     /// `slots` of them, at least one.
     pub fn new(worker: Worker, dispatch: Arc<dyn Dispatch>, slots: usize) -> Self {
-        let slots = Arc::new(Semaphore::new(slots.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { worker, dispatch, slots, running: Running::default() }
+        let free = Arc::new(Semaphore::new(slots.clamp(1, Semaphore::MAX_PERMITS)));
+        Self { worker, dispatch, free, running: Running::default() }
     }
 
     /// What runs here.
@@ -111,10 +111,10 @@ impl Slots {
 
     /// Waits for a free slot, then for an attempt.
     async fn next(&self) -> Vec<(Box<dyn Offer>, OwnedSemaphorePermit)> {
-        let Ok(first) = Arc::clone(&self.slots).acquire_owned().await else {
+        let Ok(first) = Arc::clone(&self.free).acquire_owned().await else {
             return std::future::pending().await;
         };
-        let room = self.slots.available_permits().saturating_add(1);
+        let room = self.free.available_permits().saturating_add(1);
         let room = u32::try_from(room).unwrap_or(u32::MAX);
         let pool = Pool { worker: self.worker.place.worker.clone(), room };
         let Ok(offers) = self.dispatch.next(&pool).await else {
@@ -124,18 +124,13 @@ impl Slots {
         let mut first = Some(first);
         let mut begun = Vec::with_capacity(offers.len());
         for offer in offers {
+            let another = || Arc::clone(&self.free).try_acquire_owned().ok();
             // Only this takes slots, so there is one for each.
-            let slot = match first.take() {
-                Some(slot) => slot,
-                None => match Arc::clone(&self.slots).try_acquire_owned() {
-                    Ok(slot) => slot,
-                    Err(_) => {
-                        let _ = offer.release(Duration::ZERO).await;
-                        continue;
-                    }
-                },
-            };
-            begun.push((offer, slot));
+            if let Some(slot) = first.take().or_else(another) {
+                begun.push((offer, slot));
+            } else {
+                let _ = offer.release(Duration::ZERO).await;
+            }
         }
         begun
     }
@@ -156,9 +151,8 @@ async fn attend(
     };
     // What cannot be told now shows in the lease later.
     let _ = match ended {
-        Ok(Some(_)) => offer.done().await,
+        Ok(Some(_)) | Err(RunError::Claim(ClaimError::Done)) => offer.done().await,
         Ok(None) => offer.release(Duration::ZERO).await,
-        Err(RunError::Claim(ClaimError::Done)) => offer.done().await,
         Err(
             RunError::Claim(ClaimError::Held { .. }) | RunError::Store(StoreError::Fenced { .. }),
         ) => offer.lost().await,

@@ -156,7 +156,7 @@ impl Signals {
         if self.heard.recv().await.is_none() {
             // Nothing can be heard: only a kill ends it.
             loop {
-                tokio::time::sleep(Duration::from_secs(3_600)).await;
+                tokio::time::sleep(Duration::from_hours(1)).await;
             }
         }
     }

@@ -270,7 +270,7 @@ impl Desk for WorkerDesk {
         let text = std::str::from_utf8(value.reveal()).is_ok_and(|text| !text.contains('\0'));
         let why = match (text, quire_engine::why_not(value.reveal())) {
             (false, _) => Some("is no text (UTF-8 without zero bytes)".to_owned()),
-            (true, why) => why.map(|why| why.to_string()),
+            (true, why) => why.map(ToString::to_string),
         };
         if let Some(why) = why {
             return Err(DeskError::Refused {
