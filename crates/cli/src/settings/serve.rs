@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use quire_domain::sizes::Machine;
+use quire_server::access::Network;
 use serde::Deserialize;
 
 use super::Setting;
@@ -42,6 +43,7 @@ pub struct Serve {
     drain_seconds: Option<Setting<u64>>,
     tls_certificate: Option<Setting<PathBuf>>,
     tls_key: Option<Setting<PathBuf>>,
+    trusted_proxies: Option<Setting<Vec<Network>>>,
 }
 
 /// The section as it is written.
@@ -53,6 +55,7 @@ pub struct ServeWords {
     drain_seconds: Option<u64>,
     tls_certificate: Option<PathBuf>,
     tls_key: Option<PathBuf>,
+    trusted_proxies: Option<Vec<String>>,
 }
 
 impl Serve {
@@ -81,6 +84,12 @@ impl Serve {
                 return Err(usage(format!("{origin}: `serve.{name}` must be an absolute path")));
             }
             *at = Some(Setting { value, origin: origin.to_owned() });
+        }
+        if let Some(list) = words.trusted_proxies {
+            let networks: Result<Vec<Network>, _> = list.iter().map(|text| text.parse()).collect();
+            let value = networks
+                .map_err(|error| usage(format!("{origin}: `serve.trusted_proxies`: {error}")))?;
+            self.trusted_proxies = Some(Setting { value, origin: origin.to_owned() });
         }
         Ok(())
     }
@@ -129,6 +138,11 @@ impl Serve {
         usize::try_from(slots).unwrap_or(usize::MAX)
     }
 
+    /// Whose word for where a request came from counts.
+    pub fn trusted_proxies(&self) -> Vec<Network> {
+        self.trusted_proxies.as_ref().map(|setting| setting.value.clone()).unwrap_or_default()
+    }
+
     /// How long attempts get to let go of their work.
     pub fn drain(&self) -> Duration {
         let seconds = self.drain_seconds.as_ref().map_or(DRAIN_SECONDS, |setting| setting.value);
@@ -166,6 +180,9 @@ impl Serve {
             row("drain_seconds", self.drain_seconds.as_ref(), u64::to_string),
             row("tls_certificate", self.tls_certificate.as_ref(), path),
             row("tls_key", self.tls_key.as_ref(), path),
+            row("trusted_proxies", self.trusted_proxies.as_ref(), |list| {
+                format!("{} networks", list.len())
+            }),
         ];
         rows.into_iter().flatten().collect()
     }

@@ -67,7 +67,9 @@ pub async fn listen(installation: &Arc<Installation>) -> anyhow::Result<Listenin
         evidence: worker.place.data_dir.join("evidence"),
         clock: Arc::clone(&worker.clock),
         desk: Arc::new(WorkerDesk::new(Arc::clone(installation))),
-        access: Access::new().with_machine_token(token.reveal()),
+        access: Access::new()
+            .with_machine_token(token.reveal())
+            .with_proxies(serve.trusted_proxies()),
         notices: notices(&installation.settings.notices, &worker.secrets)?,
         settings,
     });
