@@ -59,6 +59,17 @@ impl Store {
         Ok(offered == 1)
     }
 
+    /// Whether an attempt is for the workers of a server, or was worked on by one.
+    pub async fn is_of_server(&self, attempt: AttemptId) -> Result<bool> {
+        let row = query("SELECT offered FROM attempts WHERE id = $1")
+            .bind(attempt)
+            .fetch_optional(self.database.reader().await?.connection()?)
+            .await?;
+        let offered: i64 =
+            rows::number(&row.ok_or_else(|| not_found("attempt", attempt))?, "offered")?;
+        Ok(offered > 0)
+    }
+
     /// Takes attempts that wait, those first whose turn it is, `most` at most: each is claimed for
     /// `lease_ms`, as by [`Store::claim`]. None where nobody waits or all are over a limit.
     pub async fn take(
