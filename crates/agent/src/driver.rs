@@ -30,6 +30,7 @@ use crate::changes::ChangeWatch;
 use crate::contracts::ContractError;
 use crate::instructions::Instructions;
 use crate::next_step::{Limits, Step, next_step};
+use crate::output::Form;
 use crate::prompts;
 use crate::run::{AgentError, AttemptRun, End};
 use crate::session::Sessions;
@@ -128,6 +129,8 @@ pub struct Driver {
     worked_ms: u64,
     /// Why it stands still, in full, where a reason alone does not say it all.
     stands: Option<Suspended>,
+    /// What the answer has to be, where that was said.
+    form: Option<Form>,
     /// When an earlier run asked the question that is open.
     asked_at: Option<Timestamp>,
 }
@@ -155,6 +158,14 @@ impl Driver {
         };
         let toolbox = Toolbox::new(&attempt.request, attempt.model.info(), &attempt.settings);
         let (system, specs) = (prompts::system(&attempt.request), toolbox.specs());
+        let form = match attempt.request.output_schema.as_deref().map(Form::read).transpose() {
+            Ok(form) => form,
+            Err(why) => {
+                // It was read before it was written down.
+                let detail = format!("the schema of the answer cannot be used: {why}");
+                return Ok(End::Failed { kind: FailureKind::Infrastructure, detail });
+            }
+        };
         let workdir = match &attempt.start_dir {
             Some(dir) => attempt.workspace.join(dir.as_str()),
             None => attempt.workspace.clone(),
@@ -178,6 +189,7 @@ impl Driver {
             started: attempt.clock.now(),
             worked_ms: transcript.spent().wall_ms,
             asked_at: wait::asked_at(&own),
+            form,
             transcript,
             outbox: Vec::new(),
             stands: None,

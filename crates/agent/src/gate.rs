@@ -20,6 +20,8 @@ pub struct Facts {
     pub skip_checks: bool,
     /// Whether the answer has words.
     pub has_answer: bool,
+    /// Why the answer has not the form that was asked for, where one was.
+    pub wrong_form: Option<String>,
     /// Commands that still run.
     pub running: Vec<Fault>,
     /// What the examination found.
@@ -54,6 +56,8 @@ pub fn judge(facts: &Facts) -> Verdict {
     let mut faults = facts.running.clone();
     if !facts.has_answer {
         faults.push(Fault::EmptyAnswer);
+    } else if let Some(why) = &facts.wrong_form {
+        faults.push(Fault::WrongForm { why: why.clone() });
     }
     faults.extend(facts.found.iter().filter(|fault| code || is_citation(fault)).cloned());
     if code && !facts.unseen.is_empty() {
@@ -170,6 +174,10 @@ fn describe(fault: &Fault, text: &mut String) {
              starting branch holds your work on top of the commit you started from.",
         ),
         Fault::EmptyAnswer => write!(text, "Your reply was empty."),
+        Fault::WrongForm { why } => write!(
+            text,
+            "Your answer has to be one JSON value that fits the schema, and nothing else:\n{why}"
+        ),
     };
 }
 
@@ -196,6 +204,7 @@ mod tests {
             mode: Mode::Code,
             skip_checks: false,
             has_answer: true,
+            wrong_form: None,
             running: Vec::new(),
             found: Vec::new(),
             changed: true,
@@ -276,6 +285,11 @@ mod tests {
                 "an empty answer",
                 Facts { has_answer: false, ..clean() },
                 Verdict::SendBack(vec![Fault::EmptyAnswer]),
+            ),
+            (
+                "an answer of another form",
+                Facts { wrong_form: Some("at /a".to_owned()), mode: Mode::Ask, ..clean() },
+                Verdict::SendBack(vec![Fault::WrongForm { why: "at /a".to_owned() }]),
             ),
             (
                 "commands are asked for",

@@ -14,6 +14,7 @@ mod gate;
 mod instructions;
 mod next_step;
 mod observation;
+mod output;
 mod prompts;
 mod run;
 mod screen;
@@ -29,6 +30,7 @@ pub use contracts::{
 };
 pub use control::readable;
 pub use next_step::{Limits, Step, next_step};
+pub use output::Form;
 pub use run::{AgentError, AttemptRun, End, Settings, run};
 pub use screen::Screen;
 pub use transcript::{CommandRecord, Commands, GateRecord, Person, Stands, Transcript};

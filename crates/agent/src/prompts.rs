@@ -28,7 +28,12 @@ pub fn system(request: &Request) -> String {
         include_str!("prompts/instructions.md"),
         include_str!("prompts/citations.md"),
     ];
-    parts.map(str::trim).join("\n\n")
+    let mut text = parts.map(str::trim).join("\n\n");
+    if let Some(schema) = &request.output_schema {
+        text.push_str("\n\n");
+        text.push_str(&include_str!("prompts/output.md").trim().replace("{schema}", schema.trim()));
+    }
+    text
 }
 
 /// What is known of the place, told before the instructions of the repository.

@@ -172,6 +172,7 @@ impl Transcript {
         self.suspended = None;
         self.calls_since_resumed = 0;
         self.in_flight = false;
+        self.person = Person::default();
         // Inputs are numbered by task, and this may be another one than was gone on from.
         (self.last_steer, self.last_message) = (0, 0);
         self.new_turn();

@@ -184,3 +184,23 @@ async fn a_plan_that_is_rejected_is_thought_over_and_one_that_is_approved_ends()
     assert_eq!(stage.run().await, End::Approved, "once more, after a death");
     assert_eq!(stage.requests().len(), 2);
 }
+
+#[tokio::test]
+async fn an_answer_of_another_form_goes_back_three_times_and_is_then_shown_as_a_fault() {
+    let with_schema = |replies: Vec<Reply>| {
+        let mut stage = Stage::new(replies).mode(Mode::Ask);
+        stage.edit_request = |request| {
+            let schema = r#"{"type": "object", "required": ["count"]}"#;
+            request.output_schema = Some(schema.to_owned());
+        };
+        stage
+    };
+    let fence = "```json\n{\"count\": 2}\n```";
+    let stage = with_schema(vec![say("There are two."), say("{}"), say(fence)]);
+    assert_eq!(stage.answer().await, (r#"{"count": 2}"#.to_owned(), vec![]));
+    let told = serde_json::to_string(&stage.requests()[2]).unwrap();
+    assert!(told.contains("not one JSON value") && told.contains("count"), "{told}");
+
+    let stage = with_schema((0..4).map(|number| say(&format!("No {number}."))).collect());
+    assert_eq!(stage.answer().await, ("No 3.".to_owned(), vec!["wrong_form".to_owned()]));
+}

@@ -93,6 +93,7 @@ pub(crate) struct SpentSchema {
 #[derive(ToSchema)]
 #[schema(as = Usage)]
 #[allow(dead_code, reason = "describes what the domain serialises")]
+#[expect(clippy::struct_field_names, reason = "the names of the wire")]
 pub(crate) struct UsageSchema {
     /// All input, cached included.
     input_tokens: u64,

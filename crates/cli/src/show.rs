@@ -2,6 +2,7 @@
 //! output, everything else to standard error.
 
 pub mod answer;
+pub mod asked;
 pub mod batch;
 pub mod bringing;
 pub mod compare;

@@ -4,8 +4,8 @@
 //! from bare mirrors ([`Git::checkout_layer`]), what an agent did comes back as a pack that is
 //! checked before it is kept ([`Git::receive`]), and what people see is read from there.
 
-mod adopt;
 mod addresses;
+mod adopt;
 mod apply;
 mod attempt;
 mod branch;

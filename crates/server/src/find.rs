@@ -1,6 +1,6 @@
 //! Tasks and attempts as somebody names them, if they may see them.
 
-use quire_domain::access::{Owner, Right};
+use quire_domain::access::Right;
 use quire_domain::attempt::Attempt;
 use quire_domain::ids::{AttemptId, TaskNumber};
 use quire_store::{Listed, StoreError};
@@ -28,7 +28,6 @@ pub(crate) struct Found {
     pub task: TaskNumber,
     /// The place of its turn.
     pub turn: u32,
-    pub owner: Owner,
 }
 
 /// The attempt with this id, for what needs `right`. Another team's is not found.
@@ -44,7 +43,7 @@ pub(crate) async fn attempt(
             error => error.into(),
         })?;
     who.needs(right, owner.team, "attempt", id)?;
-    Ok(Found { attempt, task, turn, owner })
+    Ok(Found { attempt, task, turn })
 }
 
 /// The attempt of the newest turn with this place in it.

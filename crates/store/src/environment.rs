@@ -1,6 +1,11 @@
 //! Environments that are kept here: each edit is a new version, and versions never change.
 
+use quire_domain::access::LOCAL_TEAM;
+use quire_domain::ids::TeamId;
 use quire_domain::time::Timestamp;
+use serde_json::json;
+
+use crate::audit::Note;
 
 use crate::connection::Promise;
 use crate::error::StoreError;
@@ -139,6 +144,10 @@ impl Store {
         .bind(now)
         .execute(connection)
         .await?;
+        let detail = json!({ "version": version });
+        let (subject, action) = (format!("environment {}", new.name), "environment.write");
+        let note = Note { team: team_of(&new.owner), action, subject, detail };
+        self.write_down(connection, note, now).await?;
         transaction.commit().await?;
         Ok(version)
     }
@@ -233,8 +242,16 @@ impl Store {
         .bind(now)
         .execute(connection)
         .await?;
+        let (subject, action) = (format!("environment {name}"), "environment.delete");
+        let note = Note { team: team_of(owner), action, subject, detail: json!({}) };
+        self.write_down(connection, note, now).await?;
         transaction.commit().await
     }
+}
+
+/// The team whose environments and secrets stand under this name.
+pub(crate) fn team_of(owner: &str) -> Option<TeamId> {
+    if owner == "local" { Some(LOCAL_TEAM) } else { owner.parse().ok() }
 }
 
 fn environment(row: &Row) -> Result<StoredEnvironment> {

@@ -174,6 +174,9 @@ impl Store {
         if changed == 0 {
             return Err(not_found("task", task));
         }
+        if let Some(at) = at {
+            self.note_of_task(connection, task, "task.archive", serde_json::json!({}), at).await?;
+        }
         transaction.commit().await
     }
 }

@@ -4,7 +4,11 @@ use quire_domain::secret::Secret;
 use quire_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use serde_json::json;
+
+use crate::audit::Note;
 use crate::connection::Promise;
+use crate::environment::team_of;
 use crate::error::StoreError;
 use crate::read::not_found;
 use crate::rows;
@@ -105,6 +109,7 @@ impl Store {
         .bind(now)
         .execute(connection)
         .await?;
+        self.write_down(connection, note(scope, name, "secret.write"), now).await?;
         transaction.commit().await?;
         Ok(version)
     }
@@ -191,6 +196,14 @@ impl Store {
         if deleted == 0 {
             return Err(not_found("secret", name));
         }
+        let note = note(scope, name, "secret.delete");
+        self.write_down(transaction.connection()?, note, now).await?;
         transaction.commit().await
     }
+}
+
+/// That a secret was written or deleted: its name and place, never its value.
+fn note(scope: &SecretScope, name: &str, action: &'static str) -> Note {
+    let detail = json!({ "environment": scope.environment, "repository": scope.repository() });
+    Note { team: team_of(&scope.owner), action, subject: format!("secret {name}"), detail }
 }

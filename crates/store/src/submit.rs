@@ -8,6 +8,8 @@ use quire_domain::task::{Request, StartPoint, Task, Turn};
 use quire_domain::time::Timestamp;
 
 use crate::again::note_fork;
+use serde_json::json;
+
 use crate::connection::Promise;
 use crate::error::StoreError;
 use crate::fold::refold;
@@ -160,6 +162,10 @@ impl Store {
             note_fork(connection, id, from).await?;
         }
         let submission = read_back(connection, id).await?;
+        let action = if from.is_some() { "task.fork" } else { "task.submit" };
+        let detail =
+            json!({ "turn": 1, "mode": new.request.mode, "attempts": new.request.attempts });
+        self.note_of_task(connection, task, action, detail, new.now).await?;
         transaction.commit().await?;
         Ok(submission)
     }
@@ -201,6 +207,9 @@ impl Store {
         };
         let id = self.insert_turn(connection, &turn).await?;
         let submission = read_back(connection, id).await?;
+        let detail = json!({ "turn": submission.turn.ordinal, "mode": follow.request.mode,
+                             "attempts": follow.request.attempts });
+        self.note_of_task(connection, follow.task, "task.follow_up", detail, follow.now).await?;
         transaction.commit().await?;
         Ok(submission)
     }

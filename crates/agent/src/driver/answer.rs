@@ -21,8 +21,16 @@ impl Driver {
         if self.take_steers().await? || self.take_messages().await? {
             return Ok(());
         }
+        let (answer, wrong_form) = match &self.form {
+            Some(form) => match form.take(&answer) {
+                Ok(value) => (value, None),
+                Err(why) => (answer, Some(why)),
+            },
+            None => (answer, None),
+        };
         let findings = self.unless_cancelled(self.attempt.finish.examine(&answer)).await?;
         let (mut facts, unseen) = self.facts(&answer, &findings).await?;
+        facts.wrong_form = wrong_form;
         loop {
             match gate::judge(&facts) {
                 Verdict::RunChecks => {
@@ -74,6 +82,7 @@ impl Driver {
             mode: request.mode,
             skip_checks: request.skip_checks,
             has_answer: !answer.trim().is_empty(),
+            wrong_form: None,
             running: running.collect(),
             found: findings.faults.clone(),
             changed: !findings.changed_files.is_empty(),

@@ -1,5 +1,7 @@
 //! `quire usage`: what models were used, by whom, for what.
 
+use std::fmt::Write as _;
+
 use clap::ValueEnum;
 use quire_domain::quota::{Day, Month};
 use quire_domain::time::Clock;
@@ -130,7 +132,9 @@ fn csv(word: &str, lines: &[UsageLine]) -> String {
         format!("{word},calls,input_tokens,cached_tokens,output_tokens,dollars,unpriced_calls\r\n");
     for UsageLine { key, sum } in lines {
         let dollars = format!("{}.{:06}", sum.cost.0 / 1_000_000, sum.cost.0 % 1_000_000);
-        text.push_str(&format!(
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
             "{},{},{},{},{},{dollars},{}\r\n",
             field(key),
             sum.calls,
@@ -138,7 +142,7 @@ fn csv(word: &str, lines: &[UsageLine]) -> String {
             sum.cached_tokens,
             sum.output_tokens,
             sum.unpriced
-        ));
+        );
     }
     text
 }

@@ -7,13 +7,14 @@ use std::fmt::Write;
 use quire_domain::attempt::{DiffStat, Outcome, SuspendReason};
 use quire_domain::citation::{CheckedCitation, CitationMark, CitationTarget, CitationVerdict};
 use quire_domain::event::{
-    Answered, BaseCaptured, CheckFinished, CommandFinished, CommandPurpose, Committed, Event,
-    EventBody, Finished,
+    Answered, Awaits, BaseCaptured, CheckFinished, CommandFinished, CommandPurpose, Committed,
+    Event, EventBody, Finished, QuestionAsked, Suspended,
 };
 use quire_domain::ids::ChunkId;
 use quire_domain::sandbox::ExitStatus;
 use quire_domain::task::Mode;
 
+use super::asked;
 use super::lines::fault_text;
 use super::network::Network;
 use super::style::{Style, count, duration, fit, plain};
@@ -36,7 +37,11 @@ pub struct Report<'a> {
     /// The end.
     pub finished: Option<&'a Finished>,
     /// Why it stands still, if it does.
-    pub suspended: Option<SuspendReason>,
+    pub suspended: Option<&'a Suspended>,
+    /// What it waits for, if it does.
+    pub waits: Option<Awaits>,
+    /// The question that was not answered yet.
+    pub question: Option<&'a QuestionAsked>,
     /// What it asked of the network.
     pub network: Network,
     /// What setup, or the service that was started last, printed.
@@ -78,11 +83,20 @@ impl<'a> Report<'a> {
                 EventBody::ModelReplied(_) => report.citations.clear(),
                 EventBody::Cited(citation) => report.citations.push(citation),
                 EventBody::Answered(answer) => report.answer = Some(answer),
-                EventBody::Suspended(suspended) => report.suspended = Some(suspended.reason),
-                EventBody::Resumed(_) => report.suspended = None,
+                EventBody::Suspended(suspended) => report.suspended = Some(suspended),
+                EventBody::Resumed(_) => {
+                    report.suspended = None;
+                    report.waits = None;
+                }
+                EventBody::QuestionAsked(question) => report.question = Some(question),
+                EventBody::QuestionAnswered(_) => report.question = None,
+                EventBody::Waiting(waiting) => report.waits = Some(waiting.awaits),
+                EventBody::PlanApproved(_) | EventBody::PlanRejected(_) => report.waits = None,
                 EventBody::Finished(finished) => {
                     report.finished = Some(finished);
                     report.suspended = None;
+                    report.waits = None;
+                    report.question = None;
                 }
                 _ => {}
             }
@@ -242,9 +256,12 @@ impl<'a> Report<'a> {
                 Outcome::Answered | Outcome::Changed | Outcome::NoChange => {}
             }
         }
-        if let Some(reason) = self.suspended {
-            let _ =
-                writeln!(text, "{}", style.warn(&format!("Stands still: {}", suspended(reason))));
+        if let (Some(Awaits::Answer), Some(question)) = (self.waits, self.question) {
+            let _ = writeln!(text, "\n{}", asked::question(question, style));
+        }
+        if let Some(stands) = self.suspended {
+            let stands = format!("Stands still: {}", stands_still(stands));
+            let _ = writeln!(text, "{}", style.warn(&stands));
         }
     }
 
@@ -252,6 +269,21 @@ impl<'a> Report<'a> {
         let mut commands = Vec::new();
         if self.suspended.is_some() {
             commands.push((format!("quire task resume {number}"), "go on"));
+        }
+        match self.waits {
+            Some(Awaits::Answer) => {
+                commands.push((format!("quire task answer {number} \"…\""), "answer, and go on"));
+                commands.push((format!("quire task cancel {number}"), "end it"));
+            }
+            Some(Awaits::Approval) => {
+                commands.push((format!("quire task approve {number}"), "carry the plan out"));
+                let edit = format!("quire task approve {number} --edit");
+                commands.push((edit, "edit the plan, then carry it out"));
+                let reject = format!("quire task reject {number} \"…\"");
+                commands.push((reject, "say what the plan has to be instead"));
+                commands.push((format!("quire task cancel {number}"), "end it"));
+            }
+            None => {}
         }
         if self.diff_stat().is_some() && self.mode == Some(Mode::Code) {
             commands.push((format!("quire task diff {number}"), "read the change"));
@@ -294,6 +326,14 @@ pub fn mark_text(mark: CitationMark) -> &'static str {
         CitationMark::Stale => "the command ran before the last change",
         CitationMark::Unchanged => "the change does not touch this file",
         CitationMark::Deleted => "these lines are gone; they were found before the change",
+    }
+}
+
+/// Why an attempt stands still, in full where that is on record.
+pub fn stands_still(stands: &Suspended) -> String {
+    match &stands.detail {
+        Some(detail) => plain(detail, false),
+        None => suspended(stands.reason),
     }
 }
 

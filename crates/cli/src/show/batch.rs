@@ -238,6 +238,7 @@ fn is_kept(body: &EventBody) -> bool {
         | EventBody::CheckFinished(_)
         | EventBody::Interrupted(_)
         | EventBody::Suspended(_)
+        | EventBody::Waiting(_)
         | EventBody::EgressDenied(_)
         | EventBody::Finished(_) => true,
         EventBody::PhaseFinished(phase) => phase.failed || phase.ms >= LONG_PHASE_MS,

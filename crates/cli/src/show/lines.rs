@@ -6,8 +6,8 @@ use std::fmt::Write;
 
 use quire_domain::attempt::Outcome;
 use quire_domain::event::{
-    CommandPurpose, CommitBy, EndedBy, Event, EventBody, Fault, FileChangeKind, InstructionsAt,
-    InterruptedWhat, PlanStatus,
+    Awaits, CommandPurpose, CommitBy, EndedBy, Event, EventBody, Fault, FileChangeKind,
+    InstructionsAt, InterruptedWhat, PlanStatus, StandIn,
 };
 use quire_domain::ids::ChunkId;
 use quire_domain::sandbox::ExitStatus;
@@ -32,13 +32,15 @@ pub struct Lines {
     /// Lines that a note may have.
     notes_within: usize,
     commands: HashMap<ChunkId, String>,
+    /// The model that stood in for another in the reply before.
+    stood_in: Option<String>,
 }
 
 impl Lines {
     /// Lines of at most `width` columns (where cutting loses nothing that is not in the log).
     pub fn new(style: Style, width: usize) -> Self {
         let (width, notes_within) = (width.max(40), NOTE_LINES);
-        Self { style, width, notes_within, commands: HashMap::new() }
+        Self { style, width, notes_within, commands: HashMap::new(), stood_in: None }
     }
 
     /// The same for who reads afterwards: notes are whole.
@@ -109,11 +111,10 @@ impl Lines {
                     style.dim(&fit(&files.join(", "), self.rest()))
                 )]
             }
-            EventBody::ModelReplied(replied) => replied
-                .reply
-                .items
-                .iter()
-                .filter_map(|item| match item {
+            EventBody::ModelReplied(replied) => self
+                .stand_in(replied.stand_in.as_ref())
+                .into_iter()
+                .chain(replied.reply.items.iter().filter_map(|item| match item {
                     ReplyItem::Text { text, .. }
                         if replied.reply.tool_calls().next().is_some()
                             && !text.trim().is_empty() =>
@@ -130,7 +131,7 @@ impl Lines {
                     ReplyItem::Text { .. }
                     | ReplyItem::Reasoning { .. }
                     | ReplyItem::ToolCall { .. } => None,
-                })
+                }))
                 .collect(),
             EventBody::CommandStarted(started) => {
                 let command = match &started.purpose {
@@ -190,7 +191,8 @@ impl Lines {
                 .collect(),
             EventBody::Steered(said)
             | EventBody::MessageReceived(said)
-            | EventBody::QuestionAnswered(said) => {
+            | EventBody::QuestionAnswered(said)
+            | EventBody::PlanRejected(said) => {
                 vec![format!("{} {}", self.head("you"), fit(&said.text, self.rest()))]
             }
             EventBody::QuestionAsked(question) => {
@@ -199,6 +201,18 @@ impl Lines {
                     self.head("asks"),
                     style.bold(&fit(&question.question, self.rest()))
                 )]
+            }
+            EventBody::PlanApproved(approved) => {
+                let how =
+                    if approved.text.is_some() { "edited it and approve it" } else { "approve it" };
+                vec![format!("{} {how}", self.head("you"))]
+            }
+            EventBody::Waiting(waiting) => {
+                let what = match waiting.awaits {
+                    Awaits::Answer => "for your answer",
+                    Awaits::Approval => "for your word on its plan",
+                };
+                vec![format!("{} {}", self.head("waits"), style.warn(what))]
             }
             EventBody::Compacted(compacted) => {
                 vec![format!("{} window {} opened", self.head("context"), compacted.window)]
@@ -267,7 +281,7 @@ impl Lines {
                 vec![format!(
                     "{} {}",
                     self.head("stands still"),
-                    style.warn(&super::answer::suspended(suspended.reason))
+                    style.warn(&super::answer::stands_still(suspended))
                 )]
             }
             EventBody::Resumed(_) => vec![format!("{} goes on", self.head("resumed"))],
@@ -344,6 +358,14 @@ impl Lines {
         format!("{} {command}  {facts} {chunk}", self.head("$"))
     }
 
+    /// That another model answers, told once.
+    fn stand_in(&mut self, other: Option<&StandIn>) -> Option<String> {
+        let before = std::mem::replace(&mut self.stood_in, other.map(|other| other.model.clone()));
+        let other = other.filter(|other| before.as_ref() != Some(&other.model))?;
+        let text = format!("{} answers: {}", other.model, plain(&other.why, false));
+        Some(format!("{} {}", self.head("stands in"), self.style.warn(&fit(&text, self.rest()))))
+    }
+
     fn head(&self, word: &str) -> String {
         self.style.dim(&format!("{word:>12}"))
     }
@@ -380,5 +402,6 @@ pub fn fault_text(fault: &Fault) -> String {
         Fault::CheckFailed { name, chunk } => format!("check `{name}` failed [{chunk}]"),
         Fault::ResultUnusable { why } => format!("its commits could not be taken out: {why}"),
         Fault::EmptyAnswer => "the answer was empty".to_owned(),
+        Fault::WrongForm { why } => format!("the answer does not fit its schema: {why}"),
     }
 }

@@ -93,7 +93,7 @@ fn on_a_server_what_a_quota_holds_goes_on_by_itself_when_it_is_raised() {
     let new = ["task", "new", "--json", "--model", "acme/plain", "Say why."];
     scene.quire(new).expect_code(0);
     let until = |state: &str| {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let list = scene.quire(["task", "list", "--json"]).json();
             if list[0]["state"]["state"] == state {

@@ -2,6 +2,7 @@
 //! directory.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
 use quire_testkit::{Ended, Repository, Stage, Turn};
@@ -174,7 +175,6 @@ fn a_wrong_address_or_token_is_told_before_anything_is_kept() {
 
     two.sign_in().expect_code(0);
     let kept = two.stage.home().join(".config/quire/servers.toml");
-    use std::os::unix::fs::PermissionsExt;
     assert_eq!(kept.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     // A token that was taken back, or has ended.
     let mut text = String::new();

@@ -88,6 +88,11 @@ pub enum Fault {
     },
     /// The reply was empty.
     EmptyAnswer,
+    /// The reply is not the JSON value that was asked for.
+    WrongForm {
+        /// What does not fit.
+        why: String,
+    },
 }
 
 /// See [`super::EventBody::CheckFinished`].

@@ -96,7 +96,8 @@ async fn call(model: &dyn Model) -> Result<(), ModelError> {
 }
 
 async fn attempt(store: &Store, gateway: &Gateway, now: Timestamp) -> (Caller, Opened) {
-    let request = serde_json::json!({ "mode": "ask", "prompt": "why", "model": "m", "attempts": 1 });
+    let request =
+        serde_json::json!({ "mode": "ask", "prompt": "why", "model": "m", "attempts": 1 });
     let new = NewTask {
         repository: "/src".to_owned(),
         title: String::new(),

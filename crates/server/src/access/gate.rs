@@ -63,11 +63,6 @@ impl Access {
         self.inner.proxies.iter().any(|network| network.holds(address))
     }
 
-    /// What the provider of sign-ins is called, if there is one.
-    pub(crate) fn provider_name(&self) -> Option<String> {
-        None
-    }
-
     /// Hashes and compares passwords.
     pub(crate) fn passwords(&self) -> &Passwords {
         &self.inner.passwords

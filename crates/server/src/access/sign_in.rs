@@ -51,35 +51,29 @@ pub(crate) async fn with_password(
         _ => None,
     };
     let right = state.access.passwords().is(password, kept).await.map_err(of_password)?;
-    match user.filter(|_| right) {
-        Some(user) => {
-            state.store.forget_sign_in_failures(&counted[0].subject).await?;
-            Ok(user)
-        }
-        None => {
-            for one in &counted[1..] {
-                state.store.count_sign_in(&one.subject, now, one.lock).await?;
-            }
-            let name = name.as_ref().map_or("?", UserName::as_str);
-            refused(state, &format!("user {name}"), "password", from).await?;
-            Err(wrong("the name or the password is wrong", "try again, or ask for a sign-in link"))
-        }
+    if let Some(user) = user.filter(|_| right) {
+        state.store.forget_sign_in_failures(&counted[0].subject).await?;
+        return Ok(user);
     }
+    for one in &counted[1..] {
+        state.store.count_sign_in(&one.subject, now, one.lock).await?;
+    }
+    let name = name.as_ref().map_or("?", UserName::as_str);
+    refused(state, &format!("user {name}"), "password", from).await?;
+    Err(wrong("the name or the password is wrong", "try again, or ask for a sign-in link"))
 }
 
 /// Whom a link signs in; it is used up by that.
 pub(crate) async fn with_link(state: &State, link: &str, from: Option<IpAddr>) -> Result<User> {
     let now = state.clock.now();
-    match state.store.use_sign_in_link(&hash(link), now).await? {
-        Some(user) => Ok(user),
-        None => {
-            refused(state, "a link", "link", from).await?;
-            Err(wrong(
-                "the link was used before, or is too old",
-                "have another one made: `quire user link NAME` on the server's machine",
-            ))
-        }
+    if let Some(user) = state.store.use_sign_in_link(&hash(link), now).await? {
+        return Ok(user);
     }
+    refused(state, "a link", "link", from).await?;
+    Err(wrong(
+        "the link was used before, or is too old",
+        "have another one made: `quire user link NAME` on the server's machine",
+    ))
 }
 
 /// Begins a session: the cookie, and what is kept of it. It is always a new one, whatever cookie

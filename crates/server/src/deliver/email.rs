@@ -99,9 +99,6 @@ fn text(notice: &Notice, link: Option<&str>) -> String {
         text.push_str(detail);
         text.push('\n');
     }
-    match link {
-        Some(link) => text.push_str(&format!("\n{link}\n")),
-        None => text.push_str(&format!("\nquire task show {}\n", notice.task)),
-    }
-    text
+    let link = link.map_or_else(|| format!("quire task show {}", notice.task), str::to_owned);
+    text + "\n" + &link + "\n"
 }

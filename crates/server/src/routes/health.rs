@@ -1,16 +1,18 @@
 //! Whether the server runs, and whether it can be used. For those who watch it; nobody signs in.
 
 use axum::Json;
-use axum::http::StatusCode;
-use quire_api::Ready;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use quire_api::{Problem, Ready};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Routes;
+use crate::access::{ManageServer, May};
+use crate::refusal::Result;
 use crate::state::Here;
 
 pub(super) fn routes() -> Routes {
-    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz))
+    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(figures))
 }
 
 /// Whether the process answers.
@@ -42,4 +44,23 @@ async fn readyz(Here(state): Here) -> (StatusCode, Json<Ready>) {
     }
     let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Ready { ready: missing.is_empty(), missing }))
+}
+
+/// Figures of the installation, for Prometheus. Needs the right `manage_server`.
+#[utoipa::path(
+    get, path = "/metrics", tag = "server",
+    responses(
+        (status = 200, description = "The figures.", body = String,
+            content_type = "application/openmetrics-text"),
+        (status = "4XX", description = "It was not done.", body = Problem,
+            content_type = "application/problem+json"),
+    ),
+)]
+async fn figures(
+    Here(state): Here,
+    _: May<ManageServer>,
+) -> Result<([(HeaderName, HeaderValue); 1], String)> {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let text = state.metrics.text(&state.store).await?;
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], text))
 }

@@ -15,12 +15,15 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
 /// The page and its two files. They are no part of the API.
 pub(super) fn router() -> Router<Arc<State>> {
     Router::new()
-        .route("/sign-in", get(|| file("text/html", include_str!("page/sign-in.html"))))
-        .route("/sign-in.css", get(|| file("text/css", include_str!("page/sign-in.css"))))
-        .route("/sign-in.js", get(|| file("text/javascript", include_str!("page/sign-in.js"))))
+        .route("/sign-in", get(async || file("text/html", include_str!("page/sign-in.html"))))
+        .route("/sign-in.css", get(async || file("text/css", include_str!("page/sign-in.css"))))
+        .route(
+            "/sign-in.js",
+            get(async || file("text/javascript", include_str!("page/sign-in.js"))),
+        )
 }
 
-async fn file(kind: &'static str, text: &'static str) -> ([(HeaderName, String); 2], &'static str) {
+fn file(kind: &'static str, text: &'static str) -> ([(HeaderName, String); 2], &'static str) {
     let kind = format!("{kind}; charset=utf-8");
     let policy = (header::CONTENT_SECURITY_POLICY, POLICY.to_owned());
     ([(header::CONTENT_TYPE, kind), policy], text)

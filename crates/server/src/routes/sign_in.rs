@@ -25,8 +25,8 @@ pub(super) fn routes() -> Routes {
     get, path = "/api/v1/sign-in", tag = "access", security(()),
     responses((status = 200, description = "The ways.", body = SignInMeans)),
 )]
-async fn means(Here(state): Here) -> Json<SignInMeans> {
-    Json(SignInMeans { provider: state.access.provider_name() })
+async fn means() -> Json<SignInMeans> {
+    Json(SignInMeans { provider: None })
 }
 
 /// Signs a browser in, with a name and a password or with a link. The answer sets a cookie.

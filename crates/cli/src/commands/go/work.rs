@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::attempts::{BACKLOG, Shown, TICK, What, run_attempts, sweep_meanwhile};
+use super::in_place::answered;
 use super::interrupts::Interrupts;
 use crate::exit::Exit;
 use crate::installation::Installation;
@@ -46,15 +47,23 @@ pub async fn work(
         }
     }
     let terminal = installation.surroundings.stderr_terminal && colour;
-    let mut view = View {
-        progress: Progress::new(&labels, style, terminal, show::width()),
-        json: json_lines,
-        task: number.0,
-        ordinals: submission.attempts.iter().map(|attempt| attempt.ordinal).collect(),
-    };
     let sweeping = sweep_meanwhile(installation);
-    let states = run_all(installation, &submission.attempts, seen, &mut view).await;
-    view.progress.end();
+    let mut attempts = submission.attempts.clone();
+    let states = loop {
+        let mut view = View {
+            progress: Progress::new(&labels, style, terminal, show::width()),
+            json: json_lines,
+            task: number.0,
+            ordinals: attempts.iter().map(|attempt| attempt.ordinal).collect(),
+        };
+        let states = run_all(installation, &attempts, seen.clone(), &mut view).await;
+        view.progress.end();
+        let asks = matches!(states.as_slice(), [Ok(AttemptState::WaitingForUser)]) && !json_lines;
+        if !asks || !answered(installation, &attempts[0], style).await? {
+            break states;
+        }
+        attempts = vec![installation.worker.store.attempt_by_id(attempts[0].id).await?];
+    };
     sweeping.abort();
     let mut exit = Exit::Done;
     let mut ended = Vec::new();

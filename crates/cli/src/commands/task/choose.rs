@@ -12,10 +12,10 @@ use crate::show;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The attempt (`42.3`).
-    attempt: AttemptRef,
+    pub(super) attempt: AttemptRef,
     /// Print where it stands, as JSON.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Runs it.

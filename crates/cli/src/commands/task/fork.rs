@@ -16,14 +16,14 @@ use crate::show;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The task (`42`), or the attempt to go on from (`42.3`).
-    task: AttemptRef,
+    pub(super) task: AttemptRef,
     /// What is to be done now.
-    prompt: String,
+    pub(super) prompt: String,
     /// An earlier turn than the newest, counted from 1.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
-    turn: Option<u32>,
+    pub(super) turn: Option<u32>,
     #[command(flatten)]
-    options: go_on::Options,
+    pub(super) options: go_on::Options,
 }
 
 /// Runs it.

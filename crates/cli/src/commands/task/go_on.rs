@@ -13,16 +13,16 @@ use crate::installation::Installation;
 pub struct Options {
     /// Only answer; change nothing.
     #[arg(long)]
-    ask: bool,
+    pub(super) ask: bool,
     /// Another model than before.
     #[arg(long, short)]
-    model: Option<String>,
+    pub(super) model: Option<String>,
     /// Attempts at once.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=4))]
-    attempts: u8,
+    pub(super) attempts: u8,
     /// What it may cost: dollars (`2.50`), tokens (`500000t`) or model calls (`40c`).
     #[arg(long, value_name = "AMOUNT")]
-    budget: Option<String>,
+    pub(super) budget: Option<String>,
     /// Print one event per line as JSON.
     #[arg(long)]
     pub json: bool,

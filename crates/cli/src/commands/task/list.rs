@@ -2,7 +2,7 @@
 
 use quire_domain::attempt::AttemptState;
 use quire_orchestrator::keep::is_cut_off;
-use quire_store::{ListFilter, Listed};
+use quire_store::{ListFilter, Listed, Page};
 
 use crate::commands::task::told;
 use crate::exit::Exit;
@@ -15,22 +15,22 @@ use crate::surroundings::checkout_of;
 pub struct Args {
     /// Only tasks in this state, e.g. `working`, `done`, `suspended`; may be given several times.
     #[arg(long)]
-    state: Vec<String>,
+    pub(super) state: Vec<String>,
     /// Only tasks of this checkout.
     #[arg(long)]
-    here: bool,
+    pub(super) here: bool,
     /// Only tasks whose title holds this text.
     #[arg(long)]
-    text: Option<String>,
+    pub(super) text: Option<String>,
     /// Archived ones instead.
     #[arg(long)]
-    archived: bool,
+    pub(super) archived: bool,
     /// At most this many.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
-    limit: u32,
+    pub(super) limit: u32,
     /// As JSON, a line each.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Runs it.
@@ -44,8 +44,9 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
         text: args.text,
         limit: args.limit,
         before: None,
+        ..ListFilter::default()
     };
-    let page = installation.worker.store.list(&filter).await.map_err(told)?;
+    let page = needing_you_first(installation, &filter).await?;
     if args.json {
         for listed in &page.tasks {
             let line = serde_json::json!({
@@ -105,6 +106,32 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
         show::err(&format!("there are more, before task {next} (--limit)"));
     }
     Ok(Exit::Done)
+}
+
+/// The page that a filter gives, with those tasks before all others that wait for a person.
+async fn needing_you_first(
+    installation: &Installation,
+    filter: &ListFilter,
+) -> anyhow::Result<Page> {
+    let store = &installation.worker.store;
+    let mut page = store.list(filter).await.map_err(told)?;
+    if !filter.states.is_empty() {
+        return Ok(page);
+    }
+    let waiting = [AttemptState::WaitingForUser, AttemptState::WaitingForApproval];
+    let states = waiting.iter().map(|state| state.word().to_owned()).collect();
+    let waiting = ListFilter { states, ..filter.clone() };
+    let mut first = store.list(&waiting).await.map_err(told)?.tasks;
+    let is_first = |listed: &Listed| first.iter().any(|one| one.task.id == listed.task.id);
+    page.tasks.retain(|listed| !is_first(listed));
+    let room = (filter.limit as usize).saturating_sub(first.len());
+    if page.tasks.len() > room {
+        page.tasks.truncate(room);
+        page.next = page.tasks.last().map(|listed| listed.task.number).or(page.next);
+    }
+    first.append(&mut page.tasks);
+    page.tasks = first;
+    Ok(page)
 }
 
 /// Whether a task is said to be at work though the process that worked on it is gone.

@@ -18,11 +18,11 @@ use crate::show;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The task (`42`), or the attempt to go on from (`42.3`).
-    task: AttemptRef,
+    pub(super) task: AttemptRef,
     /// What is to be done now.
-    prompt: String,
+    pub(super) prompt: String,
     #[command(flatten)]
-    options: go_on::Options,
+    pub(super) options: go_on::Options,
 }
 
 /// Runs it.

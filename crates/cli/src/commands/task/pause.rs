@@ -16,13 +16,13 @@ use crate::show;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The task (`42`), or one attempt (`42.3`).
-    task: AttemptRef,
+    pub(super) task: AttemptRef,
     /// Cut off what runs, instead of letting the step end. The model is told when it goes on.
     #[arg(long)]
-    now: bool,
+    pub(super) now: bool,
     /// Print where each attempt stands, as JSON.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// How long a process that works on it has to let go, where nothing is waited for.

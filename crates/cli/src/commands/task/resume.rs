@@ -15,14 +15,14 @@ use crate::show;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The task (`42`), or one attempt (`42.3`).
-    task: AttemptRef,
+    pub(super) task: AttemptRef,
     /// A budget in place of the one before: dollars (`2.50`), tokens (`500000t`) or model calls
     /// (`40c`), counted from the turn's beginning.
     #[arg(long, value_name = "AMOUNT")]
-    budget: Option<String>,
+    pub(super) budget: Option<String>,
     /// Print one event per line as JSON.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Runs it.

@@ -12,10 +12,10 @@ use crate::installation::Installation;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The task (`42`), or the attempt to try again (`42.3`).
-    task: AttemptRef,
+    pub(super) task: AttemptRef,
     /// Print one event per line as JSON.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Runs it.

@@ -14,10 +14,10 @@ use crate::show::{self, compare};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The task (`42`), or one attempt (`42.3`).
-    task: AttemptRef,
+    pub(super) task: AttemptRef,
     /// As JSON.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Runs it.
@@ -57,6 +57,8 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
             "prompt": turn.request.prompt,
             "images": turn.request.images,
             "state": named.attempt.state,
+            "waits": report.waits,
+            "question": report.question,
             "answer": report.answer,
             "citations": report.citations,
             "checks": report.checks,

@@ -14,12 +14,12 @@ use crate::show;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The task (`42`), or one attempt (`42.3`).
-    task: AttemptRef,
+    pub(super) task: AttemptRef,
     /// The words.
-    text: String,
+    pub(super) text: String,
     /// Print where each attempt stands, as JSON.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Runs it.

@@ -176,6 +176,8 @@ impl Planner<'_> {
             checks: checks.iter().map(|command| check(command)).collect(),
             skip_checks: line.skip_checks.unwrap_or(asked.skip_checks),
             allow_rewrite: line.allow_rewrite.unwrap_or(asked.allow_rewrite),
+            questions: false,
+            output_schema: None,
             review: None,
             start: None,
             environment: None,
