@@ -7,6 +7,7 @@ mod drive;
 mod ground;
 mod held_back;
 mod idle;
+mod lay_out;
 mod let_go;
 mod money;
 mod open;
@@ -26,20 +27,17 @@ use quire_domain::attempt::{
     Attempt, AttemptResult, AttemptState, FailureKind, Outcome, SuspendReason,
 };
 use quire_domain::environment::Environment;
-use quire_domain::event::{
-    BaseCaptured, Claimed, Event, EventBody, Phase, PhaseFinished, Resumed, Submitted, Suspended,
-};
+use quire_domain::event::{BaseCaptured, Claimed, Event, EventBody, Resumed, Submitted, Suspended};
 use quire_domain::ids::AttemptId;
 use quire_domain::journal::Journal;
 use quire_domain::task::{Continues, Mode, Request, StartPoint, Turn};
-use quire_git::{CacheWord, GitError};
+use quire_git::GitError;
 use quire_store::{Claim, Write};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use self::conclude::Ending;
 pub use self::conclude::spent_of;
-use crate::bases::Ground;
 use crate::checkpoint::Checkpoints;
 use crate::error::RunError;
 use crate::finish::AttemptFinish;
@@ -47,14 +45,13 @@ use crate::hold::Hold;
 use crate::inputs::StoredInputs;
 use crate::known_secrets::{self, Known, OpenError};
 use crate::lease::{LeaseKeeper, claim};
-use crate::prepare::{Layout, Preparing, Stack};
+use crate::prepare::{Layout, Preparing};
 use crate::recorder::Recorder;
 use crate::seen::Seen;
 use crate::services::Services;
 use crate::setup::{self, Setup};
 use crate::submit::{Origin, environment};
-use crate::time_limits::{self, within};
-use crate::way_out::{Stage, WayOut, asked, opened};
+use crate::way_out::{WayOut, opened};
 use crate::worker::Worker;
 
 /// Runs an attempt until it ends or stands still; gives where it then stands.
@@ -363,86 +360,6 @@ impl Life {
             return Ok(Vec::new());
         }
         Ok(self.recorder.events().await?)
-    }
-
-    /// The layout without what its environment has to have installed.
-    async fn laid_out(&self, start: &StartPoint) -> Result<Result<Layout, Ending>, RunError> {
-        if let Some(ending) = self.secrets_locked() {
-            return Ok(Err(ending));
-        }
-        let bringing = within(Phase::Image, time_limits::IMAGE, Box::pin(self.ground()));
-        let ground = match bringing.await {
-            Ok(ground) => match ground? {
-                Ok(ground) => ground,
-                Err(ending) => return Ok(Err(ending)),
-            },
-            Err(late) => {
-                let kind = FailureKind::ImageUnavailable;
-                return Ok(Err(Ending::failed(kind, late.to_string())));
-            }
-        };
-        let started = self.worker.clock.now();
-        let making = Box::pin(self.layout_quietly(start, &ground));
-        let layout = match within(Phase::Checkout, time_limits::CHECKOUT, making).await {
-            Ok(Ok(layout)) => layout,
-            Ok(Err(error)) => return repository_unavailable(&error).map(Err),
-            Err(late) => {
-                let kind = FailureKind::RepositoryUnavailable;
-                return Ok(Err(Ending::failed(kind, late.to_string())));
-            }
-        };
-        let detail = match &layout.checkout.cache {
-            CacheWord::Hit => "cache hit".to_owned(),
-            CacheWord::Miss { why } => format!("cache miss: {why}"),
-        };
-        let ms = self.worker.clock.now().millis_since(started);
-        let phase = PhaseFinished { phase: Phase::Checkout, ms, detail, failed: false };
-        // A broken record shows at the next write that matters.
-        let _ = self.recorder.note(vec![EventBody::PhaseFinished(phase)]).await;
-        Ok(Ok(layout))
-    }
-
-    async fn layout(&self, start: &StartPoint) -> Result<Result<Layout, Ending>, RunError> {
-        let layout = match self.laid_out(start).await? {
-            Ok(layout) => layout,
-            Err(ending) => return Ok(Err(ending)),
-        };
-        let secrets = self.known.versions_for_setup(&layout.environment);
-        let setup = match setup::look(&self.worker, &self.origin, &layout, secrets).await {
-            Ok(setup) => setup,
-            Err(error) => return repository_unavailable(&error).map(Err),
-        };
-        let setup = match &self.trial {
-            Some(notes) => notes.looked(&self.worker, setup),
-            None => setup,
-        };
-        let mut layout = layout;
-        if matches!(setup.found, setup::Found::Missing(_)) {
-            Box::pin(asked::ask(&self.worker, &mut layout, Stage::Setup)).await;
-        }
-        self.base_captured(start, &layout, &setup).await?;
-        let layout = match ground::check_git_early(layout) {
-            Ok(layout) => layout,
-            Err(ending) => return Ok(Err(ending)),
-        };
-        match self.set_up(layout, setup).await?.and_then(ground::check_git) {
-            Ok(layout) => Ok(self.open_way_out(&layout).map(|()| layout)),
-            Err(ending) => Ok(Err(ending)),
-        }
-    }
-
-    /// The layout, and nothing said of it.
-    async fn layout_quietly(
-        &self,
-        start: &StartPoint,
-        ground: &Ground,
-    ) -> Result<Layout, GitError> {
-        let stack = Stack {
-            attempt_dir: self.worker.place.upper(self.row.id),
-            frozen: crate::frozen::frozen_layers(&self.worker, &self.continued).unwrap_or_default(),
-            continued: self.continued.iter().map(|id| self.worker.place.upper(*id)).collect(),
-        };
-        Layout::make(&self.worker, &self.origin, start, ground, &stack, self.seen.clone()).await
     }
 
     fn environment(&self) -> Environment {

@@ -92,7 +92,7 @@ pub async fn run(command: Command, context: Context) -> anyhow::Result<Exit> {
         Command::Edit(args) => edit::run(args, &here).await,
         Command::Delete(args) => delete::run(&args, &here).await,
         Command::History(args) => history::run(&args, &here).await,
-        Command::Test(args) => test::run(&args, &here).await,
+        Command::Test(args) => Box::pin(test::run(&args, &here)).await,
         Command::Shell(args) => Box::pin(shell::run(args, here)).await,
         Command::Reset(args) => reset::run(args, &here).await,
         Command::Import(args) => import::run(&args, &here),

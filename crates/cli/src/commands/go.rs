@@ -41,6 +41,7 @@ const SLOW: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Flags that `run`, `ask` and `review` share.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Common {
     /// The repository: a path or an address; this checkout if not given.
     #[arg(long, value_name = "PATH|URL")]

@@ -45,5 +45,5 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
         allow_rewrite: args.allow_rewrite,
         review: None,
     };
-    go(args.common, asked, context).await
+    Box::pin(go(args.common, asked, context)).await
 }

@@ -41,5 +41,5 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
         allow_rewrite: false,
         review: Some(target),
     };
-    go(args.common, asked, context).await
+    Box::pin(go(args.common, asked, context)).await
 }

@@ -1,5 +1,10 @@
 //! A server on loopback over a real store, for scenarios; and whoever asks it.
-#![allow(dead_code, reason = "each scenario uses what it needs")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::assigning_clones,
+    reason = "for tests; each uses its part"
+)]
 
 mod desk;
 
