@@ -1,4 +1,5 @@
 //! Signing in, what a session and a token may, and what they may not.
+#![allow(clippy::unwrap_used, reason = "for tests")]
 
 mod stage;
 

@@ -1,4 +1,5 @@
 //! Who comes in, and what those are told who do not.
+#![allow(clippy::unwrap_used, reason = "for tests")]
 
 mod stage;
 
