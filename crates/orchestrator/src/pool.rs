@@ -7,9 +7,10 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use quire_domain::attempt::{AttemptState, FailureKind, Outcome};
 use quire_domain::ids::AttemptId;
 use quire_engine::{Claimed, Dispatch, Handed, Offer, Pool};
-use quire_store::{Claim, ClaimError, StoreError};
+use quire_store::{Claim, ClaimError, StoreError, Write};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::RunError;
 use crate::leaving::LET_GO;
 use crate::life;
+use crate::prepare::causes;
 use crate::worker::Worker;
 
 /// How long it waits after the queue could not be reached.
@@ -28,6 +30,9 @@ const NO_ROOM: Duration = Duration::from_secs(30);
 
 /// How often the queue is told that an attempt is still at work.
 const EXTEND: Duration = Duration::from_secs(10);
+
+/// How often an attempt may break off before anything of it could be recorded.
+const MOST_LOSSES: u32 = 5;
 
 /// The slots of one worker.
 pub struct Slots {
@@ -157,23 +162,54 @@ async fn attend(
             RunError::Claim(ClaimError::Held { .. }) | RunError::Store(StoreError::Fenced { .. }),
         ) => offer.lost().await,
         Err(error) if error.is_disk_full() => offer.release(NO_ROOM).await,
-        // Dropped without a word: it is offered again when the lease is over, which counts it
-        // among those that a worker was lost over.
-        Err(_) => Ok(()),
+        // Dropped: it is offered again when the lease is over, which counts it among those that a
+        // worker was lost over.
+        Err(error) => {
+            let attempt = handed.attempt;
+            tracing::warn!(%attempt, error = %causes(&error), "an attempt broke off");
+            Ok(())
+        }
     };
     drop(running);
     drop(slot);
 }
 
-async fn run(
-    worker: &Worker,
-    handed: Handed,
-) -> Result<Option<quire_domain::attempt::AttemptState>, RunError> {
+async fn run(worker: &Worker, handed: Handed) -> Result<Option<AttemptState>, RunError> {
     let claim = match handed.claim {
         Some(Claimed { epoch, losses }) => Claim { epoch, losses },
         None => crate::lease::claim(worker, handed.attempt).await?,
     };
-    life::run_claimed(worker, handed.attempt, claim, None, CancellationToken::new()).await
+    let cancel = CancellationToken::new();
+    let ended = life::run_claimed(worker, handed.attempt, claim, None, cancel).await;
+    match ended {
+        Err(error) if claim.losses >= MOST_LOSSES && is_ours(&error) => {
+            give_up(worker, handed, claim, &error).await.map(Some)
+        }
+        ended => ended,
+    }
+}
+
+/// Whether an error says that something of ours is broken, and not that somebody else has the
+/// attempt or that there is no room.
+fn is_ours(error: &RunError) -> bool {
+    let taken = matches!(error, RunError::Claim(_) | RunError::Store(StoreError::Fenced { .. }));
+    !taken && !error.is_disk_full()
+}
+
+/// Ends an attempt that breaks off each time before its own life could count that.
+async fn give_up(
+    worker: &Worker,
+    handed: Handed,
+    claim: Claim,
+    error: &RunError,
+) -> Result<AttemptState, RunError> {
+    let detail = format!("it broke off {MOST_LOSSES} times: {}", causes(error));
+    let kind = FailureKind::Infrastructure;
+    let state = AttemptState::Done { outcome: Outcome::Failed { kind, detail } };
+    let spent = worker.store.attempt_by_id(handed.attempt).await?.spent;
+    let write = Write { state: state.clone(), spent, result: None, now: worker.clock.now() };
+    worker.store.set_state(handed.attempt, claim.epoch, write).await?;
+    Ok(state)
 }
 
 /// Says that it is still at work; returns when the queue says that it is not.
