@@ -15,7 +15,7 @@ pub const MOST_ASKED: usize = 512;
 const PACK_TIMEOUT: Duration = Duration::from_mins(30);
 
 impl Git {
-    /// Which of `commits` are here. At most [`MOST_ASKED`] are looked at.
+    /// Which of `commits` are here. At most `MOST_ASKED` are looked at.
     pub async fn has_commits(
         &self,
         repository: &Repository,

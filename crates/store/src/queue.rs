@@ -112,7 +112,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Fenced`] if it is not held under it.
+    /// [`crate::StoreError::Fenced`] if it is not held under it.
     pub async fn give_back(
         &self,
         attempt: AttemptId,

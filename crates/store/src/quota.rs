@@ -112,7 +112,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Fenced`] if it is not held under `epoch`.
+    /// [`crate::StoreError::Fenced`] if it is not held under `epoch`.
     pub async fn hold_until(
         &self,
         attempt: AttemptId,
