@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    ask, backup, checkout, config, doctor, env, login, logout, model, plan, push, quota, repo,
-    restore, review, run, sandbox, serve, task, usage, verify,
+    ask, audit, backup, checkout, config, doctor, env, login, logout, model, plan, push, quota,
+    repo, restore, review, run, sandbox, serve, task, team, usage, user, verify,
 };
 
 /// A software-engineering agent that works in sandboxes of its own and hands back changes with
@@ -71,6 +71,14 @@ pub enum Command {
     /// Models: what there is, whether one answers, play a script.
     #[command(subcommand)]
     Model(model::Command),
+    /// Who may sign in to the server of this installation.
+    #[command(subcommand)]
+    User(user::Command),
+    /// Who works together there, and sees the same tasks.
+    #[command(subcommand)]
+    Team(team::Command),
+    /// What people and tokens did there.
+    Audit(audit::Args),
     /// What the server, a team or a person may have at work and spend in a month.
     #[command(subcommand)]
     Quota(quota::Command),

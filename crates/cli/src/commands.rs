@@ -1,6 +1,7 @@
 //! The commands: a file each, listed here and in [`crate::args::Command`].
 
 pub mod ask;
+pub mod audit;
 pub mod backup;
 pub mod checkout;
 pub mod config;
@@ -20,8 +21,10 @@ pub mod run;
 pub mod sandbox;
 pub mod serve;
 pub mod task;
+pub mod team;
 pub mod unpack_layer;
 pub mod usage;
+pub mod user;
 pub mod verify;
 
 use quire_sandbox::Zygote;
@@ -123,6 +126,9 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<Exit> {
         Command::Sandbox(args) => sandbox::run(args, context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
         Command::Model(command) => model::run(command, context).await,
+        Command::User(command) => user::run(command, &context).await,
+        Command::Team(command) => team::run(command, &context).await,
+        Command::Audit(args) => audit::run(args, &context).await,
         Command::Quota(command) => quota::run(command, &context).await,
         Command::Usage(args) => usage::run(args, &context).await,
         Command::Config(command) => config::run(&command, &context),

@@ -1,5 +1,6 @@
 //! The `quire` command: the one binary, which wires everything.
 
+mod administration;
 mod args;
 mod commands;
 mod defaults;

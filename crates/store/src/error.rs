@@ -170,7 +170,9 @@ impl StoreError {
                 "`quire user list` shows who there is"
             }
             Self::NotFound { what: "team", .. } => "`quire team list` shows what there is",
-            Self::NotFound { what: "token", .. } => "`quire token list` shows what there is",
+            Self::NotFound { what: "token", .. } => {
+                "the server shows your tokens at `GET /api/v1/me/tokens`"
+            }
             Self::NotFound { .. } => "`quire task list` shows what there is",
             Self::TurnOpen { .. } => "wait for it, or end it with `quire task cancel`",
             Self::NotChosen { .. } => "name one, as in `42.3`",

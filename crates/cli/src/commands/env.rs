@@ -8,7 +8,7 @@ mod history;
 mod import;
 mod list;
 mod reset;
-mod secret;
+pub mod secret;
 mod shell;
 mod show;
 mod test;

@@ -1,17 +1,15 @@
 //! `quire quota`: what the server, a team or a person may have at work and spend in a month.
 
 use clap::{ArgGroup, Subcommand};
-use quire_domain::access::{LOCAL_USER, TeamName, UserName};
 use quire_domain::budget::MicroDollars;
-use quire_domain::ids::{TeamId, UserId};
 use quire_domain::quota::{Month, Quota, Subject, Used};
 use quire_domain::time::Clock;
-use quire_store::{Actor, Store};
+use quire_store::Store;
 
+use crate::administration::{open, team, user};
 use crate::commands::Context;
 use crate::exit::{Exit, usage};
-use crate::installation::{WallClock, data_dir_of};
-use crate::settings::Settings;
+use crate::installation::WallClock;
 use crate::show::{self, table::table};
 
 /// What to do with quotas.
@@ -62,18 +60,6 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The store of this machine's own data.
-pub async fn open(context: &Context) -> anyhow::Result<Store> {
-    let mut settings = Settings::read(&context.surroundings, None)?;
-    if context.data_dir.is_some() {
-        settings.data_dir.clone_from(&context.data_dir);
-    }
-    if let Some(url) = &settings.store_url {
-        return Ok(Store::open_url(url.value.reveal()).await?);
-    }
-    Ok(Store::open(&data_dir_of(&settings)?.join("quire.db")).await?)
-}
-
 async fn set(store: &Store, set: Set) -> anyhow::Result<()> {
     let subject = match (&set.team, &set.user) {
         (Some(name), _) => Subject::Team(team(store, name).await?),
@@ -98,9 +84,7 @@ async fn set(store: &Store, set: Set) -> anyhow::Result<()> {
             text.parse().ok().filter(|tokens: &u64| i64::try_from(*tokens).is_ok())
         })?;
     }
-    let actor =
-        Actor { user: Some(LOCAL_USER), address: "command line".to_owned(), ..Actor::default() };
-    store.acting(actor).set_quota(subject, quota, WallClock.now()).await?;
+    store.set_quota(subject, quota, WallClock.now()).await?;
     let name = set.team.or(set.user).unwrap_or_else(|| "the server".to_owned());
     show::out(&format!("{name}: {}", words(&quota)));
     Ok(())
@@ -132,18 +116,6 @@ fn dollars(text: &str) -> Option<MicroDollars> {
     let micros = whole.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(part)?;
     i64::try_from(micros).ok()?;
     Some(MicroDollars(micros))
-}
-
-async fn team(store: &Store, name: &str) -> anyhow::Result<TeamId> {
-    let parsed = TeamName::parse(name).map_err(|error| usage(format!("--team: {error}")))?;
-    let found = store.team_by_name(&parsed).await;
-    Ok(found.map_err(|_| usage(format!("there is no team `{name}`")))?.id)
-}
-
-async fn user(store: &Store, name: &str) -> anyhow::Result<UserId> {
-    let parsed = UserName::parse(name).map_err(|error| usage(format!("--user: {error}")))?;
-    let found = store.user_by_name(&parsed).await;
-    Ok(found.map_err(|_| usage(format!("there is nobody called `{name}`")))?.id)
 }
 
 async fn show(store: &Store, json: bool) -> anyhow::Result<()> {

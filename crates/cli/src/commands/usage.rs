@@ -7,8 +7,8 @@ use quire_domain::quota::{Day, Month};
 use quire_domain::time::Clock;
 use quire_store::{UsageBy, UsageFilter, UsageLine, UsageSum};
 
+use crate::administration::open;
 use crate::commands::Context;
-use crate::commands::quota::open;
 use crate::exit::{Exit, usage};
 use crate::installation::WallClock;
 use crate::show::{self, style::plain, table::table};

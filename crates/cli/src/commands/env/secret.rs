@@ -1,7 +1,7 @@
 //! `quire env secret`: secrets of environments. A value comes from standard input or a prompt, never
 //! from the command line, and is shown nowhere.
 
-mod prompt;
+pub mod prompt;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;

@@ -51,7 +51,8 @@ pub async fn ask(question: &str) -> std::io::Result<Option<Secret<Vec<u8>>>> {
     Ok(line)
 }
 
-fn read_line() -> std::io::Result<Secret<Vec<u8>>> {
+/// One line of standard input.
+pub fn read_line() -> std::io::Result<Secret<Vec<u8>>> {
     let mut bytes = Vec::with_capacity(4_096);
     let stdin = std::io::stdin().lock();
     stdin.take(MOST_VALUE as u64 + 3).read_until(b'\n', &mut bytes)?;
