@@ -44,7 +44,7 @@ pub use repository::{
 pub use server::{Me, Membership, Ready, ServerInfo};
 pub use share::{NewShareLink, ShareLink, ShareLinkList, ShareLinkMade, SharedTask};
 pub use sign_in::{PasswordChange, SessionInfo, SessionList, SignIn, SignInMeans, SignedIn};
-pub use stream::{ChangeStreamQuery, Resync, TaskStreamQuery};
+pub use stream::{ChangeStreamQuery, LivePiece, Resync, StreamEnd, TaskEvent, TaskStreamQuery};
 pub use task::{
     AttemptSummary, Choice, EnvironmentUsed, NewCheck, NewFork, NewTask, NewTurn, Picture,
     ResultSummary, Review, Task, TaskPage, TaskQuery, TaskSummary, Turn, Wish,

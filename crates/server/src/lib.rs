@@ -10,6 +10,7 @@ mod convert;
 pub mod deliver;
 mod desk;
 mod download;
+mod events;
 pub mod extract;
 mod find;
 mod guard;

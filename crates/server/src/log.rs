@@ -2,18 +2,19 @@
 
 use quire_api::Event;
 use quire_domain::ids::{AttemptId, Seq};
-use quire_engine::{StoredEvent, restore};
+use quire_engine::{Blobs, StoredEvent, restore};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::refusal::{Refusal, Result};
 use crate::state::State;
 
-/// A page ends where its events have this many bytes together.
-const PAGE_BYTES: usize = 8 << 20;
+/// A page of a log ends where its events have this many bytes together.
+pub(crate) const PAGE_BYTES: usize = 8 << 20;
 
-/// How many are read from the log at once.
+/// How many are read from the log at once; fewer where little is wanted, as each may have 64 KiB.
 const READ: u32 = 1_000;
+const READ_LITTLE: u32 = 100;
 
 /// A stored body: the kind stands beside it as well.
 #[derive(Deserialize)]
@@ -22,28 +23,31 @@ struct Whole {
     body: Option<Box<RawValue>>,
 }
 
-/// Events from `from` on, at most `limit`, and whether there may be more.
+/// Events from `from` on, at most `limit` and about `most` bytes of them, and whether there may be
+/// more.
 pub(crate) async fn page(
     state: &State,
     attempt: AttemptId,
     from: Seq,
     limit: u32,
+    most: usize,
 ) -> Result<(Vec<Event>, bool)> {
     let mut events: Vec<Event> = Vec::new();
     let mut bytes = 0;
+    let read_at_once = if most < PAGE_BYTES { READ_LITTLE } else { READ };
     loop {
         let wanted = limit - u32::try_from(events.len()).unwrap_or(limit);
         let next = events.last().map_or(from, |event| Seq(event.seq + 1));
         if wanted == 0 {
             return Ok((events, true));
         }
-        let read = state.log.read(attempt, next, wanted.min(READ)).await?;
-        let ended = read.len() < wanted.min(READ) as usize;
+        let read = state.log.read(attempt, next, wanted.min(read_at_once)).await?;
+        let ended = read.len() < wanted.min(read_at_once) as usize;
         for stored in read {
-            let event = open(state, stored).await?;
+            let event = open(state.blobs.as_ref(), stored).await?;
             bytes += event.body.get().len() + 300;
             events.push(event);
-            if bytes > PAGE_BYTES {
+            if bytes > most {
                 return Ok((events, true));
             }
         }
@@ -54,8 +58,8 @@ pub(crate) async fn page(
 }
 
 /// An event with its whole body.
-pub(crate) async fn open(state: &State, stored: StoredEvent) -> Result<Event> {
-    let text = restore(state.blobs.as_ref(), stored.body).await?;
+pub(crate) async fn open(blobs: &dyn Blobs, stored: StoredEvent) -> Result<Event> {
+    let text = restore(blobs, stored.body).await?;
     let damaged = |error| Refusal::internal("read the log", &error);
     let whole: Whole = serde_json::from_str(&text).map_err(damaged)?;
     let body = match whole.body {

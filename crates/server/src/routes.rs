@@ -19,6 +19,7 @@ mod secrets;
 mod server;
 mod share;
 mod sign_in;
+mod streams;
 mod tasks;
 mod teams;
 mod turns;
@@ -49,7 +50,13 @@ use crate::{guard, metrics};
         description = "Tasks for a software-engineering agent, their events and their results.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    components(schemas(quire_api::Problem)),
+    components(schemas(
+        quire_api::LivePiece,
+        quire_api::Problem,
+        quire_api::Resync,
+        quire_api::StreamEnd,
+        quire_api::TaskEvent,
+    )),
     modifiers(&Signing),
     security(("token" = []), ("session" = [])),
 )]
@@ -96,6 +103,7 @@ fn resources() -> Routes {
         .merge(models::routes())
         .merge(share::routes())
         .merge(sign_in::routes())
+        .merge(streams::routes())
         .merge(teams::routes())
         .merge(users::routes())
         .merge(quotas::routes())

@@ -25,6 +25,8 @@ pub struct Settings {
     pub drain: Duration,
     /// How often a stream on which nothing happens says that it is there.
     pub keep_alive: Duration,
+    /// How often it is asked whether the viewer of a stream may still see it.
+    pub look_again: Duration,
     /// The hosts that a request may name in `Host`, lower case and without ports; any if empty.
     /// On a loopback address a page of another origin could reach the server under a name of its
     /// own otherwise.
@@ -44,6 +46,7 @@ impl Default for Settings {
             request_burst: 2_000,
             drain: Duration::from_secs(10),
             keep_alive: Duration::from_secs(15),
+            look_again: Duration::from_secs(10),
             hosts: Vec::new(),
         }
     }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Access;
 use crate::deliver::Notices;
 use crate::desk::Desk;
+use crate::events::Events;
 use crate::guard::Rates;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
@@ -53,6 +54,7 @@ pub struct Parts {
 pub struct State {
     parts: Parts,
     pub(crate) rates: Rates,
+    pub(crate) events: Events,
     pub(crate) metrics: Metrics,
     /// Readings with git at once: each is a process.
     pub(crate) readings: Semaphore,
@@ -66,9 +68,11 @@ impl State {
     /// The state of a server.
     pub fn new(parts: Parts) -> Arc<Self> {
         let rates = Rates::new(&parts.settings);
+        let events = Events::new(&parts);
         Arc::new(Self {
             parts,
             rates,
+            events,
             metrics: Metrics::default(),
             readings: Semaphore::new(4),
             pushes: Semaphore::new(4),

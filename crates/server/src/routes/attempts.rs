@@ -68,7 +68,7 @@ async fn events(
         return Err(Refusal::invalid("`from` is 0, or `limit` not in 1 to 5000", "ask for less"));
     }
     let from = Seq(from.min(i64::MAX.unsigned_abs() - 5_001));
-    let (events, more) = log::page(&state, found.attempt.id, from, limit).await?;
+    let (events, more) = log::page(&state, found.attempt.id, from, limit, log::PAGE_BYTES).await?;
     let next = events.last().filter(|_| more).map(|event| event.seq + 1);
     Ok(Json(EventPage { events, next }))
 }
@@ -159,8 +159,9 @@ async fn read(state: &State, found: &Found) -> Result<AttemptResult> {
                 continue;
             }
             let kind = stored.kind.clone();
-            let body: Value = serde_json::from_str(log::open(state, stored).await?.body.get())
-                .unwrap_or_default();
+            let body: Value =
+                serde_json::from_str(log::open(state.blobs.as_ref(), stored).await?.body.get())
+                    .unwrap_or_default();
             let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
             match kind.as_str() {
                 "cited" => result.citations.push(body),
