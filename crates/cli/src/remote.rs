@@ -1,6 +1,7 @@
 //! Servers that a person signed in to, and the one that a command speaks to.
 
 pub mod follow;
+pub mod news;
 pub mod pushing;
 mod servers;
 pub mod tasks;

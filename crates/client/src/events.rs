@@ -7,6 +7,7 @@ use bytes::{Buf, BytesMut};
 use reqwest::Response;
 use reqwest::header::{ACCEPT, HeaderName, HeaderValue};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::connection::Client;
 use crate::error::{ClientError, of_transport};
@@ -15,6 +16,8 @@ use crate::request::{Call, Once};
 /// What is heard on a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
+    /// The stream is open and something came, if only a sign of life.
+    Open,
     /// An event.
     Event {
         /// Its kind, as the server names it; `message` where it does not.
@@ -22,12 +25,13 @@ pub enum Heard {
         /// What it says.
         data: String,
     },
-    /// The connection was lost; it is tried again, from the last event on.
+    /// The connection was lost, and the first try to have it back failed too; it is tried again, from
+    /// the last event on.
     Lost {
         /// Why.
         why: String,
     },
-    /// It is there again.
+    /// It is there again, after it was lost.
     Back,
 }
 
@@ -42,6 +46,14 @@ pub struct Feed {
     last_id: Option<String>,
     failures: u32,
     away_since: Option<Instant>,
+    /// Whether it was told that the connection is lost.
+    told: bool,
+    /// Whether something came on this connection.
+    open: bool,
+    /// How long to wait before coming back, as the server asked for.
+    pause: Duration,
+    /// How long it asked for once, as it cannot answer now.
+    retry_after: Option<Duration>,
     patience: Duration,
     /// When something came last: a server that says nothing at all for long is gone.
     came_at: Instant,
@@ -63,6 +75,9 @@ const SILENCE: Duration = Duration::from_mins(1);
 /// The first pause before a lost connection is tried again; each is twice the one before.
 const PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const LEAST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest that a server which cannot answer now is left alone, if it asks for it.
+const LONGEST_ASKED: Duration = Duration::from_mins(1);
 
 impl Client {
     /// A stream of events, from `last_id` on where there is one. A server that is away for longer
@@ -79,6 +94,10 @@ impl Client {
             last_id,
             failures: 0,
             away_since: None,
+            told: false,
+            open: false,
+            pause: PAUSE,
+            retry_after: None,
             patience,
             came_at: Instant::now(),
         }
@@ -116,8 +135,7 @@ impl Feed {
 
     async fn connect(&mut self) -> Result<(), ClientError> {
         if self.failures > 0 {
-            let pause = PAUSE * 2_u32.pow(self.failures.min(10) - 1);
-            tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
+            tokio::time::sleep(self.pause()).await;
         }
         let mut call = self.call.clone();
         if let Some(value) = self.last_id.as_deref().and_then(|id| HeaderValue::from_str(id).ok()) {
@@ -133,10 +151,21 @@ impl Feed {
         self.came_at = Instant::now();
         self.buffer.clear();
         self.half = Half::default();
-        if self.away_since.take().is_some() {
-            self.heard.push_back(Heard::Back);
-        }
+        self.open = false;
+        self.retry_after = None;
         Ok(())
+    }
+
+    /// How long to wait before the next try: twice as long each time, and never the same for two who
+    /// were cut off together.
+    fn pause(&self) -> Duration {
+        if let Some(asked) = self.retry_after {
+            return asked.min(LONGEST_ASKED);
+        }
+        let pause = (self.pause * 2_u32.pow(self.failures.min(10) - 1)).min(LONGEST_PAUSE);
+        let (_, random) = Uuid::now_v7().as_u64_pair();
+        let half = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX) / 2;
+        Duration::from_millis(half + random % (half + 1))
     }
 
     async fn read(&mut self) -> Result<(), ClientError> {
@@ -153,6 +182,11 @@ impl Feed {
         let Some(piece) = piece else { return Err(away("it closed the connection")) };
         self.came_at = Instant::now();
         self.failures = 0;
+        self.away_since = None;
+        if !std::mem::replace(&mut self.open, true) {
+            let back = std::mem::take(&mut self.told);
+            self.heard.push_back(if back { Heard::Back } else { Heard::Open });
+        }
         self.buffer.extend_from_slice(&piece);
         self.take_lines()?;
         if self.buffer.len() + self.half.data.len() > MOST_EVENT {
@@ -198,6 +232,11 @@ impl Feed {
                 self.half.any_data = true;
                 self.half.data.push_str(value);
             }
+            "retry" => {
+                if let Ok(pause) = value.parse() {
+                    self.pause = Duration::from_millis(pause).clamp(LEAST_PAUSE, LONGEST_PAUSE);
+                }
+            }
             "id" if !value.contains('\0') => self.half.id = Some(value.to_owned()),
             // A comment says that the server is there.
             _ => {}
@@ -207,11 +246,15 @@ impl Feed {
     /// Notes that the connection is lost; an error where trying again is of no use.
     fn lost(&mut self, error: ClientError) -> Result<(), ClientError> {
         self.response = None;
-        let since = *self.away_since.get_or_insert_with(|| {
-            self.heard.push_back(Heard::Lost { why: error.to_string() });
-            Instant::now()
-        });
+        let since = *self.away_since.get_or_insert_with(Instant::now);
         self.failures += 1;
+        if let ClientError::Problem { retry_after, .. } = &error {
+            self.retry_after = *retry_after;
+        }
+        // A stream that only ended is nothing to talk about, if it goes on at once.
+        if self.failures > 1 && !std::mem::replace(&mut self.told, true) {
+            self.heard.push_back(Heard::Lost { why: error.to_string() });
+        }
         if !error.is_for_now() || since.elapsed() > self.patience {
             return Err(error);
         }

@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use quire_api::{AttemptSummary, InputTaken, NewInput, Task, Wanted};
-use quire_client::{Call, ClientError};
+use quire_api::{InputTaken, NewInput, Task, Wanted};
+use quire_client::Call;
 use quire_domain::attempt::AttemptState;
 use quire_domain::event::Event;
 use quire_domain::ids::TaskNumber;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::news::{AWAY, Followed, Source};
 use super::{Remote, tasks, told};
 use crate::exit::Exit;
 use crate::show::answer::Report;
@@ -34,26 +35,8 @@ pub struct Follow {
 /// How often the server is asked, while something happens and while nothing does.
 const BUSY: Duration = Duration::from_millis(250);
 const IDLE: Duration = Duration::from_secs(2);
-/// How long a server may stay away before following ends.
-const AWAY: Duration = Duration::from_mins(10);
 /// How long a second Ctrl-C is waited for.
 const SECOND: Duration = Duration::from_secs(3);
-
-/// One attempt that is followed.
-struct Followed {
-    attempt: AttemptSummary,
-    next: u64,
-    events: Vec<Event>,
-}
-
-impl Followed {
-    fn is_over(&self) -> bool {
-        !matches!(
-            self.attempt.state,
-            AttemptState::Queued | AttemptState::Preparing | AttemptState::Working
-        )
-    }
-}
 
 /// Follows a task; prints its end, and gives the exit code of it.
 pub async fn follow(remote: &Remote, task: Task, how: Follow) -> anyhow::Result<Exit> {
@@ -74,25 +57,26 @@ pub async fn follow(remote: &Remote, task: Task, how: Follow) -> anyhow::Result<
     let terminal = remote.surroundings.stderr_terminal && colour;
     let moves = terminal && !how.quiet && !how.json;
     let mut progress = Progress::new(&labels, style, moves, show::width());
-    let mut followed: Vec<Followed> = task
-        .summary
-        .attempts
-        .into_iter()
-        .map(|attempt| Followed { attempt, next: 1, events: Vec::new() })
-        .collect();
+    let mut followed: Vec<Followed> =
+        task.summary.attempts.into_iter().map(Followed::new).collect();
+    let mut source = Source::open(remote, number);
     let mut interrupts = interrupts();
     let mut leaving: Option<Instant> = None;
     let (mut away, mut place): (Option<Instant>, Option<u64>) = (None, None);
-    let mut first = !how.from_start;
+    // Whether all was told that there was at the beginning.
+    let mut whole = false;
     let until = how.limit.map(|limit| Instant::now() + limit);
     loop {
-        let pause = match step(remote, number, &mut followed).await {
+        let pause = match source.news(remote, &mut followed).await {
             Ok(news) => {
                 if away.take().is_some() && !how.quiet {
                     progress.notice("the server is there again");
                 }
-                for (index, event) in &news {
-                    let shown = !first || !followed[*index].is_over();
+                for notice in news.notices.iter().filter(|_| !how.quiet) {
+                    progress.notice(notice);
+                }
+                for (index, event) in &news.events {
+                    let shown = how.from_start || whole || !followed[*index].is_over();
                     if how.json {
                         let ordinal = followed[*index].attempt.attempt;
                         show::out(&tasks::line(number, ordinal, event));
@@ -101,7 +85,7 @@ pub async fn follow(remote: &Remote, task: Task, how: Follow) -> anyhow::Result<
                         progress.event(*index, &event);
                     }
                 }
-                first = false;
+                whole |= news.whole;
                 let queued = followed
                     .iter()
                     .find_map(|one| one.attempt.queue_place)
@@ -113,10 +97,10 @@ pub async fn follow(remote: &Remote, task: Task, how: Follow) -> anyhow::Result<
                     }
                     place = queued;
                 }
-                if followed.iter().all(Followed::is_over) {
+                if whole && followed.iter().all(Followed::is_over) {
                     break;
                 }
-                if news.is_empty() { None } else { Some(BUSY) }
+                source.pause().or((!news.events.is_empty()).then_some(BUSY))
             }
             Err(error) if error.is_for_now() => {
                 let since = *away.get_or_insert_with(|| {
@@ -148,7 +132,7 @@ pub async fn follow(remote: &Remote, task: Task, how: Follow) -> anyhow::Result<
             return Ok(Exit::TimedOut);
         }
         tokio::select! {
-            () = tokio::time::sleep(pause) => progress.tick(),
+            biased;
             Some(()) = interrupts.recv() => if leaving.take().is_none() {
                 leaving = Some(Instant::now());
                 progress.notice(&format!(
@@ -160,6 +144,7 @@ pub async fn follow(remote: &Remote, task: Task, how: Follow) -> anyhow::Result<
                 say(remote, number, None, Wanted::Cancel).await?;
                 progress.notice("cancelling");
             },
+            () = tokio::time::sleep(pause) => progress.tick(),
         }
         if leaving.is_some_and(|since| since.elapsed() > SECOND) {
             progress.end();
@@ -168,46 +153,6 @@ pub async fn follow(remote: &Remote, task: Task, how: Follow) -> anyhow::Result<
     }
     progress.end();
     Ok(ended(remote, number, &followed, how, scripted))
-}
-
-/// Reads what is new of all that are followed: where they stand first, so that the events read
-/// then are all that there are of one that is over.
-async fn step(
-    remote: &Remote,
-    number: u64,
-    followed: &mut [Followed],
-) -> Result<Vec<(usize, quire_api::Event)>, ClientError> {
-    let task: Task = remote.client.ask(Call::get(&["tasks", &number.to_string()])).await?;
-    let attempts = task.history.iter().flat_map(|turn| &turn.attempts);
-    for attempt in attempts {
-        if let Some(one) = followed.iter_mut().find(|one| one.attempt.id == attempt.id) {
-            one.attempt = attempt.clone();
-        }
-    }
-    for attempt in task.summary.attempts {
-        if let Some(one) = followed.iter_mut().find(|one| one.attempt.id == attempt.id) {
-            one.attempt = attempt;
-        }
-    }
-    let mut news = Vec::new();
-    for (index, one) in followed.iter_mut().enumerate() {
-        if matches!(one.attempt.state, AttemptState::Queued) && one.attempt.epoch == 0 {
-            continue;
-        }
-        let id = one.attempt.id.to_string();
-        loop {
-            let call = Call::get(&["attempts", &id, "events"]).query("from", one.next);
-            let page: quire_api::EventPage = remote.client.ask(call).await?;
-            let Some(last) = page.events.last() else { break };
-            one.next = last.seq + 1;
-            one.events.extend(tasks::known(&page.events));
-            news.extend(page.events.into_iter().map(|event| (index, event)));
-            if page.next.is_none() {
-                break;
-            }
-        }
-    }
-    Ok(news)
 }
 
 /// Prints how it ended, as a run on this machine does.

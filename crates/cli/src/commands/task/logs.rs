@@ -1,5 +1,8 @@
 //! `quire task logs`: what an attempt did, event by event; or the whole output of one command.
 
+use std::time::Duration;
+
+use quire_domain::attempt::AttemptState;
 use quire_domain::ids::{AttemptRef, ChunkId};
 
 use crate::commands::task::{find, told};
@@ -21,7 +24,13 @@ pub struct Args {
     /// Every event, as JSON lines.
     #[arg(long)]
     pub(super) json: bool,
+    /// Go on with what happens, until it ends or waits for you.
+    #[arg(long, short, conflicts_with = "chunk")]
+    pub(super) follow: bool,
 }
+
+/// How often the log is looked at.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Bytes of a chunk that are read at once.
 const PIECE: usize = 1 << 20;
@@ -55,14 +64,26 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
     }
     let style = Style::new(installation.surroundings.colour());
     let mut lines = Lines::of_log(style, show::width());
-    for event in worker.record.events(named.attempt.id).await? {
-        if args.json {
-            show::out(&json::line(named.task.number.0, named.attempt.ordinal, &event));
-        } else {
-            for line in lines.of(&event) {
-                show::out(&line);
+    let mut seen = 0;
+    loop {
+        // Where it stands first: the log then holds all of one that is over.
+        let state = worker.store.attempt_by_id(named.attempt.id).await.map_err(told)?.state;
+        let events = worker.record.events(named.attempt.id).await?;
+        for event in events.iter().skip(seen) {
+            if args.json {
+                show::out(&json::line(named.task.number.0, named.attempt.ordinal, event));
+            } else {
+                for line in lines.of(event) {
+                    show::out(&line);
+                }
             }
         }
+        seen = events.len();
+        let open =
+            matches!(state, AttemptState::Queued | AttemptState::Preparing | AttemptState::Working);
+        if !(args.follow && open) {
+            return Ok(Exit::Done);
+        }
+        tokio::time::sleep(PAUSE).await;
     }
-    Ok(Exit::Done)
 }

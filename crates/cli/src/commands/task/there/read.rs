@@ -1,10 +1,14 @@
 //! What a task on a server did: `show`, `logs`, `diff`.
 
+use std::time::Duration;
+
 use quire_client::Call;
 use quire_domain::ids::TaskNumber;
+use tokio::time::Instant;
 
 use super::super::{diff, logs, show as showing};
 use crate::exit::{Exit, usage};
+use crate::remote::news::{AWAY, Followed, Source};
 use crate::remote::{Remote, tasks, told};
 use crate::show::answer::Report;
 use crate::show::lines::Lines;
@@ -13,6 +17,8 @@ use crate::show::{self, compare};
 
 /// A diff that is coloured is at most this long, in bytes.
 const MOST_DIFF: usize = 64 << 20;
+/// How often a server is asked whose stream does not come through.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// `quire task show`.
 pub async fn show(args: showing::Args, remote: &Remote) -> anyhow::Result<Exit> {
@@ -113,6 +119,9 @@ pub async fn logs(args: logs::Args, remote: &Remote) -> anyhow::Result<Exit> {
     }
     let style = Style::new(remote.surroundings.colour());
     let mut lines = Lines::of_log(style, show::width());
+    if args.follow {
+        return follow_log(args, named, lines, remote).await;
+    }
     if named.attempt.epoch == 0 {
         show::err("no worker has begun with it yet");
         return Ok(Exit::Done);
@@ -127,6 +136,57 @@ pub async fn logs(args: logs::Args, remote: &Remote) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// `quire task logs --follow`: to where the attempt ends or stands still.
+async fn follow_log(
+    args: logs::Args,
+    named: tasks::Named,
+    mut lines: Lines,
+    remote: &Remote,
+) -> anyhow::Result<Exit> {
+    let (number, ordinal) = (named.task.summary.task, named.attempt.attempt);
+    let mut source = Source::open(remote, number);
+    let mut followed = [Followed::new(named.attempt)];
+    let mut whole = false;
+    let mut away: Option<Instant> = None;
+    loop {
+        let news = match source.news(remote, &mut followed).await {
+            Ok(news) => news,
+            Err(error) if error.is_for_now() => {
+                let since = *away.get_or_insert_with(|| {
+                    show::err(&format!("{error}; the task goes on, and this tries again"));
+                    Instant::now()
+                });
+                if since.elapsed() > AWAY {
+                    return Err(told(error));
+                }
+                tokio::time::sleep(ASK_EVERY).await;
+                continue;
+            }
+            Err(error) => return Err(told(error)),
+        };
+        if away.take().is_some() {
+            show::err("the server is there again");
+        }
+        for notice in &news.notices {
+            show::err(notice);
+        }
+        for (_, event) in &news.events {
+            if args.json {
+                show::out(&tasks::line(number, ordinal, event));
+            } else if let Some(event) = tasks::event(event) {
+                for line in lines.of(&event) {
+                    show::out(&line);
+                }
+            }
+        }
+        whole |= news.whole;
+        if whole && followed[0].is_over() {
+            return Ok(Exit::Done);
+        }
+        tokio::time::sleep(source.pause().unwrap_or(ASK_EVERY)).await;
+    }
 }
 
 /// `quire task diff`.
