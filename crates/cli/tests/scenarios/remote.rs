@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use quire_testkit::{Ended, Repository, Stage, Turn};
 
@@ -153,6 +154,32 @@ fn what_is_here_is_worked_on_there_and_comes_back() {
     assert!(elsewhere.stderr.contains("leave --remote out"), "{}", elsewhere.stderr);
     two.quire(&["logout", "there"]).expect_code(0);
     two.quire(&["task", "list", "--remote"]).expect_code(2);
+}
+
+#[test]
+fn whoever_follows_a_task_misses_nothing_and_hears_nothing_twice_while_the_server_is_killed() {
+    let mut turns: Vec<Turn> =
+        (0..15).map(|n| Turn::shell(&format!("sleep 0.2; echo {n}"))).collect();
+    turns.extend((0..9).map(|_| Turn::say("Done.")));
+    let mut two = Two::new(turns);
+    two.sign_in().expect_code(0);
+    two.quire(&["task", "new", "--remote", "--ask", "go"]).expect_code(0);
+    let follow = |args: &[&str]| {
+        let call = two.stage.quire(args.iter().copied()).in_repository(&two.repository);
+        std::thread::spawn(move || call.run())
+    };
+    let watch = follow(&["task", "watch", "1", "--remote", "--json"]);
+    let logs = follow(&["task", "logs", "1", "--remote", "--follow", "--json"]);
+    for _ in 0..2 {
+        std::thread::sleep(Duration::from_millis(1_500));
+        let at = two.kill();
+        two.start(&at);
+    }
+    let (watch, logs) = (watch.join().unwrap(), logs.join().unwrap());
+    let all = two.quire(&["task", "logs", "1", "--remote", "--json"]).expect_code(0).stdout;
+    assert!(all.contains("\"kind\":\"claimed\",") && all.contains("\"epoch\":3"), "{all}");
+    assert_eq!(watch.expect_code(0).stdout, all);
+    assert_eq!(logs.expect_code(0).stdout, all);
 }
 
 #[test]
