@@ -34,7 +34,12 @@ pub struct EventQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(minimum = 1, default = 1)]
     pub from: Option<u64>,
-    /// At most so many; fewer where they are large.
+    /// Those before this one, in place of `from`: the last ones before it, in their order. One more
+    /// than `events` of the attempt gives the end of the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1)]
+    pub before: Option<u64>,
+    /// At most so many; fewer where they are large: `next` says where to go on then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(minimum = 1, maximum = 5000, default = 1000)]
     pub limit: Option<u32>,
@@ -45,7 +50,7 @@ pub struct EventQuery {
 pub struct EventPage {
     /// The events.
     pub events: Vec<Event>,
-    /// Where the next page begins; absent where the log ends by now.
+    /// Where the next page begins; absent where the log, or what was asked for, ends by now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<u64>,
 }

@@ -184,6 +184,16 @@ async fn from_each_id_exactly_the_rest_is_told_and_the_end_after_it() {
         }
         assert_eq!(seqs, (seen + 1..=1_203).collect::<Vec<_>>());
     }
+    let log = format!("/api/v1/attempts/{}/events", hand.attempt);
+    let of_page = |page: &Value| -> Vec<u64> {
+        page["events"].as_array().unwrap().iter().map(|one| one["seq"].as_u64().unwrap()).collect()
+    };
+    let (_, page) = stage.get(&format!("{log}?before=1204&limit=3")).await;
+    assert_eq!((of_page(&page), &page["next"]), (vec![1_201, 1_202, 1_203], &Value::Null));
+    let (_, page) = stage.get(&format!("{log}?before=3&limit=50")).await;
+    assert_eq!((of_page(&page), &page["next"]), (vec![1, 2], &Value::Null));
+    let (_, page) = stage.get(&format!("{log}?before=1")).await;
+    assert_eq!(of_page(&page), Vec::<u64>::new());
     let of_another = "?after=01890000-0000-7000-8000-000000000001:1";
     let (status, problem) = stage.get(&format!("/api/v1/tasks/{task}/events{of_another}")).await;
     assert_eq!((status, problem["type"].as_str()), (400, Some("/problems/invalid")));

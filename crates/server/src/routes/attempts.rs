@@ -64,12 +64,24 @@ async fn events(
     let found = find::attempt(&state, &who, Right::ReadTasks, AttemptId(id)).await?;
     let limit = query.limit.unwrap_or(1_000);
     let from = query.from.unwrap_or(1);
-    if !(1..=5_000).contains(&limit) || from == 0 {
-        return Err(Refusal::invalid("`from` is 0, or `limit` not in 1 to 5000", "ask for less"));
+    if !(1..=5_000).contains(&limit) || from == 0 || query.before == Some(0) {
+        let detail = "`from` or `before` is 0, or `limit` not in 1 to 5000";
+        return Err(Refusal::invalid(detail, "ask for less"));
     }
+    if query.from.is_some() && query.before.is_some() {
+        return Err(Refusal::invalid("both `from` and `before` are given", "give one of them"));
+    }
+    let (from, limit) = match query.before {
+        None => (from, limit),
+        Some(before) => {
+            let from = before.saturating_sub(limit.into()).max(1);
+            (from, u32::try_from(before - from).unwrap_or(limit))
+        }
+    };
     let from = Seq(from.min(i64::MAX.unsigned_abs() - 5_001));
     let (events, more) = log::page(&state, found.attempt.id, from, limit, log::PAGE_BYTES).await?;
     let next = events.last().filter(|_| more).map(|event| event.seq + 1);
+    let next = next.filter(|next| query.before.is_none_or(|before| *next < before));
     Ok(Json(EventPage { events, next }))
 }
 
