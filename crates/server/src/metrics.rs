@@ -49,6 +49,7 @@ pub struct Metrics {
     tasks: Family<InState, Gauge>,
     queued: Gauge,
     undelivered: Gauge,
+    viewers: Gauge,
     resident: Gauge<u64, AtomicU64>,
 }
 
@@ -65,9 +66,11 @@ impl Default for Metrics {
         registry.register("attempts_queued", "Attempts that wait for a worker", queued.clone());
         let undelivered = Gauge::default();
         registry.register("deliveries_waiting", "Notices on their way", undelivered.clone());
+        let viewers = Gauge::default();
+        registry.register("stream_viewers", "Streams of events that are open", viewers.clone());
         let resident = Gauge::default();
         registry.register("resident_bytes", "Memory of the server's process", resident.clone());
-        Self { registry, requests, seconds, tasks, queued, undelivered, resident }
+        Self { registry, requests, seconds, tasks, queued, undelivered, viewers, resident }
     }
 }
 
@@ -76,8 +79,8 @@ fn histogram() -> Histogram {
 }
 
 impl Metrics {
-    /// All figures as OpenMetrics text, those of the store read anew.
-    pub async fn text(&self, store: &Store) -> Result<String, StoreError> {
+    /// All figures as OpenMetrics text, those of the store read anew. `viewers` have streams open.
+    pub async fn text(&self, store: &Store, viewers: usize) -> Result<String, StoreError> {
         let found = store.figures().await?;
         // States that no task is in any more are none, not what they were.
         self.tasks.clear();
@@ -87,6 +90,7 @@ impl Metrics {
         }
         self.queued.set(signed(found.offered));
         self.undelivered.set(signed(found.undelivered));
+        self.viewers.set(i64::try_from(viewers).unwrap_or(i64::MAX));
         self.resident.set(resident());
         let mut text = String::new();
         // Writing to a string does not fail.

@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How long a server may stay away before following ends.
 pub const AWAY: Duration = Duration::from_mins(10);
 /// Something comes on a stream this soon, or something in between holds it back.
-const FIRST: Duration = Duration::from_secs(8);
+const FIRST: Duration = Duration::from_secs(3);
 /// A stream that was silent for so long is checked by asking.
 const SILENT: Duration = Duration::from_secs(20);
 /// How often the place in the queue is asked for; it is no part of the stream.

@@ -30,6 +30,12 @@ impl Rooms {
         Self { all, most_of_one: most.div_ceil(2), of: Arc::default() }
     }
 
+    /// How many are taken.
+    pub fn taken(&self) -> usize {
+        let of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        of.values().sum()
+    }
+
     /// Takes the room of one viewer.
     ///
     /// # Errors

@@ -61,6 +61,6 @@ async fn figures(
     _: May<ManageServer>,
 ) -> Result<([(HeaderName, HeaderValue); 1], String)> {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    let text = state.metrics.text(&state.store).await?;
+    let text = state.metrics.text(&state.store, state.events.rooms.taken()).await?;
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], text))
 }
