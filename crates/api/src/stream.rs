@@ -25,7 +25,8 @@ pub struct TaskStreamQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<bool>,
     /// Whether pieces of replies and outputs are sent as they come. They are not stored, have no
-    /// id, and are left out for a viewer who is slow. They are if absent.
+    /// id, and are left out for a viewer who is slow, or where an output comes faster than anybody
+    /// reads. They are if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<bool>,
 }

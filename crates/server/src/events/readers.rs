@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::FutureExt;
 use quire_domain::ids::{AttemptId, Seq};
 use quire_domain::journal::Live;
 use quire_engine::{Blobs, Bus, EventLog, Heard, LiveFeed, LogError, StoredEvent, Watch};
@@ -18,6 +19,13 @@ use crate::refusal::{Refusal, Result};
 
 /// What is gathered goes out when it has this many bytes, whatever the time.
 const FULL: usize = 256 << 10;
+
+/// Bytes of output that are shown within one window. Nobody reads more of it as it runs by, and the
+/// whole is in its chunk.
+const MOST_OUTPUT: usize = 64 << 10;
+
+/// After so many pieces at a stretch the log gets its turn.
+const MOST_PIECES: u32 = 256;
 
 /// The readers of all watched attempts. Cheap to clone.
 #[derive(Clone)]
@@ -84,6 +92,7 @@ impl Readers {
             last: head.seq.0,
             parts: Vec::new(),
             bytes: 0,
+            output: 0,
         };
         tokio::spawn(
             reader.read(feed, Watch::new(self.inner.log.clone(), attempt, Seq(head.seq.0 + 1))),
@@ -141,6 +150,8 @@ struct Reader {
     last: u64,
     parts: Vec<Part>,
     bytes: usize,
+    /// Bytes of output that came since the last batch.
+    output: usize,
 }
 
 impl Reader {
@@ -148,9 +159,16 @@ impl Reader {
     async fn read(mut self, mut feed: LiveFeed, mut watch: Watch) {
         let stop = self.watched.stop.clone();
         let mut live = true;
+        let mut pieces = 0;
         // The first of what comes after a pause goes out at once.
         let mut next = Instant::now();
         loop {
+            if pieces >= MOST_PIECES {
+                pieces = 0;
+                if let Some(Ok(events)) = watch.next().now_or_never() {
+                    self.stored(events);
+                }
+            }
             let waits = !self.parts.is_empty();
             let ended = tokio::select! {
                 // Pieces of a reply are shown before it is stored: they have to come first here.
@@ -162,13 +180,19 @@ impl Reader {
                 }
                 heard = feed.next(), if live => {
                     match heard {
-                        Some(Heard::Live(piece)) => self.shown(piece),
+                        Some(Heard::Live(piece)) => {
+                            pieces += 1;
+                            self.shown(piece);
+                        }
                         Some(Heard::Missed(_)) => {}
                         None => live = false,
                     }
                     Ok(())
                 }
-                events = watch.next() => events.map(|events| self.stored(events)),
+                events = watch.next() => {
+                    pieces = 0;
+                    events.map(|events| self.stored(events))
+                }
             };
             let ended = match ended {
                 Ok(()) if self.bytes > FULL => self.hand_out().await,
@@ -183,6 +207,12 @@ impl Reader {
     }
 
     fn shown(&mut self, piece: Live) {
+        if let Live::Output { text, .. } = &piece {
+            self.output += text.len();
+            if self.output > MOST_OUTPUT {
+                return;
+            }
+        }
         self.bytes += match &piece {
             Live::Text { text } | Live::Reasoning { text } | Live::Output { text, .. } => {
                 text.len()
@@ -206,7 +236,7 @@ impl Reader {
 
     /// Writes what was gathered, and gives it to all viewers.
     async fn hand_out(&mut self) -> std::result::Result<(), LogError> {
-        self.bytes = 0;
+        (self.bytes, self.output) = (0, 0);
         for part in std::mem::take(&mut self.parts) {
             let item = match part {
                 Part::Live(after, pieces) => {
