@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use quire_api::ProblemKind;
 use quire_evidence::digest::sha256;
 
+use crate::access::network;
 use crate::guard::Peer;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
@@ -118,16 +119,6 @@ fn asker(request: &Request) -> Asker {
         }
         (None, Some(address)) => Asker::Address(address),
         (None, None) => Asker::Address(IpAddr::from([0, 0, 0, 0])),
-    }
-}
-
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let bits = u128::from(address) & (u128::MAX << 64);
-            IpAddr::V6(bits.into())
-        }
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use quire_api::{
-    Delivery, NewSubscription, NoticeAbout, NoticeChannel, Problem, ProblemKind, Subscription,
+    Delivery, NewSubscription, NoticeAbout, NoticeChannel, ProblemKind, Problems, Subscription,
 };
 use quire_domain::access::Right;
 use quire_store::{Channel, DeliveryState, NoticeKind, Store};
@@ -46,9 +46,7 @@ struct OfTeam {
 #[utoipa::path(
     get, path = "/api/v1/subscriptions", tag = "notices", params(OfTeam),
     responses(
-        (status = 200, description = "Those who are told, oldest first.", body = Vec<Subscription>),
-        (status = "4XX", description = "It was not done.", body = Problem,
-            content_type = "application/problem+json"),
+        (status = 200, description = "Those who are told, oldest first.", body = Vec<Subscription>), Problems,
     ),
 )]
 async fn list(
@@ -65,9 +63,7 @@ async fn list(
 #[utoipa::path(
     post, path = "/api/v1/subscriptions", tag = "notices", request_body = NewSubscription,
     responses(
-        (status = 201, description = "They will be told.", body = Subscription),
-        (status = "4XX", description = "It was not done.", body = Problem,
-            content_type = "application/problem+json"),
+        (status = 201, description = "They will be told.", body = Subscription), Problems,
     ),
 )]
 async fn subscribe(
@@ -130,9 +126,7 @@ async fn subscribe(
     delete, path = "/api/v1/subscriptions/{id}", tag = "notices",
     params(("id" = Uuid, Path, description = "The subscription.")),
     responses(
-        (status = 204, description = "They are told no more."),
-        (status = "4XX", description = "It was not done.", body = Problem,
-            content_type = "application/problem+json"),
+        (status = 204, description = "They are told no more."), Problems,
     ),
 )]
 async fn unsubscribe(
@@ -150,9 +144,7 @@ async fn unsubscribe(
     get, path = "/api/v1/subscriptions/{id}/deliveries", tag = "notices",
     params(("id" = Uuid, Path, description = "The subscription.")),
     responses(
-        (status = 200, description = "What was sent, newest first.", body = Vec<Delivery>),
-        (status = "4XX", description = "It was not done.", body = Problem,
-            content_type = "application/problem+json"),
+        (status = 200, description = "What was sent, newest first.", body = Vec<Delivery>), Problems,
     ),
 )]
 async fn deliveries(
@@ -184,9 +176,7 @@ async fn deliveries(
         ("delivery" = Uuid, Path, description = "What was sent."),
     ),
     responses(
-        (status = 202, description = "It is sent again."),
-        (status = "4XX", description = "It was not done.", body = Problem,
-            content_type = "application/problem+json"),
+        (status = 202, description = "It is sent again."), Problems,
     ),
 )]
 async fn redeliver(

@@ -7,7 +7,8 @@ use crate::commands::task::{find, told};
 use crate::exit::Exit;
 use crate::installation::Installation;
 use crate::show::answer::Report;
-use crate::show::style::{Style, plain};
+use crate::show::style::Style;
+use crate::show::task::About;
 use crate::show::{self, compare};
 
 /// Its arguments.
@@ -45,43 +46,29 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
     let named = find(installation, args.task).await?;
     let events = worker.record.events(named.attempt.id).await?;
     let report = Report::of(&events);
+    let pictures: Vec<String> = turn.request.images.iter().map(picture).collect();
+    let about = About {
+        task: task.number.0,
+        title: &task.title,
+        repository: &task.repository,
+        turn: turn.ordinal,
+        attempt: named.attempt.ordinal,
+        mode: turn.request.mode.to_string(),
+        model: &turn.request.model,
+        prompt: &turn.request.prompt,
+        images: serde_json::to_value(&turn.request.images)?,
+        pictures: match pictures.as_slice() {
+            [] => String::new(),
+            some => format!("with {}", some.join(", ")),
+        },
+        state: &named.attempt.state,
+        queue_place: None,
+    };
     if args.json {
-        let value = serde_json::json!({
-            "task": task.number,
-            "title": task.title,
-            "repository": task.repository,
-            "turn": turn.ordinal,
-            "attempt": named.attempt.ordinal,
-            "mode": turn.request.mode,
-            "model": turn.request.model,
-            "prompt": turn.request.prompt,
-            "images": turn.request.images,
-            "state": named.attempt.state,
-            "waits": report.waits,
-            "question": report.question,
-            "answer": report.answer,
-            "citations": report.citations,
-            "checks": report.checks,
-            "commits": report.commits,
-            "network": { "refused": report.network.refused },
-            "finished": report.finished,
-        });
-        show::out(&serde_json::to_string_pretty(&value)?);
+        show::out(&serde_json::to_string_pretty(&about.json(&report))?);
         return Ok(Exit::Done);
     }
-    show::out(&style.bold(&format!(
-        "task {} · turn {} · {} · {} · {}",
-        task.number,
-        turn.ordinal,
-        turn.request.mode,
-        turn.request.model,
-        named.attempt.state.word()
-    )));
-    show::out(&format!("{}\n{}", task.repository, plain(turn.request.prompt.trim(), true)));
-    if !turn.request.images.is_empty() {
-        let pictures: Vec<String> = turn.request.images.iter().map(picture).collect();
-        show::out(&format!("with {}", pictures.join(", ")));
-    }
+    show::out(&about.heading(style));
     show::out(report.text(style, &args.task.to_string(), scripted).trim_end());
     Ok(Exit::Done)
 }

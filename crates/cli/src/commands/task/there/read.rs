@@ -13,6 +13,7 @@ use crate::remote::{Remote, tasks, told};
 use crate::show::answer::Report;
 use crate::show::lines::Lines;
 use crate::show::style::{Style, plain};
+use crate::show::task::About;
 use crate::show::{self, compare};
 
 /// A diff that is coloured is at most this long, in bytes.
@@ -45,49 +46,29 @@ pub async fn show(args: showing::Args, remote: &Remote) -> anyhow::Result<Exit> 
         tasks::known(&tasks::events(remote, attempt, 1).await?)
     };
     let report = Report::of(&events);
+    let about = About {
+        task: task.summary.task,
+        title: &task.summary.title,
+        repository: &task.summary.repository,
+        turn: turn.turn,
+        attempt: attempt.attempt,
+        mode: turn.mode.to_string(),
+        model: &turn.model,
+        prompt: &turn.prompt,
+        images: turn.images.into(),
+        pictures: match turn.images {
+            0 => String::new(),
+            1 => "with 1 picture".to_owned(),
+            images => format!("with {images} pictures"),
+        },
+        state: &attempt.state,
+        queue_place: attempt.queue_place,
+    };
     if args.json {
-        let value = serde_json::json!({
-            "task": task.summary.task,
-            "title": task.summary.title,
-            "repository": task.summary.repository,
-            "turn": turn.turn,
-            "attempt": attempt.attempt,
-            "mode": turn.mode,
-            "model": turn.model,
-            "prompt": turn.prompt,
-            "images": turn.images,
-            "state": attempt.state,
-            "queue_place": attempt.queue_place,
-            "waits": report.waits,
-            "question": report.question,
-            "answer": report.answer,
-            "citations": report.citations,
-            "checks": report.checks,
-            "commits": report.commits,
-            "network": { "refused": report.network.refused },
-            "finished": report.finished,
-        });
-        show::out(&serde_json::to_string_pretty(&value)?);
+        show::out(&serde_json::to_string_pretty(&about.json(&report))?);
         return Ok(Exit::Done);
     }
-    show::out(&style.bold(&format!(
-        "task {} · turn {} · {} · {} · {}",
-        task.summary.task,
-        turn.turn,
-        turn.mode,
-        turn.model,
-        attempt.state.word()
-    )));
-    let repository = plain(&task.summary.repository, false);
-    show::out(&format!("{repository}\n{}", plain(turn.prompt.trim(), true)));
-    match turn.images {
-        0 => {}
-        1 => show::out("with 1 picture"),
-        images => show::out(&format!("with {images} pictures")),
-    }
-    if let Some(place) = attempt.queue_place.filter(|place| *place > 0) {
-        show::out(&format!("waits for a worker: number {place} in the queue"));
-    }
+    show::out(&about.heading(style));
     show::out(report.text(style, &format!("{}{}", args.task, remote.flag), scripted).trim_end());
     Ok(Exit::Done)
 }
