@@ -44,7 +44,7 @@ pub struct Wish {
     #[serde(default = "yes")]
     #[schema(default = true)]
     pub questions: bool,
-    /// A JSON schema that the answer has to fit, at most 64 KiB.
+    /// A JSON Schema that the answer has to fit, whole in itself, at most 32 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub output_schema: Option<serde_json::Value>,

@@ -15,10 +15,13 @@ pub mod status_line;
 pub mod style;
 pub mod table;
 pub mod tally;
+pub mod task;
 pub mod trial;
 
 use std::io::{ErrorKind, Write};
 use std::sync::OnceLock;
+
+use quire_domain::event::Answered;
 
 /// The first time that data could not be written, if a reader that went away is not why.
 static NOT_WRITTEN: OnceLock<std::io::Error> = OnceLock::new();
@@ -47,6 +50,18 @@ pub fn kept(written: std::io::Result<()>) -> bool {
         let _ = NOT_WRITTEN.set(error);
     }
     false
+}
+
+/// Prints how something ended. Where the answer is a value that a program asked for, that alone is
+/// data, and the rest is for the person.
+pub fn end(text: &str, value: Option<&Answered>) {
+    match value {
+        Some(answer) => {
+            err(text.trim_end());
+            out(answer.text.trim_end());
+        }
+        None => out(text.trim_end()),
+    }
 }
 
 /// Prints a line for the person.

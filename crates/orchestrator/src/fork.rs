@@ -6,7 +6,7 @@ use quire_domain::ids::{AttemptId, AttemptRef};
 use quire_domain::task::Request;
 use quire_store::{NewTask, StoreError, Submission};
 
-use crate::submit::{SubmitError, Terms, redacted, start_after};
+use crate::submit::{SubmitError, Terms, check_output_schema, redacted, start_after};
 use crate::worker::Worker;
 
 /// A fork to submit.
@@ -27,6 +27,9 @@ pub struct NewFork {
 ///
 /// [`StoreError::NotPossible`] where the attempt has not ended.
 pub async fn fork(worker: &Worker, new: NewFork) -> Result<Submission, SubmitError> {
+    if let Some(schema) = &new.request.output_schema {
+        check_output_schema(schema)?;
+    }
     let store = &worker.store;
     let before = store.attempt_by_id(new.from).await?;
     let task = store.task_by_id(before.task).await?;

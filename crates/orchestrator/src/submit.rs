@@ -112,6 +112,9 @@ pub async fn write_down_on(
     mut request: Request,
     terms: Terms,
 ) -> Result<Submission, SubmitError> {
+    if let Some(schema) = &request.output_schema {
+        check_output_schema(schema)?;
+    }
     if let Some(target) = &request.review {
         check_target(worker, target, &found.start, found.seen.as_deref()).await?;
     }
@@ -138,6 +141,14 @@ pub async fn write_down_on(
     } else {
         worker.store.submit_to_claim(new).await?
     })
+}
+
+/// Whether an answer can be held against this JSON Schema: of a known draft, whole in itself, and no
+/// longer than every request can carry.
+pub fn check_output_schema(text: &str) -> Result<(), SubmitError> {
+    let unusable =
+        |why| SubmitError::NotPossible(format!("this is no schema for an answer: {why}"));
+    quire_agent::Form::read(text).map(|_| ()).map_err(unusable)
 }
 
 /// What must not be written down: a prompt that a person pasted a token into is shown in lists.
@@ -203,6 +214,9 @@ pub async fn follow_up_on(
     };
     let previous = worker.store.attempt_by_id(previous).await?;
     let mut request = new.request;
+    if let Some(schema) = &request.output_schema {
+        check_output_schema(schema)?;
+    }
     request.start = start_after(before, &previous);
     request.environment = before.request.environment.clone();
     let origin = worker.store.origin(before.id).await?;

@@ -15,7 +15,7 @@ use crate::state::State;
 const MOST_PROMPT_BYTES: usize = 1 << 20;
 const MOST_IMAGES: usize = 16;
 const MOST_IMAGE_BYTES: usize = 20 << 20;
-const MOST_SCHEMA_BYTES: usize = 64 << 10;
+const MOST_SCHEMA_BYTES: usize = 32 << 10;
 const MOST_CHECKS: usize = 50;
 
 /// Reads what is asked for in a turn, and keeps its pictures. The prompt may be empty where

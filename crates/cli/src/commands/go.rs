@@ -32,7 +32,7 @@ pub use self::batch::{Many, go_many};
 pub use self::in_place::chosen;
 pub use self::place::{Place, not_resolved};
 pub use self::request::{budget_of, parse_budget, source_of};
-use self::request::{check, read_images, read_prompt};
+use self::request::{check, read_images, read_prompt, read_schema};
 pub use self::there::{FarTerms, go_there, submit as submit_there};
 pub use self::work::work;
 
@@ -65,6 +65,10 @@ pub struct Common {
     /// What it may cost: dollars (`2.50`), tokens (`500000t`) or model calls (`40c`).
     #[arg(long, value_name = "AMOUNT")]
     pub budget: Option<String>,
+    /// A file with a JSON Schema that the answer has to fit. Standard output has that one value then,
+    /// and nothing else.
+    #[arg(long, value_name = "FILE")]
+    pub output_schema: Option<PathBuf>,
     /// Let the model ask, also where nobody is at a terminal: it then waits, and
     /// `quire task answer` goes on with it.
     #[arg(long, conflicts_with = "no_questions")]
@@ -145,6 +149,7 @@ struct TakenIn {
 async fn take_in(common: Common, asked: Asked, context: Context) -> anyhow::Result<TakenIn> {
     let prompt = read_prompt(&asked, &context)?;
     let current = context.surroundings.current_dir.clone();
+    let output_schema = read_schema(&common, asked.mode, &current)?;
     let source = source_of(common.repo.as_deref(), &current);
     let root = match &source {
         Source::Checkout(path) => checkout_of(path),
@@ -185,7 +190,7 @@ async fn take_in(common: Common, asked: Asked, context: Context) -> anyhow::Resu
         skip_checks: asked.skip_checks,
         allow_rewrite: asked.allow_rewrite,
         questions: common.may_ask(&installation.surroundings),
-        output_schema: None,
+        output_schema,
         review: asked.review,
         start: None,
         environment: None,

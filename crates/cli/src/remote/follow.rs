@@ -21,9 +21,13 @@ use crate::show::{self, compare};
 
 /// How a task is followed.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Follow {
     /// Prints each event as a line of JSON.
     pub json: bool,
+    /// Prints at the end the answer on standard output, which is a value of the form that was asked
+    /// for, and all else on standard error.
+    pub value: bool,
     /// Says nothing until the end.
     pub quiet: bool,
     /// For how long; until it ends if `None`.
@@ -162,7 +166,8 @@ fn ended(remote: &Remote, number: u64, all: &[Followed], how: Follow, scripted: 
     if let [one] = all {
         let report = Report::of(&one.events);
         if !how.json {
-            show::out(report.text(style, &format!("{number}{}", remote.flag), scripted).trim_end());
+            let text = report.text(style, &format!("{number}{}", remote.flag), scripted);
+            show::end(&text, report.answer.filter(|_| how.value));
         }
         let (passed, checks) = report.checks_passed();
         return match Exit::of(&one.attempt.state) {

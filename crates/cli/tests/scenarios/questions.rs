@@ -118,3 +118,40 @@ fn a_review_of_what_is_not_there_says_so() {
     assert_eq!(scene.stage.requests().len(), 0);
     assert_eq!(scene.quire(["task", "list", "--json"]).expect_code(0).stdout, "");
 }
+
+#[test]
+fn an_answer_has_the_form_that_was_asked_for_and_standard_output_has_that_value_alone() {
+    let scene = Scene::where_model_says([
+        Turn::say("There are two modules 【F:README.md†L1】."),
+        Turn::say(r#"{"modules": "two"}"#),
+        Turn::say("```json\n{\"modules\": 2}\n```"),
+    ]);
+    let form = scene.repository.path().join("form é.json");
+    let write = |text: &str| std::fs::write(&form, text).unwrap();
+    write(
+        r#"{"type": "object", "properties": {"modules": {"type": "integer"}}, "required": ["modules"]}"#,
+    );
+    let asked = ["ask", "--output-schema", "form é.json", "How many modules are there?"];
+    let ended = scene.quire(asked).expect_code(0);
+    assert_eq!(ended.stdout, "{\"modules\": 2}\n");
+    assert!(ended.stderr.contains("task 1"), "{}", ended.stderr);
+    let last = String::from_utf8_lossy(&scene.stage.requests().last().unwrap().body).into_owned();
+    assert!(last.contains("/modules"), "the model is told where it does not fit: {last}");
+
+    for (text, why) in [
+        ("{", "EOF"),
+        ("[]", "no JSON object"),
+        (r#"{"type": "lots"}"#, "type"),
+        (r#"{"$ref": "https://example.com/form.json"}"#, "not part of the schema"),
+    ] {
+        write(text);
+        let refused = scene.quire(asked).expect_code(2);
+        assert!(
+            refused.stderr.contains(why) && refused.stderr.contains("form é.json"),
+            "{}",
+            refused.stderr
+        );
+    }
+    scene.quire(["review", "--output-schema", "form é.json", "--commit", "HEAD"]).expect_code(2);
+    scene.quire(["task", "show", "2"]).expect_code(2);
+}

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use quire_domain::budget::{Budget, MicroDollars};
 use quire_domain::environment::{CheckSpec, Environment};
+use quire_domain::task::Mode;
 use quire_domain::task::{Image, ReviewTarget};
 use quire_orchestrator::found::Source;
+use quire_orchestrator::submit::check_output_schema;
 
-use super::Asked;
+use super::{Asked, Common};
 use crate::commands::Context;
 use crate::exit::usage;
 use crate::installation::Installation;
@@ -17,11 +19,29 @@ use crate::installation::Installation;
 /// A prompt is at most this long, in bytes.
 const MOST_PROMPT: usize = 1 << 20;
 
+/// No more than this is read of a schema, in bytes; what may be used is shorter.
+const MOST_SCHEMA: u64 = 1 << 20;
+
 /// A picture is at most this long, in bytes.
 const MOST_IMAGE: u64 = 20 << 20;
 
 /// All pictures of a prompt together, in bytes: each request carries them.
 const MOST_IMAGES: u64 = 40 << 20;
+
+/// The form of the answer, where the person gave one: a schema that can be used.
+pub fn read_schema(common: &Common, mode: Mode, current: &Path) -> anyhow::Result<Option<String>> {
+    let Some(file) = &common.output_schema else { return Ok(None) };
+    if mode == Mode::Review {
+        return Err(usage("a review has findings of its own form: leave --output-schema out"));
+    }
+    let shown = file.display();
+    let mut text = String::new();
+    std::fs::File::open(current.join(file))
+        .and_then(|opened| opened.take(MOST_SCHEMA + 1).read_to_string(&mut text))
+        .map_err(|error| usage(format!("cannot read the schema {shown}: {error}")))?;
+    check_output_schema(&text).map_err(|error| usage(format!("{shown}: {error}")))?;
+    Ok(Some(text))
+}
 
 /// The prompt: an argument, a file, standard input; of a review its target.
 pub fn read_prompt(asked: &Asked, context: &Context) -> anyhow::Result<String> {

@@ -11,7 +11,7 @@ use quire_domain::budget::Budget;
 use quire_domain::task::{Mode, ReviewTarget};
 use uuid::Uuid;
 
-use super::request::{parse_budget, read_prompt};
+use super::request::{parse_budget, read_prompt, read_schema};
 use super::{Asked, Common};
 use crate::commands::Context;
 use crate::exit::{Exit, usage};
@@ -33,8 +33,6 @@ pub struct FarTerms {
     pub pushed: Option<Uuid>,
     /// Whether this checkout is sent, although a repository is named.
     pub push: bool,
-    /// A JSON schema that the answer has to fit.
-    pub output_schema: Option<serde_json::Value>,
     /// The key by which a server knows it again.
     pub key: Option<Uuid>,
     /// Whether nobody waits for it: it may ask then, and is answered when somebody looks.
@@ -50,7 +48,8 @@ pub async fn go_there(
     context: &Context,
     remote: &Remote,
 ) -> anyhow::Result<Exit> {
-    let how = Follow { json: common.json, from_start: true, ..Follow::default() };
+    let value = common.output_schema.is_some();
+    let how = Follow { json: common.json, value, from_start: true, ..Follow::default() };
     let task = submit(common, asked, FarTerms::default(), context, remote).await?;
     follow(remote, task, how).await
 }
@@ -87,6 +86,8 @@ async fn new_task(
     let questions = may_ask || (terms.detached && !common.no_questions && common.attempts == 1);
     let images = read_pictures(&common.image_file, &context.surroundings.current_dir)?;
     let current = &context.surroundings.current_dir;
+    let output_schema = read_schema(&common, asked.mode, current)?;
+    let output_schema = output_schema.as_deref().map(serde_json::from_str).transpose()?;
     let wants_push =
         terms.push || (common.repo.is_none() && common.from.is_none() && terms.pushed.is_none());
     let mut review = match &asked.review {
@@ -138,7 +139,7 @@ async fn new_task(
         budget,
         skip_checks: asked.skip_checks,
         questions: questions && asked.mode != Mode::Review,
-        output_schema: terms.output_schema,
+        output_schema,
     };
     let new = NewTask {
         repository,

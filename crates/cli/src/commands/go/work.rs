@@ -81,15 +81,10 @@ pub async fn work(
     if let [(_, state, events)] = ended.as_slice() {
         let report = Report::of(events);
         if !json_lines {
-            show::out(
-                report
-                    .text(
-                        Style::new(colour && installation.surroundings.stdout_terminal),
-                        &number.to_string(),
-                        scripted,
-                    )
-                    .trim_end(),
-            );
+            let style = Style::new(colour && installation.surroundings.stdout_terminal);
+            let has_form = submission.turn.request.output_schema.is_some();
+            let text = report.text(style, &number.to_string(), scripted);
+            show::end(&text, report.answer.filter(|_| has_form));
         }
         let (passed, all) = report.checks_passed();
         exit = match Exit::of(state) {

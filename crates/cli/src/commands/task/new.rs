@@ -1,6 +1,6 @@
 //! `quire task new`: writes a task down for a server, and does not wait for it unless asked to.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
@@ -51,18 +51,12 @@ pub struct Args {
     /// Start with what `quire push` sent before, by the id that it printed.
     #[arg(long, value_name = "ID", conflicts_with = "push", requires = "repo")]
     pub(super) base_push: Option<Uuid>,
-    /// A file with a JSON schema that the answer has to fit; the answer is then one JSON value.
-    #[arg(long, value_name = "FILE")]
-    pub(super) output_schema: Option<PathBuf>,
     /// The team, where you are in several.
     #[arg(long, value_name = "TEAM")]
     pub(super) team: Option<String>,
     #[command(flatten)]
     pub(super) common: Common,
 }
-
-/// A schema is at most this long, in bytes.
-const MOST_SCHEMA: usize = 64 << 10;
 
 /// Runs it on this machine's own data.
 pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
@@ -71,7 +65,6 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
         (args.push, "--push"),
         (args.base_push.is_some(), "--base-push"),
         (args.team.is_some(), "--team"),
-        (args.output_schema.is_some(), "--output-schema"),
         (args.wait, "--wait"),
     ] {
         if given {
@@ -99,21 +92,17 @@ pub async fn run(args: Args, context: Context) -> anyhow::Result<Exit> {
 
 /// Runs it on a server.
 pub async fn run_there(args: Args, context: Context, remote: &Remote) -> anyhow::Result<Exit> {
-    let schema = match &args.output_schema {
-        None => None,
-        Some(file) => Some(read_schema(&context.surroundings.current_dir.join(file))?),
-    };
     let terms = FarTerms {
         team: args.team.clone(),
         pushed: args.base_push,
         push: args.push,
-        output_schema: schema,
         detached: !args.wait,
         ..FarTerms::default()
     };
     let how = Follow {
         json: args.common.json,
         quiet: false,
+        value: args.common.output_schema.is_some(),
         limit: args.timeout.map(|minutes| Duration::from_secs(minutes.saturating_mul(60))),
         from_start: true,
     };
@@ -158,19 +147,4 @@ fn tell(task: &Task, remote: &Remote, json: bool) {
         "it is taken in by {}; `quire task watch {number}{}` follows it",
         remote.name, remote.flag
     ));
-}
-
-fn read_schema(path: &Path) -> anyhow::Result<serde_json::Value> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| usage(format!("cannot read the schema {shown}: {error}")))?;
-    if text.len() > MOST_SCHEMA {
-        return Err(usage(format!("the schema {shown} is longer than 64 KiB")));
-    }
-    let value: serde_json::Value = serde_json::from_str(&text)
-        .map_err(|error| usage(format!("the schema {shown} is no JSON: {error}")))?;
-    if !value.is_object() {
-        return Err(usage(format!("the schema {shown} is no JSON object")));
-    }
-    Ok(value)
 }

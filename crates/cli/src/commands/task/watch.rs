@@ -119,6 +119,7 @@ pub async fn run_there(args: Args, remote: &Remote) -> anyhow::Result<Exit> {
         task.summary.attempts.retain(|one| one.id == meant);
     }
     let how = Follow {
+        value: false,
         json: args.json,
         quiet: args.quiet,
         limit: args.timeout.map(|minutes| Duration::from_secs(minutes.saturating_mul(60))),

@@ -10,7 +10,7 @@ use quire_orchestrator::found::Source;
 use quire_orchestrator::resolution::Resolved;
 
 use super::super::place::Place;
-use super::super::request::{budget_of, check, parse_budget, read_images, source_of};
+use super::super::request::{budget_of, check, parse_budget, read_images, read_schema, source_of};
 use super::super::{Asked, Common};
 use super::refuse;
 use super::starts::{Start, Starts};
@@ -86,6 +86,7 @@ pub async fn plan(
         installation,
         common,
         asked,
+        output_schema: read_schema(common, asked.mode, &installation.surroundings.current_dir)?,
         flag: common.budget.as_deref().map(|text| parse_budget(text, "--budget")).transpose()?,
         environments: HashMap::new(),
         models: HashMap::new(),
@@ -136,6 +137,7 @@ struct Planner<'a> {
     installation: &'a Installation,
     common: &'a Common,
     asked: &'a Asked,
+    output_schema: Option<String>,
     flag: Option<Budget>,
     environments: Environments,
     models: HashMap<Option<String>, Known>,
@@ -177,7 +179,7 @@ impl Planner<'_> {
             skip_checks: line.skip_checks.unwrap_or(asked.skip_checks),
             allow_rewrite: line.allow_rewrite.unwrap_or(asked.allow_rewrite),
             questions: false,
-            output_schema: None,
+            output_schema: self.output_schema.clone(),
             review: None,
             start: None,
             environment: None,
