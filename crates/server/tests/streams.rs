@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quire_domain::access::{Limits, Role, TeamName, UserName};
 use quire_domain::attempt::{AttemptState, Outcome};
-use quire_domain::ids::{AttemptId, Epoch, Seq, Sha256};
+use quire_domain::ids::{AttemptId, Epoch, Seq, Sha256, TeamId, UserId};
 use quire_domain::journal::Live;
 use quire_domain::time::{Clock, Timestamp};
 use quire_engine::StoredEvent;
@@ -276,7 +276,7 @@ async fn a_slow_viewer_is_told_to_come_back_while_others_go_on() {
     assert_eq!(again.next().await.unwrap().seq(), seen + 1);
 }
 
-async fn somebody_of_another_team(stage: &Stage, token: &str) {
+async fn somebody_of_another_team(stage: &Stage, token: &str) -> (UserId, TeamId) {
     let (store, now) = (&stage.parts.store, SystemClock.now());
     let new = NewUser {
         name: UserName::parse("eve").unwrap(),
@@ -300,6 +300,25 @@ async fn somebody_of_another_team(stage: &Stage, token: &str) {
         now,
     };
     store.add_token(new).await.unwrap();
+    (owner, team)
+}
+
+#[tokio::test]
+async fn one_person_takes_half_of_the_room_and_gives_it_back_by_going() {
+    let stage = Stage::with(Settings { max_viewers: 4, ..Settings::default() }).await;
+    let ask = || stage.ask(Method::GET, "/api/v1/events");
+    let viewers = [Viewer::with(ask()).await, Viewer::with(ask()).await];
+    let full = ask().send().await.unwrap();
+    assert!(full.headers().contains_key("retry-after"));
+    let (status, problem) = told(full).await;
+    assert_eq!((status, problem["type"].as_str()), (503, Some("/problems/unavailable")));
+    drop(viewers);
+    let gone = async {
+        while ask().send().await.unwrap().status() != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
 }
 
 #[tokio::test]
@@ -310,7 +329,7 @@ async fn who_may_not_see_a_task_sees_no_stream_of_it_nor_goes_on_to() {
     let path = format!("/api/v1/tasks/{task}/events");
     let mut all = Viewer::of(&stage, "/api/v1/events").await;
     let other = "quire_of_eve";
-    somebody_of_another_team(&stage, other).await;
+    let (eve, team) = somebody_of_another_team(&stage, other).await;
     let by = |token: &str, path: &str| stage.bare(Method::GET, path).bearer_auth(token);
     let (status, _) = told(by(other, &path).send().await.unwrap()).await;
     assert_eq!(status, 404);
@@ -332,6 +351,11 @@ async fn who_may_not_see_a_task_sees_no_stream_of_it_nor_goes_on_to() {
     assert_eq!(seen.id, Some(seen.data["changed"].to_string()));
     let missing = format!("/api/v1/events?after={}", seen.data["changed"].as_u64().unwrap() - 1);
     assert_eq!(Viewer::of(&stage, &missing).await.next().await, Some(seen));
+    let removed = stage.parts.store.remove_member(team, eve, SystemClock.now()).await;
+    removed.unwrap();
+    assert_eq!(others.next().await, None, "nothing of another team, and the end with her own");
     stage.shutdown.cancel();
-    assert_eq!(others.next().await, None, "nothing of another team, and the end with the server");
+    while let Some(came) = all.next().await {
+        assert_eq!(came.kind, "task");
+    }
 }
