@@ -243,6 +243,59 @@ async fn a_stream_goes_on_through_attempts_and_turns_wherever_it_is_cut() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn viewers_who_come_and_go_while_logs_grow_see_each_event_once_and_in_order() {
+    const EVENTS: u64 = 1_500;
+    let stage = Stage::new().await;
+    let task = submit(&stage, 2).await;
+    let hands = [Hand::on(&stage, task, 0).await, Hand::on(&stage, task, 1).await];
+    let write = async {
+        let [mut one, mut other] = hands;
+        while one.last < EVENTS {
+            one.does(&stage, 3, 10).await;
+            other.does(&stage, 1 + one.last % 5, 10).await;
+            one.says(&stage, "word");
+            // So that batches of every size come about.
+            tokio::time::sleep(Duration::from_micros(one.last % 7 * 500)).await;
+        }
+        one.ends(&stage).await;
+        other.ends(&stage).await;
+        (one.last, other.last)
+    };
+    let watch = |number: usize| {
+        let stage = &stage;
+        async move {
+            let path = format!("/api/v1/tasks/{task}/events?end=true");
+            let (mut last, mut stay) = (None::<String>, 7 * (number + 1));
+            let mut seen = std::collections::BTreeMap::<String, u64>::new();
+            loop {
+                let mut request = stage.ask(Method::GET, &path);
+                if let Some(id) = &last {
+                    request = request.header("last-event-id", id);
+                }
+                let mut viewer = Viewer::with(request).await;
+                for _ in 0..stay {
+                    let came = viewer.next().await.unwrap();
+                    match came.kind.as_str() {
+                        "event" => {
+                            let of = seen.entry(came.data["attempt"].to_string()).or_default();
+                            assert_eq!(came.seq(), *of + 1);
+                            *of += 1;
+                            last = came.id;
+                        }
+                        "end" => return seen.into_values().sum::<u64>(),
+                        _ => {}
+                    }
+                }
+                stay = stay * 7 % 191 + 1;
+            }
+        }
+    };
+    let viewers = futures::future::join_all((0..8).map(watch));
+    let ((one, other), seen) = tokio::join!(write, viewers);
+    assert_eq!(seen, [one + other; 8]);
+}
+
 #[tokio::test]
 async fn a_slow_viewer_is_told_to_come_back_while_others_go_on() {
     let stage = Stage::new().await;
