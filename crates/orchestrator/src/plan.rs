@@ -15,6 +15,20 @@ pub async fn carry_out(
     attempt: AttemptId,
     events: &[Event],
 ) -> Result<Option<Submission>, StoreError> {
+    match carrying_out(worker, turn, attempt, events).await? {
+        Some(follow) => worker.store.follow_up(follow).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The turn that carries out the plan that `events` say was approved, to be written with the end of
+/// the attempt that made it.
+pub(crate) async fn carrying_out(
+    worker: &Worker,
+    turn: &Turn,
+    attempt: AttemptId,
+    events: &[Event],
+) -> Result<Option<FollowUp>, StoreError> {
     let Some(plan) = approved_plan(turn, events) else { return Ok(None) };
     let request = Request {
         mode: Mode::Code,
@@ -34,7 +48,7 @@ pub async fn carry_out(
         offered: worker.store.is_of_server(attempt).await?,
         now: worker.clock.now(),
     };
-    worker.store.follow_up(follow).await.map(Some)
+    Ok(Some(follow))
 }
 
 /// What is asked for: the plan in full, as a window that is summed up keeps the request's words.

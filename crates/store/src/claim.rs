@@ -13,6 +13,7 @@ use crate::read::{self, not_found};
 use crate::rows::{self, to_json};
 use crate::sql::{Connection, Row, query};
 use crate::store::{Result, Store};
+use crate::submit::FollowUp;
 
 /// A claim that was granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +141,17 @@ impl Store {
     /// `working`: these survive the process, and after a crash of the machine it is claimed anew
     /// whichever of the two it was.
     pub async fn set_state(&self, attempt: AttemptId, epoch: Epoch, write: Write) -> Result<()> {
+        self.set_state_then(attempt, epoch, write, None).await
+    }
+
+    /// As [`Store::set_state`], with the turn that follows an end: both are there, or neither.
+    pub async fn set_state_then(
+        &self,
+        attempt: AttemptId,
+        epoch: Epoch,
+        write: Write,
+        then: Option<FollowUp>,
+    ) -> Result<()> {
         let promise = match &write.state {
             AttemptState::Preparing | AttemptState::Working => Promise::Lasting,
             _ => Promise::Durable,
@@ -173,6 +185,9 @@ impl Store {
         let Some(row) = row else { return Err(refusal(connection, attempt).await) };
         let task = TaskId(rows::id(&row, "task")?);
         refold(connection, task, Some(write.now)).await?;
+        if let Some(follow) = then {
+            self.follow_up_in(connection, follow).await?;
+        }
         transaction.commit().await
     }
 

@@ -177,10 +177,20 @@ impl Store {
     /// [`StoreError::TurnOpen`], and [`StoreError::NotChosen`] where the turn before has several
     /// attempts of which none was chosen or named.
     pub async fn follow_up(&self, follow: FollowUp) -> Result<Submission> {
+        let mut transaction = self.database.begin(Promise::Durable).await?;
+        let submission = self.follow_up_in(transaction.connection()?, follow).await?;
+        transaction.commit().await?;
+        Ok(submission)
+    }
+
+    /// As [`Store::follow_up`], with what else its transaction writes.
+    pub(crate) async fn follow_up_in(
+        &self,
+        connection: &mut Connection,
+        follow: FollowUp,
+    ) -> Result<Submission> {
         check(&follow.request, follow.origin.as_deref(), follow.idempotency_key.as_deref())?;
         let request = to_json(&follow.request)?;
-        let mut transaction = self.database.begin(Promise::Durable).await?;
-        let connection = transaction.connection()?;
         if let Some(key) = &follow.idempotency_key
             && let Some(first) = submitted_with(connection, key).await?
         {
@@ -210,7 +220,6 @@ impl Store {
         let detail = json!({ "turn": submission.turn.ordinal, "mode": follow.request.mode,
                              "attempts": follow.request.attempts });
         self.note_of_task(connection, follow.task, "task.follow_up", detail, follow.now).await?;
-        transaction.commit().await?;
         Ok(submission)
     }
 

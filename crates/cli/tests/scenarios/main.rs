@@ -32,6 +32,7 @@ mod nested;
 mod network;
 mod no_namespaces;
 mod pictures;
+mod plans;
 mod prices;
 mod private_registry;
 mod questions;

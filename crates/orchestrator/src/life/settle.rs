@@ -11,7 +11,7 @@ use quire_store::Write;
 
 use super::Life;
 use crate::error::RunError;
-use crate::plan::carry_out;
+use crate::plan::carrying_out;
 
 impl Life {
     /// Tells the store of an end that the log has; nothing is added to the log, as an end is last.
@@ -53,11 +53,11 @@ impl Life {
         let now = self.worker.clock.now();
         let write =
             Write { state: state.clone(), spent: finished.spent, result: Some(result), now };
-        self.worker.store.set_state(self.row.id, self.row.epoch, write).await?;
+        let then = carrying_out(&self.worker, &self.turn, self.row.id, events).await?;
+        self.worker.store.set_state_then(self.row.id, self.row.epoch, write, then).await?;
         if self.request().attempts == 1 {
             self.worker.store.choose(self.turn.id, self.row.id).await?;
         }
-        carry_out(&self.worker, &self.turn, self.row.id, events).await?;
         Ok(state)
     }
 }

@@ -42,13 +42,20 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
         let input = NewInput { task: task.id, attempt, kind, now: worker.clock.now() };
         worker.store.put_input(input).await.map_err(told)?;
         let number = task.number;
+        let waits = |state| attempts.iter().any(|attempt| attempt.state == state);
+        let goes_on = if waits(AttemptState::WaitingForApproval) {
+            format!("`quire task approve {number}` or `quire task reject {number}`")
+        } else if waits(AttemptState::WaitingForUser) {
+            format!("`quire task answer {number}`")
+        } else {
+            format!("`quire task resume {number}`")
+        };
         if works(worker, &attempts).await {
             show::err(&format!("task {number} is at work: it is told after its turn"));
         } else {
             show::err(&format!(
                 "task {number} stands still, and nothing works on it: it is told after its turn, \
-                 which `quire task resume {number}` goes on with and `quire task cancel {number}` \
-                 ends"
+                 which {goes_on} goes on with and `quire task cancel {number}` ends"
             ));
         }
         return Ok(Exit::Done);
