@@ -53,8 +53,9 @@ impl Life {
         let now = self.worker.clock.now();
         let write =
             Write { state: state.clone(), spent: finished.spent, result: Some(result), now };
-        let then = carrying_out(&self.worker, &self.turn, self.row.id, events).await?;
-        self.worker.store.set_state_then(self.row.id, self.row.epoch, write, then).await?;
+        let then = Box::pin(carrying_out(&self.worker, &self.turn, self.row.id, events)).await?;
+        let written = self.worker.store.set_state_then(self.row.id, self.row.epoch, write, then);
+        Box::pin(written).await?;
         if self.request().attempts == 1 {
             self.worker.store.choose(self.turn.id, self.row.id).await?;
         }
