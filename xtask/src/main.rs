@@ -14,6 +14,7 @@ mod needs;
 mod outcome;
 mod test;
 mod tidy;
+mod web;
 
 use clap::{Parser, Subcommand};
 
@@ -39,6 +40,8 @@ enum Command {
     Bench(bench::Args),
     /// The rules no compiler checks: crate edges, file sizes, lists, leftovers, access.
     Tidy(tidy::Args),
+    /// Builds the web page, which the server then holds.
+    Web(web::Args),
 }
 
 fn main() -> std::process::ExitCode {
@@ -48,6 +51,7 @@ fn main() -> std::process::ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Tidy(args) => tidy::run(&args),
+        Command::Web(args) => web::run(&args),
     };
     outcome::report(chore)
 }

@@ -24,7 +24,7 @@ pub use rights::{
 };
 pub use who::{In, Who};
 
-pub(crate) use cookie::clear as clear_cookie;
+pub(crate) use cookie::{clear as clear_cookie, value_of};
 pub(crate) use lockout::network;
 pub(crate) use proxy::forwarded;
 pub(crate) use sign_in::{begin, of_password, with_link, with_password};

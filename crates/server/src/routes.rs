@@ -25,12 +25,14 @@ mod teams;
 mod turns;
 mod usage;
 mod users;
+mod web;
 
 use std::sync::Arc;
 
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::Method;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use quire_api::ProblemKind;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -142,12 +144,17 @@ pub fn router(state: Arc<State>) -> Router {
         .with_state(state)
 }
 
-async fn nothing_here(uri: axum::http::Uri) -> Refusal {
+async fn nothing_here(request: Request) -> Response {
+    if let Some(page) = web::answer(&request) {
+        return page;
+    }
+    let uri = request.uri();
     Refusal::new(
         ProblemKind::NotFound,
         format!("there is nothing at `{}`", uri.path()),
         "the API is described at /api/v1/openapi.json",
     )
+    .into_response()
 }
 
 async fn no_such_method(method: Method, uri: axum::http::Uri) -> Refusal {

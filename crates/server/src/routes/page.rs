@@ -1,4 +1,4 @@
-//! The page that signs a browser in: the only one there is without the web interface.
+//! The page that signs a browser in: small, and there also where the web page is not built.
 
 use std::sync::Arc;
 

@@ -33,7 +33,7 @@ function signedIn(name, csrf) {
 
 function signIn(body) {
   ask("POST", "/api/v1/sign-in", body)
-    .then((told) => signedIn(told.name, told.csrf), (error) => say(error.message));
+    .then(() => location.replace("/"), (error) => say(error.message));
 }
 
 async function begin() {

@@ -1,0 +1,149 @@
+// One task: what was said on the left, what happened on the right.
+import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
+import { useState } from 'react';
+import { useTask } from '../../api/tasks';
+import { Button } from '../../parts/Button';
+import { Skeleton } from '../../parts/Empty';
+import { Problem } from '../../parts/Problem';
+import { useTitle } from '../../parts/small';
+import { type Tab, tabs } from '../../router';
+import { useKeys } from '../../shell/keys';
+import { en } from '../../texts/en';
+import { emptyLog } from './attemptLog';
+import { ChecksView } from './ChecksView';
+import { Composer } from './Composer';
+import { Conversation } from './Conversation';
+import { DiffView } from './DiffView';
+import { EvidenceView } from './EvidenceView';
+import { LogView } from './LogView';
+import { TaskHeader } from './TaskHeader';
+import { useAttemptLogs } from './useAttemptLog';
+
+export function TaskPage() {
+  const number = Number(useParams({ from: '/tasks/$task' }).task);
+  const search = useSearch({ from: '/tasks/$task' });
+  const navigate = useNavigate({ from: '/tasks/$task' });
+  const task = useTask(number);
+  const logs = useAttemptLogs(number);
+  const [follow, setFollow] = useState(true);
+  const [talk, setTalk] = useState(search.tab === undefined);
+  useTitle(task.data?.title ?? `#${number}`);
+  const go = (tab: Tab, chunk?: string) => {
+    setTalk(false);
+    navigate({
+      search: (before) => ({
+        ...(before.attempt ? { attempt: before.attempt } : {}),
+        tab,
+        ...(chunk ? { chunk } : {}),
+      }),
+      replace: true,
+    });
+  };
+  useKeys({
+    '1': () => go('log'),
+    '2': () => go('diff'),
+    '3': () => go('evidence'),
+    '4': () => go('checks'),
+    l: () => setFollow(!follow),
+    m: () => document.getElementById('composer')?.focus(),
+    J: () =>
+      void navigate({ to: '/tasks/$task', params: { task: String(Math.max(1, number - 1)) } }),
+    K: () => void navigate({ to: '/tasks/$task', params: { task: String(number + 1) } }),
+    Escape: () => void navigate({ to: '/' }),
+  });
+  if (task.isError)
+    return (
+      <div className="mx-auto w-full max-w-2xl p-6">
+        <Problem error={task.error} again={() => void task.refetch()} />
+      </div>
+    );
+  if (task.isPending) return <Skeleton rows={8} height={36} />;
+  const chosen = search.attempt ?? task.data.history.at(-1)?.chosen ?? 1;
+  const attempt = task.data.attempts.find((one) => one.attempt === chosen) ?? task.data.attempts[0];
+  if (!attempt) return null;
+  const log = logs[attempt.id] ?? emptyLog;
+  const ended = attempt.state.state === 'done';
+  const tab = search.tab ?? (ended && log.answer ? 'evidence' : 'log');
+  const open = (chunk: string) => go('log', chunk);
+  const counts: Partial<Record<Tab, number>> = {
+    log: log.entries.filter((one) => one.kind === 'command').length,
+    evidence: log.citations.length,
+    checks: attempt.result?.checks_run ?? 0,
+    diff: attempt.result?.diff_stat?.files ?? 0,
+  };
+  return (
+    <>
+      <TaskHeader task={task.data} attempt={attempt} />
+      <div className="grid min-h-0 flex-1 md:h-[calc(100dvh-122px)] md:grid-cols-[2fr_3fr]">
+        <div
+          className={`min-h-0 flex-col border-r border-line md:flex ${talk ? 'flex' : 'hidden'}`}
+        >
+          <section
+            className="min-h-0 flex-1 overflow-y-auto"
+            aria-label={en.task.conversation}
+            tabIndex={0}
+          >
+            <Conversation task={task.data} attempt={attempt.id} log={log} open={open} />
+          </section>
+          <Composer task={task.data} />
+        </div>
+        <div className={`min-h-0 min-w-0 flex-col md:flex ${talk ? 'max-md:hidden' : 'flex'}`}>
+          <div
+            className="flex items-center gap-1 border-b border-line px-3"
+            role="tablist"
+            aria-label={en.log.follow}
+          >
+            {tabs.map((one) => (
+              <button
+                key={one}
+                type="button"
+                role="tab"
+                aria-selected={tab === one}
+                aria-controls="tab"
+                onClick={() => go(one)}
+                className="h-10 border-b-2 border-transparent px-2.5 font-medium text-ink-2 aria-selected:border-ink aria-selected:text-ink"
+              >
+                {en.task.tabs[one]}{' '}
+                {(counts[one] ?? 0) > 0 && (
+                  <span className="text-12 font-normal text-ink-3">{counts[one]}</span>
+                )}
+              </button>
+            ))}
+          </div>
+          <div
+            id="tab"
+            role="tabpanel"
+            aria-label={en.task.tabs[tab]}
+            tabIndex={0}
+            onWheel={(event) => event.deltaY < 0 && setFollow(false)}
+            className="min-h-0 flex-1 overflow-y-auto"
+          >
+            {tab === 'log' && (
+              <LogView
+                attempt={attempt.id}
+                log={log}
+                chunk={search.chunk}
+                follow={follow && !ended && !search.chunk}
+              />
+            )}
+            {tab === 'diff' && <DiffView attempt={attempt.id} ended={ended} />}
+            {tab === 'evidence' && (
+              <EvidenceView
+                attempt={attempt.id}
+                task={task.data}
+                citations={log.citations}
+                events={log.seq}
+              />
+            )}
+            {tab === 'checks' && <ChecksView attempt={attempt.id} open={open} />}
+          </div>
+        </div>
+        <div className="sticky bottom-0 flex border-t border-line bg-bg p-2 md:hidden">
+          <Button className="flex-1" onClick={() => setTalk(!talk)}>
+            {talk ? en.task.tabs[tab] : en.task.conversation}
+          </Button>
+        </div>
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,60 @@
+// The addresses. A page is loaded when it is first opened.
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  Link,
+  lazyRouteComponent,
+} from '@tanstack/react-router';
+import { Home } from './features/home/Home';
+import { Empty } from './parts/Empty';
+import { Shell } from './shell/Shell';
+import { en } from './texts/en';
+
+const root = createRootRoute({
+  component: Shell,
+  notFoundComponent: () => (
+    <Empty title={en.notFound}>
+      <Link to="/" className="text-accent underline">
+        {en.toTasks}
+      </Link>
+    </Empty>
+  ),
+});
+
+const home = createRoute({ getParentRoute: () => root, path: '/', component: Home });
+
+export const tabs = ['log', 'diff', 'evidence', 'checks'] as const;
+export type Tab = (typeof tabs)[number];
+
+interface TaskSearch {
+  tab?: Tab;
+  attempt?: number;
+  chunk?: string;
+}
+
+export const task = createRoute({
+  getParentRoute: () => root,
+  path: '/tasks/$task',
+  validateSearch: (given: Record<string, unknown>): TaskSearch => {
+    const search: TaskSearch = {};
+    const tab = tabs.find((tab) => tab === given.tab);
+    if (tab) search.tab = tab;
+    if (Number.isInteger(given.attempt)) search.attempt = given.attempt as number;
+    if (typeof given.chunk === 'string') search.chunk = given.chunk;
+    return search;
+  },
+  component: lazyRouteComponent(() => import('./features/task/TaskPage'), 'TaskPage'),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([home, task]),
+  defaultPreload: 'intent',
+  scrollRestoration: true,
+});
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}

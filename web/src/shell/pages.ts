@@ -1,0 +1,5 @@
+// The pages that the bar names. A page is a folder in `features`, a route in `router.tsx` and a
+// line here.
+import { en } from '../texts/en';
+
+export const pages = [{ to: '/', label: en.nav.tasks }] as const;
