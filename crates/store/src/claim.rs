@@ -150,7 +150,7 @@ impl Store {
         attempt: AttemptId,
         epoch: Epoch,
         write: Write,
-        then: Option<FollowUp>,
+        then: Option<Box<FollowUp>>,
     ) -> Result<()> {
         let promise = match &write.state {
             AttemptState::Preparing | AttemptState::Working => Promise::Lasting,
@@ -186,7 +186,7 @@ impl Store {
         let task = TaskId(rows::id(&row, "task")?);
         refold(connection, task, Some(write.now)).await?;
         if let Some(follow) = then {
-            self.follow_up_in(connection, follow).await?;
+            Box::pin(self.follow_up_in(connection, *follow)).await?;
         }
         transaction.commit().await
     }

@@ -54,6 +54,7 @@ impl Life {
         let write =
             Write { state: state.clone(), spent: finished.spent, result: Some(result), now };
         let then = Box::pin(carrying_out(&self.worker, &self.turn, self.row.id, events)).await?;
+        let then = then.map(Box::new);
         let written = self.worker.store.set_state_then(self.row.id, self.row.epoch, write, then);
         Box::pin(written).await?;
         if self.request().attempts == 1 {
