@@ -134,6 +134,6 @@ pub async fn choose(worker: &Worker, name: AttemptRef) -> Result<Attempt, StoreE
     };
     allows(&one.state, Wish::Choose)
         .map_err(|refused| StoreError::NotPossible { name, refused })?;
-    worker.store.choose(one.turn, one.id).await?;
+    worker.store.choose(one.turn, one.id, worker.clock.now()).await?;
     Ok(one.clone())
 }

@@ -133,7 +133,7 @@ impl Store {
     }
 
     /// Chooses the attempt of a turn that is applied and followed up.
-    pub async fn choose(&self, turn: TurnId, attempt: AttemptId) -> Result<()> {
+    pub async fn choose(&self, turn: TurnId, attempt: AttemptId, now: Timestamp) -> Result<()> {
         let mut transaction = self.database.begin(Promise::Durable).await?;
         let connection = transaction.connection()?;
         let (found, _) = read::turn(connection, turn).await?;
@@ -148,20 +148,28 @@ impl Store {
             .execute(connection)
             .await?;
         refold(connection, found.task, None).await?;
+        let detail = serde_json::json!({ "attempt": chosen.ordinal });
+        self.note_of_task(connection, found.task, "task.choose", detail, now).await?;
         transaction.commit().await
     }
 
     /// Puts a task away. Lists leave it out; nothing is deleted.
     pub async fn archive(&self, task: TaskId, now: Timestamp) -> Result<()> {
-        self.set_archived(task, Some(now)).await
+        self.set_archived(task, Some(now), "task.archive", now).await
     }
 
     /// Takes a task out of the archive.
-    pub async fn unarchive(&self, task: TaskId) -> Result<()> {
-        self.set_archived(task, None).await
+    pub async fn unarchive(&self, task: TaskId, now: Timestamp) -> Result<()> {
+        self.set_archived(task, None, "task.unarchive", now).await
     }
 
-    async fn set_archived(&self, task: TaskId, at: Option<Timestamp>) -> Result<()> {
+    async fn set_archived(
+        &self,
+        task: TaskId,
+        at: Option<Timestamp>,
+        action: &'static str,
+        now: Timestamp,
+    ) -> Result<()> {
         let mut transaction = self.database.begin(Promise::Durable).await?;
         let connection = transaction.connection()?;
         let change = next_change(connection).await?;
@@ -174,9 +182,7 @@ impl Store {
         if changed == 0 {
             return Err(not_found("task", task));
         }
-        if let Some(at) = at {
-            self.note_of_task(connection, task, "task.archive", serde_json::json!({}), at).await?;
-        }
+        self.note_of_task(connection, task, action, serde_json::json!({}), now).await?;
         transaction.commit().await
     }
 }

@@ -243,6 +243,7 @@ impl Store {
     /// Sends a delivery of a team once more, however it ended.
     pub async fn redeliver(&self, team: TeamId, id: Uuid, now: Timestamp) -> Result<()> {
         let mut transaction = self.database.begin(Promise::Durable).await?;
+        let connection = transaction.connection()?;
         let found = query(
             "UPDATE deliveries SET state = 'waiting', tries = 0, due_at = $3, updated_at = $3
              WHERE id = $1 AND subscription IN
@@ -251,11 +252,13 @@ impl Store {
         .bind(id)
         .bind(team)
         .bind(now)
-        .execute(transaction.connection()?)
+        .execute(connection)
         .await?;
         if found == 0 {
             return Err(not_found("delivery", id));
         }
+        let note = subscription::note(team, "notice.redeliver", id, serde_json::Value::Null);
+        self.write_down(connection, note, now).await?;
         transaction.commit().await
     }
 

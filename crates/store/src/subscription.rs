@@ -160,7 +160,12 @@ impl Store {
     }
 }
 
-fn note(team: TeamId, action: &'static str, id: Uuid, detail: serde_json::Value) -> Note {
+pub(crate) fn note(
+    team: TeamId,
+    action: &'static str,
+    id: Uuid,
+    detail: serde_json::Value,
+) -> Note {
     Note { team: Some(team), action, subject: format!("subscription {id}"), detail }
 }
 

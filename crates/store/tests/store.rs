@@ -158,7 +158,7 @@ async fn a_follow_up_continues_the_chosen_attempt_of_a_turn_that_ended() {
     assert!(matches!(stage.store.attempt(by_number).await, Err(StoreError::NotChosen { .. })));
 
     let winner = first.attempts[1].id;
-    stage.store.choose(first.turn.id, winner).await.unwrap();
+    stage.store.choose(first.turn.id, winner, at(39)).await.unwrap();
     assert_eq!(stage.store.attempt(by_number).await.unwrap().id, winner);
     stage.store.archive(first.task.id, at(40)).await.unwrap();
     let second = stage.store.follow_up(follow.clone()).await.unwrap();
@@ -207,7 +207,7 @@ async fn a_task_shows_the_attempt_that_most_needs_a_person_and_lists_find_it_by_
             .await;
     }
     assert_eq!(stage.store.list(&words(&["no change"])).await.unwrap().tasks.len(), 1);
-    stage.store.choose(task.turn.id, task.attempts[2].id).await.unwrap();
+    stage.store.choose(task.turn.id, task.attempts[2].id, at(40)).await.unwrap();
     assert_eq!(stage.store.list(&words(&["changed"])).await.unwrap().tasks.len(), 1);
     assert_eq!(stage.store.list(&words(&["done"])).await.unwrap().tasks.len(), 1);
     let text = ListFilter { text: Some("lOGin".to_owned()), ..ListFilter::default() };
@@ -238,7 +238,7 @@ async fn pages_go_through_all_tasks_once_newest_first() {
     let put_away = ListFilter { archived: Some(true), ..ListFilter::default() };
     let page = stage.store.list(&put_away).await.unwrap();
     assert_eq!(page.tasks.iter().map(|t| t.task.number.0).collect::<Vec<_>>(), [4]);
-    stage.store.unarchive(archived.id).await.unwrap();
+    stage.store.unarchive(archived.id, at(50)).await.unwrap();
     assert_eq!(stage.store.list(&put_away).await.unwrap().tasks, []);
     let elsewhere = ListFilter { repository: Some("/no".to_owned()), ..ListFilter::default() };
     assert_eq!(stage.store.list(&elsewhere).await.unwrap().tasks, []);

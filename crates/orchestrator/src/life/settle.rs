@@ -58,7 +58,7 @@ impl Life {
         let written = self.worker.store.set_state_then(self.row.id, self.row.epoch, write, then);
         Box::pin(written).await?;
         if self.request().attempts == 1 {
-            self.worker.store.choose(self.turn.id, self.row.id).await?;
+            self.worker.store.choose(self.turn.id, self.row.id, now).await?;
         }
         Ok(state)
     }

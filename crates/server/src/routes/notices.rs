@@ -185,7 +185,7 @@ async fn redeliver(
     Path((id, delivery)): Path<(Uuid, Uuid)>,
 ) -> Result<StatusCode> {
     let found = of(&state, &who, id).await?;
-    state.store.redeliver(found.team, delivery, state.clock.now()).await?;
+    who.store(&state).redeliver(found.team, delivery, state.clock.now()).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -148,7 +148,7 @@ async fn choose(
     let task = find::task(&state, &who, Right::WriteTasks, number).await?;
     let attempt = find::of_newest(&task, choice.attempt)?;
     allowed(&task, Some(attempt.id), Wish::Choose)?;
-    who.store(&state).choose(attempt.turn, attempt.id).await?;
+    who.store(&state).choose(attempt.turn, attempt.id, state.clock.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -180,7 +180,7 @@ async fn unarchive(
     Path(number): Path<u64>,
 ) -> Result<StatusCode> {
     let task = find::task(&state, &who, Right::WriteTasks, number).await?;
-    who.store(&state).unarchive(task.task.id).await?;
+    who.store(&state).unarchive(task.task.id, state.clock.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

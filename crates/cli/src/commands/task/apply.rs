@@ -57,7 +57,8 @@ pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit
     let applied = git.apply(&checkout, &change.store, &change.base, &change.head, on_conflict);
     let (exit, is_applied) = brought(applied.await?, &path);
     if is_applied && named.turns.last().is_some_and(|turn| turn.chosen.is_none()) {
-        worker.store.choose(named.attempt.turn, named.attempt.id).await.map_err(told)?;
+        let now = worker.clock.now();
+        worker.store.choose(named.attempt.turn, named.attempt.id, now).await.map_err(told)?;
     }
     Ok(exit)
 }

@@ -24,13 +24,14 @@ pub struct Args {
 /// Runs it.
 pub async fn run(args: Args, installation: &Installation) -> anyhow::Result<Exit> {
     let store = &installation.worker.store;
+    let clock = &installation.worker.clock;
     for number in args.tasks {
         let task = store.task(TaskNumber(number)).await.map_err(told)?;
         if args.undo {
-            store.unarchive(task.id).await.map_err(told)?;
+            store.unarchive(task.id, clock.now()).await.map_err(told)?;
             say(args.json, number, false, &format!("task {number} is back"));
         } else {
-            store.archive(task.id, installation.worker.clock.now()).await.map_err(told)?;
+            store.archive(task.id, clock.now()).await.map_err(told)?;
             // A follow-up after all is rebuilt from the last commit. One at work keeps its own.
             quire_orchestrator::keep::forget(&installation.worker, task.id).await;
             let undo = format!("`quire task archive --undo {number}`");
