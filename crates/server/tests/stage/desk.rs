@@ -10,11 +10,12 @@ use quire_domain::time::Clock;
 use quire_server::{
     Branches, Desk, DeskError, Followed, Forked, ModelOffer, Place, Recipe, Submitted, Wish,
 };
-use quire_store::{Actor, FollowUp, NewTask, SecretScope, Store, Submission};
+use quire_store::{Actor, FollowUp, NewTask, SealKey, SecretScope, Store, Submission};
 
 pub struct PlainDesk {
     pub store: Store,
     pub clock: Arc<dyn Clock>,
+    pub key: Arc<SealKey>,
 }
 
 #[async_trait]
@@ -53,11 +54,18 @@ impl Desk for PlainDesk {
         Ok(self.store.acting(new.by).follow_up(turn).await?)
     }
 
-    async fn fork(&self, _: Forked) -> Result<Submission, DeskError> {
-        Err(DeskError::NotPossible {
-            detail: "nothing is forked here".to_owned(),
-            advice: "do it elsewhere".to_owned(),
-        })
+    async fn fork(&self, new: Forked) -> Result<Submission, DeskError> {
+        let task = NewTask {
+            owner: new.owner,
+            repository: "fork".to_owned(),
+            title: "a fork".to_owned(),
+            request: request(&new.wish, Mode::Code),
+            origin: None,
+            idempotency_key: new.idempotency_key,
+            offered: true,
+            now: self.clock.now(),
+        };
+        Ok(self.store.acting(new.by).fork(task, new.from).await?)
     }
 
     async fn branches(&self, _: &Place) -> Result<Branches, DeskError> {
@@ -90,12 +98,13 @@ impl Desk for PlainDesk {
 
     async fn set_secret(
         &self,
-        _: Actor,
-        _: &SecretScope,
-        _: &str,
-        _: Secret<Vec<u8>>,
+        by: Actor,
+        scope: &SecretScope,
+        name: &str,
+        value: Secret<Vec<u8>>,
     ) -> Result<u32, DeskError> {
-        Ok(1)
+        let store = self.store.acting(by);
+        Ok(store.set_secret(&self.key, scope, name, &value, self.clock.now()).await?)
     }
 }
 

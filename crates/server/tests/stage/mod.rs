@@ -16,8 +16,9 @@ use quire_domain::time::{Clock, Timestamp};
 use quire_engine::{Chunks, FolderBlobs, LocalBus, LocalLog};
 use quire_git::{Git, GitConfig, PersonSettings};
 use quire_server::access::Access;
+use quire_server::deliver::Notices;
 use quire_server::{Parts, Settings, State, serve};
-use quire_store::Store;
+use quire_store::{SealKey, Store};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -63,8 +64,13 @@ impl Stage {
             person: PersonSettings::default(),
         })
         .unwrap();
+        let key = Arc::new(SealKey::from_bytes(&[7; 32]).unwrap());
         let parts = Parts {
-            desk: Arc::new(PlainDesk { store: store.clone(), clock: clock.clone() }),
+            desk: Arc::new(PlainDesk {
+                store: store.clone(),
+                clock: clock.clone(),
+                key: key.clone(),
+            }),
             store,
             log: Arc::new(LocalLog::open(&dir.path().join("log.db")).await.unwrap()),
             bus: Arc::new(LocalBus::new()),
@@ -74,7 +80,7 @@ impl Stage {
             evidence: dir.path().join("evidence"),
             clock,
             access: Access::alone(TOKEN),
-            notices: quire_server::deliver::Notices::none(),
+            notices: Notices { key: Arc::new(move || Ok(key.clone())), ..Notices::none() },
             settings,
         };
         let state = State::new(parts.clone());
