@@ -46,7 +46,7 @@ pub struct EnvironmentList {
 #[serde(deny_unknown_fields)]
 pub struct NewEnvironment {
     /// The recipe, in TOML; at most 256 KiB.
-    #[schema(max_length = 262_144, example = "[setup]\nscript = \"make deps\"\n")]
+    #[schema(max_length = 262_144, example = "setup = \"make deps\"\n")]
     pub recipe: String,
     /// The repository whose default it becomes; what it was before if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,8 +88,8 @@ pub struct SecretInfo {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewSecret {
-    /// The value, at most 64 KiB.
-    #[schema(min_length = 1, max_length = 65_536)]
+    /// The value, 8 bytes to 64 KiB: a shorter one could not be hidden in what commands print.
+    #[schema(min_length = 8, max_length = 65_536)]
     pub value: String,
 }
 

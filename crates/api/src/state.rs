@@ -61,16 +61,16 @@ pub(crate) struct OutcomeSchema {
 #[allow(dead_code, reason = "describes what the domain serialises")]
 pub(crate) struct BudgetSchema {
     /// Millionths of a US dollar; counts where the model's price is known.
-    #[schema(required = false)]
+    #[schema(required = false, minimum = 1, maximum = 9_223_372_036_854_775_807_u64)]
     cost: Option<u64>,
     /// Input and output tokens together.
-    #[schema(required = false)]
+    #[schema(required = false, minimum = 1, maximum = 9_223_372_036_854_775_807_u64)]
     tokens: Option<u64>,
     /// Model calls.
-    #[schema(required = false)]
+    #[schema(required = false, minimum = 1)]
     model_calls: Option<u32>,
     /// Milliseconds at work.
-    #[schema(required = false)]
+    #[schema(required = false, minimum = 1, maximum = 9_223_372_036_854_775_807_u64)]
     wall_ms: Option<u64>,
 }
 

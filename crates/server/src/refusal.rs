@@ -30,7 +30,11 @@ impl Refusal {
 
     /// There is no such thing, or none that the person may see: the two are told alike.
     pub fn not_found(what: &str, name: impl std::fmt::Display) -> Self {
-        let advice = format!("look at the list of {what}s that you may see");
+        let many = match what.strip_suffix('y') {
+            Some(stem) => format!("{stem}ies"),
+            None => format!("{what}s"),
+        };
+        let advice = format!("look at the list of {many} that you may see");
         Self::new(ProblemKind::NotFound, format!("there is no {what} `{name}`"), advice)
     }
 

@@ -114,13 +114,33 @@ fn resources() -> Routes {
 
 /// The API's description, generated from the routes: OpenAPI 3.1.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    resources().into_openapi()
+    named(resources().into_openapi())
+}
+
+/// Gives each operation an id that no other has: its method and its path.
+fn named(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    for (path, item) in &mut document.paths.paths {
+        let path = path.trim_start_matches("/api/v1").replace(['{', '}'], "");
+        let path = path.replace(['/', '-', '.'], "_");
+        for (method, operation) in [
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("put", &mut item.put),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ] {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(format!("{method}{path}"));
+            }
+        }
+    }
+    document
 }
 
 /// Everything that the server answers.
 pub fn router(state: Arc<State>) -> Router {
     let (router, document) = resources().split_for_parts();
-    let document = Arc::new(document);
+    let document = Arc::new(named(document));
     router
         .merge(page::router())
         .route(

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use quire_api as wire;
 use quire_api::ProblemKind;
+use quire_domain::budget::Budget;
 use quire_domain::environment::CheckSpec;
 use quire_domain::task::{Image, Mode, ReviewTarget};
 
@@ -34,17 +35,8 @@ pub(crate) async fn read(state: &State, wish: wire::Wish, review: bool) -> Resul
             "ask for 1 to 4 attempts",
         ));
     }
-    let budget = wish.budget.unwrap_or_default();
-    if [budget.cost.map(|cost| cost.0), budget.tokens, budget.wall_ms]
-        .into_iter()
-        .flatten()
-        .any(|limit| limit == 0 || i64::try_from(limit).is_err())
-        || budget.model_calls == Some(0)
-    {
-        return Err(Refusal::invalid(
-            "a limit of the budget is zero or too large",
-            "leave it out for no limit of that kind",
-        ));
+    if let Some(asked) = wish.budget {
+        budget(asked)?;
     }
     let output_schema = wish.output_schema.map(|schema| schema.to_string());
     if let Some(schema) = &output_schema {
@@ -68,6 +60,22 @@ pub(crate) async fn read(state: &State, wish: wire::Wish, review: bool) -> Resul
         questions: wish.questions,
         output_schema,
     })
+}
+
+/// A budget whose limits can be counted, for a new turn and for one that goes on.
+pub(crate) fn budget(budget: Budget) -> Result<Budget> {
+    if [budget.cost.map(|cost| cost.0), budget.tokens, budget.wall_ms]
+        .into_iter()
+        .flatten()
+        .any(|limit| limit == 0 || i64::try_from(limit).is_err())
+        || budget.model_calls == Some(0)
+    {
+        return Err(Refusal::invalid(
+            "a limit of the budget is zero or too large",
+            "leave it out for no limit of that kind",
+        ));
+    }
+    Ok(budget)
 }
 
 /// What a review is about, for a mode that needs it or has none.

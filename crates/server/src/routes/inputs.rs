@@ -59,7 +59,7 @@ fn kind(wanted: Wanted) -> Result<InputKind> {
         Wanted::Pause { now } => InputKind::Pause { now },
         Wanted::Resume => InputKind::Resume,
         Wanted::Cancel => InputKind::Cancel,
-        Wanted::RaiseBudget { budget } => InputKind::RaiseBudget { budget },
+        Wanted::RaiseBudget { budget } => InputKind::RaiseBudget { budget: wish::budget(budget)? },
     })
 }
 
