@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    ask, audit, backup, checkout, config, doctor, env, login, logout, model, plan, push, quota,
-    repo, restore, review, run, sandbox, serve, task, team, usage, user, verify,
+    ask, audit, backup, checkout, config, doctor, env, login, logout, model, notice, plan, push,
+    quota, repo, restore, review, run, sandbox, serve, task, team, usage, user, verify,
 };
 
 /// A software-engineering agent that works in sandboxes of its own and hands back changes with
@@ -79,6 +79,9 @@ pub enum Command {
     Team(team::Command),
     /// What people and tokens did there.
     Audit(audit::Args),
+    /// Who is told of tasks that end or need somebody: webhooks and e-mail.
+    #[command(subcommand)]
+    Notice(notice::Command),
     /// What the server, a team or a person may have at work and spend in a month.
     #[command(subcommand)]
     Quota(quota::Command),

@@ -11,6 +11,7 @@ pub mod go;
 pub mod login;
 pub mod logout;
 pub mod model;
+pub mod notice;
 pub mod plan;
 pub mod push;
 pub mod quota;
@@ -102,6 +103,7 @@ fn knows_servers(command: &Command) -> bool {
             | Command::Checkout(_)
             | Command::Push(_)
             | Command::Repo(_)
+            | Command::Notice(_)
     )
 }
 
@@ -129,6 +131,7 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<Exit> {
         Command::User(command) => user::run(command, &context).await,
         Command::Team(command) => team::run(command, &context).await,
         Command::Audit(args) => audit::run(args, &context).await,
+        Command::Notice(command) => notice::run(command, &context).await,
         Command::Quota(command) => quota::run(command, &context).await,
         Command::Usage(args) => usage::run(args, &context).await,
         Command::Config(command) => config::run(&command, &context),

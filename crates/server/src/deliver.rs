@@ -5,6 +5,7 @@
 
 mod address;
 mod email;
+mod subscribe;
 mod webhook;
 
 use std::sync::Arc;
@@ -19,11 +20,15 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::address::Targets;
 pub use self::email::{Mail, MailError};
+pub use self::subscribe::{CannotSubscribe, shown, shown_delivery};
 pub use self::webhook::{SECRET_BYTES, signature};
 
 /// How long to wait after each try, in seconds; after the last of them it is given up. A day and a
 /// half in all: a weekend's outage is seen in the log of deliveries and sent again by hand.
 const WAITS_S: [u64; 8] = [10, 60, 300, 1_800, 7_200, 21_600, 43_200, 64_800];
+
+/// The status of what is gone for good.
+const GONE: u16 = 410;
 
 /// Tries at once.
 const AT_ONCE: usize = 8;
@@ -149,8 +154,10 @@ impl Deliverer {
         }
         let tries = stream::iter(due).map(|delivery| async move {
             let sent = self.send(&delivery).await;
-            let tried = tried(&delivery, sent, self.clock.now());
-            self.store.delivery_tried(delivery.id, &tried, self.clock.now()).await
+            let gone = matches!(sent, Sent::Never { status: Some(GONE), .. });
+            let now = self.clock.now();
+            self.store.delivery_tried(delivery.id, &tried(&delivery, sent, now), now).await?;
+            if gone { self.take_away(&delivery, now).await } else { Ok(()) }
         });
         let mut tries = tries.buffer_unordered(AT_ONCE);
         while let Some(noted) = tries.next().await {
@@ -183,6 +190,17 @@ impl Deliverer {
             (Channel::Email, None) => {
                 never("there is no mail server: `[notices] mail_server`".to_owned())
             }
+        }
+    }
+
+    /// Who says that they are gone for good is told no more.
+    async fn take_away(&self, delivery: &Delivery, now: Timestamp) -> Result<(), StoreError> {
+        let to = self.store.subscription(delivery.subscription).await?;
+        tracing::warn!(subscription = %to.id, "a webhook answered 410: it is told no more");
+        match self.store.unsubscribe(to.team, to.id, now).await {
+            // Another of its deliveries was faster.
+            Err(StoreError::NotFound { .. }) => Ok(()),
+            done => done,
         }
     }
 

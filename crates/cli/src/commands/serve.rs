@@ -7,7 +7,7 @@ mod desk;
 mod http;
 mod lock;
 mod logging;
-mod notices;
+pub(super) mod notices;
 mod readiness;
 mod starts;
 

@@ -2,14 +2,9 @@
 
 use axum::Json;
 use axum::http::StatusCode;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use quire_api::{
-    Delivery, NewSubscription, NoticeAbout, NoticeChannel, ProblemKind, Problems, Subscription,
-};
+use quire_api::{Delivery, NewSubscription, ProblemKind, Problems, Subscription};
 use quire_domain::access::Right;
-use quire_store::{Channel, DeliveryState, NoticeKind, Store};
-use ring::rand::{SecureRandom, SystemRandom};
+use quire_store::Store;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -18,7 +13,7 @@ use uuid::Uuid;
 
 use super::Routes;
 use crate::access::{ManageTeam, May, Who};
-use crate::deliver::{Mail, SECRET_BYTES};
+use crate::deliver::{CannotSubscribe, shown, shown_delivery};
 use crate::extract::{Body, Path, Query};
 use crate::refusal::{Refusal, Result};
 use crate::state::{Here, State};
@@ -72,52 +67,9 @@ async fn subscribe(
     Body(new): Body<NewSubscription>,
 ) -> Result<(StatusCode, Json<Subscription>)> {
     let team = who.team_for(Right::ManageTeam, new.team.as_deref())?;
-    let id = Uuid::now_v7();
-    let (channel, secret) = match new.channel {
-        NoticeChannel::Webhook => {
-            let checked = state.notices.targets.check(&new.target);
-            checked.map_err(|why| Refusal::invalid(why, "name an address that can be called"))?;
-            let mut secret = [0; SECRET_BYTES];
-            SystemRandom::new().fill(&mut secret).map_err(|_| no_key("no random bytes"))?;
-            (Channel::Webhook, Some(secret))
-        }
-        NoticeChannel::Email if Mail::is_address(&new.target) => (Channel::Email, None),
-        NoticeChannel::Email => {
-            let detail = format!("`{}` is no e-mail address", new.target);
-            return Err(Refusal::invalid(detail, "give one like `name@example.com`"));
-        }
-    };
-    if channel == Channel::Email && state.notices.mail.is_none() {
-        return Err(Refusal::new(
-            ProblemKind::NotPossible,
-            "the server has no mail server",
-            "ask who administers it to set `[notices] mail_server`",
-        ));
-    }
-    let sealed = match &secret {
-        None => None,
-        Some(secret) => {
-            let key = (state.notices.key)().map_err(|why| no_key(&why))?;
-            let place = quire_store::Subscription::place(id);
-            Some(key.seal(&place, secret).map_err(|error| no_key(&error.to_string()))?)
-        }
-    };
-    let kinds = match new.kinds {
-        None => NoticeKind::DEFAULT.to_vec(),
-        Some(kinds) => kinds.into_iter().map(kind).collect(),
-    };
-    let subscription = quire_store::Subscription {
-        id,
-        team,
-        owner: who.user,
-        channel,
-        target: new.target,
-        kinds,
-        secret: sealed,
-        created_at: state.clock.now(),
-    };
+    let made = state.notices.subscription(&new, team, who.user, state.clock.now());
+    let (subscription, secret) = made.map_err(|error| refused(&error))?;
     acting(&state, &who).subscribe(&subscription).await?;
-    let secret = secret.map(|secret| format!("whsec_{}", STANDARD.encode(secret)));
     Ok((StatusCode::CREATED, Json(shown(&subscription, secret))))
 }
 
@@ -154,18 +106,7 @@ async fn deliveries(
 ) -> Result<Json<Vec<Delivery>>> {
     of(&state, &who, id).await?;
     let found = state.store.deliveries(id, SHOWN).await?;
-    let shown = found.into_iter().map(|one| Delivery {
-        id: one.id,
-        about: about(one.notice.kind),
-        task: one.notice.task,
-        state: one.state.as_str().to_owned(),
-        tries: one.tries,
-        due_at: (one.state == DeliveryState::Waiting).then_some(one.due_at.0),
-        status: one.status,
-        detail: one.detail,
-        updated_at: one.updated_at.0,
-    });
-    Ok(Json(shown.collect()))
+    Ok(Json(found.into_iter().map(shown_delivery).collect()))
 }
 
 /// Sends something once more, however it ended.
@@ -200,42 +141,15 @@ fn acting(state: &State, who: &Who) -> Store {
     state.store.acting(who.actor())
 }
 
-fn no_key(why: &str) -> Refusal {
-    tracing::error!(why, "a webhook's secret cannot be sealed");
-    Refusal::new(
-        ProblemKind::Internal,
-        "cannot seal the secret of the webhook",
-        "the server's log says more",
-    )
-}
-
-fn shown(one: &quire_store::Subscription, secret: Option<String>) -> Subscription {
-    Subscription {
-        id: one.id,
-        team: one.team.0,
-        channel: match one.channel {
-            Channel::Webhook => NoticeChannel::Webhook,
-            Channel::Email => NoticeChannel::Email,
-        },
-        target: one.target.clone(),
-        kinds: one.kinds.iter().copied().map(about).collect(),
-        created_at: one.created_at.0,
-        secret,
-    }
-}
-
-fn about(kind: NoticeKind) -> NoticeAbout {
-    match kind {
-        NoticeKind::NeedsYou => NoticeAbout::NeedsYou,
-        NoticeKind::Ended => NoticeAbout::Ended,
-        NoticeKind::Progress => NoticeAbout::Progress,
-    }
-}
-
-fn kind(about: NoticeAbout) -> NoticeKind {
-    match about {
-        NoticeAbout::NeedsYou => NoticeKind::NeedsYou,
-        NoticeAbout::Ended => NoticeKind::Ended,
-        NoticeAbout::Progress => NoticeKind::Progress,
-    }
+fn refused(error: &CannotSubscribe) -> Refusal {
+    let kind = match error {
+        CannotSubscribe::Target(_) | CannotSubscribe::Email(_) => ProblemKind::Invalid,
+        CannotSubscribe::NoMailServer => ProblemKind::NotPossible,
+        CannotSubscribe::Secret(why) => {
+            tracing::error!(%why, "a webhook's secret cannot be sealed");
+            let detail = "cannot seal the secret of the webhook";
+            return Refusal::new(ProblemKind::Internal, detail, error.advice());
+        }
+    };
+    Refusal::new(kind, error.to_string(), error.advice())
 }
