@@ -170,6 +170,10 @@ impl StoreError {
                 "`quire user list` shows who there is"
             }
             Self::NotFound { what: "team", .. } => "`quire team list` shows what there is",
+            Self::NotFound { what: "subscription", .. } => {
+                "`quire notice list` shows what there is"
+            }
+            Self::NotFound { what: "delivery", .. } => "`quire notice log` shows what there is",
             Self::NotFound { what: "token", .. } => {
                 "the server shows your tokens at `GET /api/v1/me/tokens`"
             }
