@@ -31,6 +31,6 @@ pub use desk::{
 };
 pub use refusal::{Refusal, Result};
 pub use routes::{openapi, router};
-pub use serve::serve;
+pub use serve::{Tls, TlsError, serve, serve_with};
 pub use settings::Settings;
 pub use state::{Here, Parts, State};

@@ -1,5 +1,7 @@
 //! Takes connections, as many as are allowed, and lets them end when the server does.
 
+mod tls;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +20,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::access::Encrypted;
 use crate::guard::Peer;
 use crate::routes::router;
 use crate::state::State;
+
+pub use tls::{Tls, TlsError};
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,6 +49,20 @@ pub async fn serve(
     state: Arc<State>,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
+    serve_with(listener, state, None, shutdown).await
+}
+
+/// As [`serve`], with every connection encrypted where there is a certificate.
+pub async fn serve_with(
+    listener: TcpListener,
+    state: Arc<State>,
+    tls: Option<Arc<Tls>>,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    if let Some(tls) = tls.clone() {
+        let ending = state.ending.clone();
+        tokio::spawn(async move { ending.run_until_cancelled(tls.look_again()).await });
+    }
     let app = router(state.clone());
     let room = Arc::new(Semaphore::new(state.settings.max_connections));
     let connections = TaskTracker::new();
@@ -66,8 +85,17 @@ pub async fn serve(
         // Events are small and wanted at once.
         let _ = stream.set_nodelay(true);
         let (app, ending) = (app.clone(), state.ending.clone());
+        let tls = tls.clone();
         connections.spawn(async move {
-            connection(stream, Peer(address), app, ending).await;
+            let peer = Peer(address);
+            match tls {
+                None => connection(stream, peer, false, app, ending).await,
+                Some(tls) => {
+                    if let Some(stream) = tls.accept(stream).await {
+                        connection(stream, peer, true, app, ending).await;
+                    }
+                }
+            }
             drop(permit);
         });
     }
@@ -84,6 +112,7 @@ pub async fn serve(
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: Peer,
+    encrypted: bool,
     app: Router,
     ending: CancellationToken,
 ) {
@@ -92,6 +121,7 @@ async fn connection(
         async move {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(Encrypted(encrypted));
             app.oneshot(request).await
         }
     });

@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::access::Encrypted;
 use crate::refusal::Refusal;
 use crate::state::State;
 
@@ -23,7 +24,12 @@ const SAFE: [(header::HeaderName, &str); 7] = [
 ];
 
 pub(crate) async fn safe_headers(request: Request, next: Next) -> Response {
+    let encrypted = request.extensions().get::<Encrypted>().is_some_and(|it| it.0);
     let mut response = next.run(request).await;
+    if encrypted {
+        let year = HeaderValue::from_static("max-age=31536000");
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
     for (name, value) in SAFE {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }

@@ -7,7 +7,7 @@ use quire_domain::access::LOCAL_USER;
 use quire_server::access::Access;
 use quire_server::access::local::{loopback_hosts, machine_token, may_listen, sign_in_link};
 use quire_server::deliver::Deliverer;
-use quire_server::{Parts, Settings, State};
+use quire_server::{Parts, Settings, State, Tls, serve_with};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,7 @@ use crate::installation::Installation;
 pub struct Listening {
     listener: TcpListener,
     state: Arc<State>,
+    tls: Option<Arc<Tls>>,
     /// Its address, for people.
     pub url: String,
     /// The address of a page that signs the one user of the machine in, once; where there are
@@ -31,17 +32,19 @@ pub struct Listening {
 pub async fn listen(installation: &Arc<Installation>) -> anyhow::Result<Listening> {
     let worker = &installation.worker;
     let serve = &installation.settings.serve;
-    if serve.tls()?.is_some() {
-        return Err(usage(
-            "`serve.tls_certificate` is set, and this version encrypts nothing itself: put a proxy \
-             in front of it, and leave the setting out",
-        ));
-    }
+    let tls = match serve.tls()? {
+        None => None,
+        Some((certificate, key)) => {
+            let tls = Tls::open(certificate, key).map_err(|error| usage(error.to_string()))?;
+            Some(Arc::new(tls))
+        }
+    };
     let at = serve.listen();
     may_listen(&worker.store, at.ip(), false).await.map_err(|error| usage(error.to_string()))?;
     let listener = TcpListener::bind(at).await.map_err(|error| cannot_listen(at, &error))?;
     let at = listener.local_addr()?;
-    let url = format!("http://{at}");
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{at}");
     let users = worker.store.has_users().await?;
     let token = machine_token(&worker.place.data_dir)?;
     let link = if users {
@@ -73,7 +76,7 @@ pub async fn listen(installation: &Arc<Installation>) -> anyhow::Result<Listenin
         notices: notices(&installation.settings.notices, &worker.secrets)?,
         settings,
     });
-    Ok(Listening { listener, state, url, link })
+    Ok(Listening { listener, state, tls, url, link })
 }
 
 impl Listening {
@@ -87,7 +90,7 @@ impl Listening {
                 deliverer.run(stop.clone()).await;
             }
         };
-        let answering = quire_server::serve(self.listener, self.state, stop.clone());
+        let answering = serve_with(self.listener, self.state, self.tls, stop.clone());
         tokio::join!(answering, delivering).0
     }
 }
