@@ -1,5 +1,7 @@
 //! `quire audit`: what people and tokens did, newest first.
 
+use quire_domain::quota::Day;
+use quire_domain::time::Timestamp;
 use quire_store::{AuditFilter, AuditRow};
 
 use crate::administration::{open, team, user};
@@ -56,7 +58,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let rows: Vec<Vec<String>> = found.iter().map(cells).collect();
-    let heading = ["number", "who", "from", "team", "action", "to what"];
+    let heading = ["number", "when (UTC)", "who", "from", "team", "action", "to what"];
     show::out(table(&heading, &rows, show::width()).trim_end());
     if let Some(last) = found.last().filter(|_| found.len() == limit as usize) {
         show::err(&format!("there may be more: --before {}", last.number));
@@ -68,10 +70,19 @@ fn cells(row: &AuditRow) -> Vec<String> {
     let or_nobody = |name: &Option<String>| name.as_deref().unwrap_or("–").to_owned();
     vec![
         row.number.to_string(),
+        when(row.at),
         or_nobody(&row.actor_name),
         plain(&row.address, false),
         or_nobody(&row.team_name),
         row.action.clone(),
         plain(&row.subject, false),
     ]
+}
+
+/// As people and spreadsheets read it, to the second.
+fn when(at: Timestamp) -> String {
+    let (year, month, day) = Day::of(at).date();
+    let second = at.0 / 1_000 % 86_400;
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
 }

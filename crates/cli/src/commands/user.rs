@@ -88,6 +88,11 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<Exit> {
         }
         Command::Link { name, url } => {
             let id = user(&store, &name).await?;
+            if store.user(id).await?.disabled_at.is_some() {
+                return Err(usage(format!(
+                    "{name} may not sign in: let them with `quire user enable {name}` first"
+                )));
+            }
             let url = match url {
                 Some(url) => url,
                 None => format!("http://{}", settings(context)?.serve.listen()),

@@ -142,6 +142,17 @@ fn request(wish: Wish, mode: Mode, model: String, budget: Budget) -> Request {
     }
 }
 
+/// Whether this is what was asked for, as far as it was written down as it was said: a branch, or what
+/// a model's name means, may have moved since.
+fn asks_for(request: &Request, wish: &Wish) -> bool {
+    request.prompt == wish.prompt
+        && wish.mode.is_none_or(|mode| request.mode == mode)
+        && request.images == wish.images
+        && request.attempts == wish.attempts
+        && request.skip_checks == wish.skip_checks
+        && request.output_schema == wish.output_schema
+}
+
 /// Where to look for a repository. What an administrator registered is never a checkout that
 /// somebody works in: of a path there, its commits are taken and nothing else.
 fn source(place: &Place, here: &Path) -> Result<Source, DeskError> {
@@ -166,8 +177,7 @@ impl Desk for WorkerDesk {
         if let Some(key) = &key
             && let Some(first) = worker.store.submitted(key).await?
         {
-            // The branch may have moved since: what was asked for is what counts.
-            if first.turn.request.prompt == new.wish.prompt && first.turn.ordinal == 1 {
+            if first.turn.ordinal == 1 && asks_for(&first.turn.request, &new.wish) {
                 return Ok(first);
             }
             return Err(quire_store::StoreError::KeyReused { key: key.clone() }.into());
@@ -194,7 +204,7 @@ impl Desk for WorkerDesk {
         if let Some(key) = &key
             && let Some(first) = worker.store.submitted(key).await?
         {
-            if first.task.id == new.task && first.turn.request.prompt == new.wish.prompt {
+            if first.task.id == new.task && asks_for(&first.turn.request, &new.wish) {
                 return Ok(first);
             }
             return Err(quire_store::StoreError::KeyReused { key: key.clone() }.into());
