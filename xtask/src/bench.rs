@@ -5,6 +5,7 @@
 //! machines or minutes cannot be compared, ratios of one run can.
 
 mod dialect;
+mod load;
 mod measure;
 mod process;
 mod report;
@@ -44,6 +45,9 @@ pub struct Args {
     /// of containers where they are installed. Takes minutes, and 5 GB of the temporary directory.
     #[arg(long)]
     sandboxes: bool,
+    /// Instead: a server under so many tasks at once, 1,000 if no number is given.
+    #[arg(long, num_args = 0..=1, default_missing_value = "1000", value_name = "TASKS")]
+    load: Option<usize>,
     /// Fail where a budget is missed.
     #[arg(long)]
     strict: bool,
@@ -63,7 +67,7 @@ pub fn run(args: &Args) -> Chore {
         }
         None => cargo::build_quire(cargo::Profile::Release)?,
     };
-    let mut subjects = vec![subject::quire(binary)];
+    let mut subjects = vec![subject::quire(binary.clone())];
     if let Some(dir) = &args.peers {
         let dir = dir.canonicalize().with_context(|| format!("no {}", dir.display()))?;
         let peers = subject::peers(&dir);
@@ -79,6 +83,10 @@ pub fn run(args: &Args) -> Chore {
     std::fs::create_dir_all(&work)?;
     process::adopt_orphans();
     let bench = Bench { server: server::Server::start()?, work, calls: args.calls };
+    if let Some(tasks) = args.load {
+        let kept = load::run(&binary, &bench, tasks)?;
+        return Ok(if args.strict && !kept { Verdict::Bad } else { Verdict::Good });
+    }
     let commands = bench.commands_alone()?;
     let measured = all(&bench, &subjects, args);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);

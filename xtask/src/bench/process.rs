@@ -90,16 +90,37 @@ fn of(usage: &libc::rusage) -> Duration {
 pub fn peak_memory(roots: &[u32], done: &AtomicBool) -> u64 {
     let mut peak = 0;
     while !done.load(Ordering::Relaxed) {
-        let mut todo = roots.to_vec();
-        let mut sum = 0;
-        while let Some(pid) = todo.pop() {
-            todo.extend(children(pid));
-            sum += memory(pid).unwrap_or(0);
-        }
-        peak = peak.max(sum);
+        peak = peak.max(tree_memory(roots));
         std::thread::sleep(Duration::from_millis(15));
     }
     peak
+}
+
+/// The memory that the trees below `roots` have together now, in bytes (PSS).
+pub fn tree_memory(roots: &[u32]) -> u64 {
+    roots.iter().flat_map(|root| tree(*root)).filter_map(memory).sum()
+}
+
+/// CPU time that the living processes of the tree below `root` have used so far, to 10 ms.
+pub fn tree_cpu(root: u32) -> Duration {
+    let ticks = tree(root).into_iter().filter_map(|pid| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name may hold anything; what follows its bracket are numbers: see proc(5).
+        let mut rest = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+        let mut next = || rest.next()?.parse::<u64>().ok();
+        Some(next()? + next()?)
+    });
+    // The kernel tells user space 100 ticks a second, whatever its own clock does.
+    Duration::from_millis(ticks.sum::<u64>() * 10)
+}
+
+fn tree(root: u32) -> Vec<u32> {
+    let (mut found, mut todo) = (Vec::new(), vec![root]);
+    while let Some(pid) = todo.pop() {
+        todo.extend(children(pid));
+        found.push(pid);
+    }
+    found
 }
 
 fn memory(pid: u32) -> Option<u64> {
