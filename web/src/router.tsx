@@ -47,8 +47,20 @@ export const task = createRoute({
   component: lazyRouteComponent(() => import('./features/task/TaskPage'), 'TaskPage'),
 });
 
+const board = createRoute({
+  getParentRoute: () => root,
+  path: '/board',
+  component: lazyRouteComponent(() => import('./features/board/Board'), 'Board'),
+});
+
+const usage = createRoute({
+  getParentRoute: () => root,
+  path: '/usage',
+  component: lazyRouteComponent(() => import('./features/usage/Usage'), 'Usage'),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([home, task]),
+  routeTree: root.addChildren([home, task, board, usage]),
   defaultPreload: 'intent',
   scrollRestoration: true,
 });

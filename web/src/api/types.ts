@@ -18,6 +18,10 @@ export type OutputLines = S['OutputLines'];
 export type AttemptResult = S['AttemptResult'];
 export type Wanted = S['NewInput'];
 export type Wire = S['Event'];
+export type UsageLine = S['UsageLine'];
+export type Environment = S['Environment'];
+export type Model = S['Model'];
+export type Repository = S['Repository'];
 
 export interface CheckedCitation {
   citation: { target: { file?: string; chunk?: string }; lines: { first: number; last: number } };

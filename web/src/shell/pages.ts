@@ -2,4 +2,8 @@
 // line here.
 import { en } from '../texts/en';
 
-export const pages = [{ to: '/', label: en.nav.tasks }] as const;
+export const pages = [
+  { to: '/', label: en.nav.tasks },
+  { to: '/board', label: en.nav.board },
+  { to: '/usage', label: en.nav.usage },
+] as const;

@@ -1,8 +1,11 @@
 // Every text of the page, in English. Another language is another file of this shape.
+import { pagesEn } from './pages';
+
 export const en = {
+  ...pagesEn,
   name: 'Quire',
   skip: 'Skip to the content',
-  nav: { tasks: 'Tasks' },
+  nav: { tasks: 'Tasks', board: 'Board', usage: 'Usage' },
   find: 'Find or do',
   needsYou: (count: number) => (count === 1 ? '1 needs you' : `${count} need you`),
   live: 'Live',
