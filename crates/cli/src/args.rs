@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     ask, audit, backup, checkout, config, doctor, env, login, logout, model, notice, plan, push,
-    quota, repo, restore, review, run, sandbox, serve, task, team, usage, user, verify,
+    quota, repo, restore, review, run, sandbox, serve, task, team, token, usage, user, verify,
 };
 
 /// A software-engineering agent that works in sandboxes of its own and hands back changes with
@@ -77,6 +77,9 @@ pub enum Command {
     /// Who works together there, and sees the same tasks.
     #[command(subcommand)]
     Team(team::Command),
+    /// Tokens for scripts, other machines and services.
+    #[command(subcommand)]
+    Token(token::Command),
     /// What people and tokens did there.
     Audit(audit::Args),
     /// Who is told of tasks that end or need somebody: webhooks and e-mail.

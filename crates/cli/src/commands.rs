@@ -23,6 +23,7 @@ pub mod sandbox;
 pub mod serve;
 pub mod task;
 pub mod team;
+pub mod token;
 pub mod unpack_layer;
 pub mod usage;
 pub mod user;
@@ -104,6 +105,8 @@ fn knows_servers(command: &Command) -> bool {
             | Command::Push(_)
             | Command::Repo(_)
             | Command::Notice(_)
+            | Command::Token(_)
+            | Command::Audit(_)
     )
 }
 
@@ -130,6 +133,7 @@ async fn dispatch(command: Command, context: Context) -> anyhow::Result<Exit> {
         Command::Model(command) => model::run(command, context).await,
         Command::User(command) => user::run(command, &context).await,
         Command::Team(command) => team::run(command, &context).await,
+        Command::Token(command) => token::run(command, &context).await,
         Command::Audit(args) => audit::run(args, &context).await,
         Command::Notice(command) => notice::run(command, &context).await,
         Command::Quota(command) => quota::run(command, &context).await,

@@ -13,6 +13,7 @@ mod settings;
 mod show;
 mod surroundings;
 mod task_file;
+mod when;
 
 use std::process::ExitCode;
 

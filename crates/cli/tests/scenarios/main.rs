@@ -47,4 +47,5 @@ mod services;
 mod setup;
 mod setup_secrets;
 mod tasks;
+mod tokens;
 mod trials;
