@@ -59,8 +59,26 @@ const usage = createRoute({
   component: lazyRouteComponent(() => import('./features/usage/Usage'), 'Usage'),
 });
 
+const environments = createRoute({
+  getParentRoute: () => root,
+  path: '/environments',
+  component: lazyRouteComponent(
+    () => import('./features/environments/Environments'),
+    'Environments',
+  ),
+});
+
+const environment = createRoute({
+  getParentRoute: () => root,
+  path: '/environments/$name',
+  component: lazyRouteComponent(
+    () => import('./features/environments/EnvironmentPage'),
+    'EnvironmentPage',
+  ),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([home, task, board, usage]),
+  routeTree: root.addChildren([home, task, board, environments, environment, usage]),
   defaultPreload: 'intent',
   scrollRestoration: true,
 });

@@ -1,5 +1,5 @@
 // What forms are made of: a field with its label and help, a card, a table.
-import type { InputHTMLAttributes, ReactNode } from 'react';
+import { type InputHTMLAttributes, type ReactNode, useId } from 'react';
 
 export const box =
   'h-8 w-full min-w-0 rounded-m border border-control bg-raised px-2.5 max-md:h-9 placeholder:text-ink-3';
@@ -8,21 +8,30 @@ export const box =
 export function Labelled({
   label,
   help,
+  helpId,
   children,
   className = '',
 }: {
   label: string;
   help?: string | undefined;
+  /** What the control names as its description. */
+  helpId?: string;
   children: ReactNode;
   className?: string;
 }) {
   return (
-    // biome-ignore lint/a11y/noLabelWithoutControl: the control is given as a child.
-    <label className={`block ${className}`}>
-      <span className="mb-1 block font-medium">{label}</span>
-      {children}
-      {help && <span className="mt-1 block text-12 text-ink-2">{help}</span>}
-    </label>
+    <div className={className}>
+      {/* biome-ignore lint/a11y/noLabelWithoutControl: the control is given as a child. */}
+      <label className="block">
+        <span className="mb-1 block font-medium">{label}</span>
+        {children}
+      </label>
+      {help && (
+        <p id={helpId} className="mt-1 text-12 text-ink-2">
+          {help}
+        </p>
+      )}
+    </div>
   );
 }
 
@@ -35,9 +44,11 @@ interface InputProps extends InputHTMLAttributes<HTMLInputElement> {
 }
 
 export function Input({ label, help, put, wide = '', className = '', ...rest }: InputProps) {
+  const id = useId();
   return (
-    <Labelled label={label} help={help} className={wide}>
+    <Labelled label={label} help={help} helpId={id} className={wide}>
       <input
+        aria-describedby={help ? id : undefined}
         className={`${box} ${className}`}
         onChange={(event) => put(event.target.value)}
         autoComplete="off"

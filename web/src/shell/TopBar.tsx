@@ -28,7 +28,7 @@ export function TopBar({ find, next }: { find: () => void; next: () => void }) {
         <Icon name="quire" />
         <span className="max-sm:sr-only">{en.name}</span>
       </Link>
-      <nav className="flex gap-0.5">
+      <nav className="flex min-w-0 gap-0.5 overflow-x-auto">
         {pages.map((page) => (
           <Link
             key={page.to}

@@ -5,5 +5,6 @@ import { en } from '../texts/en';
 export const pages = [
   { to: '/', label: en.nav.tasks },
   { to: '/board', label: en.nav.board },
+  { to: '/environments', label: en.nav.environments },
   { to: '/usage', label: en.nav.usage },
 ] as const;

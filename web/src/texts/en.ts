@@ -5,7 +5,7 @@ export const en = {
   ...pagesEn,
   name: 'Quire',
   skip: 'Skip to the content',
-  nav: { tasks: 'Tasks', board: 'Board', usage: 'Usage' },
+  nav: { tasks: 'Tasks', board: 'Board', environments: 'Environments', usage: 'Usage' },
   find: 'Find or do',
   needsYou: (count: number) => (count === 1 ? '1 needs you' : `${count} need you`),
   live: 'Live',

@@ -40,4 +40,55 @@ export const pagesEn = {
     note: (count: number) =>
       `Tasks and shares are counted over the newest ${count} tasks that you may see and that are not archived. Cost and calls are the server’s own sums. Days are UTC.`,
   },
+  environments: {
+    title: 'Environments',
+    about:
+      'What an agent’s sandbox is made from: base, setup, variables, network, checks. Nothing has to be written: without one, lock files decide.',
+    empty: 'No environments are kept yet',
+    emptyHint:
+      'A repository with .quire/environment.toml, or with lock files, needs none. Make one to share it, or to give it secrets.',
+    any: 'any repository',
+    version: (version: number) => (version === 0 ? 'not saved yet' : `version ${version}`),
+    newName: 'New environment',
+    nameRule: '1 to 60 letters, digits, “-”, “_”, “.”',
+    create: 'Create environment',
+    save: 'Save',
+    saved: (version: number) => `Saved as version ${version}. Tasks from now on use it.`,
+    unsaved: 'Not saved',
+    delete: 'Delete',
+    deleteYes: 'Delete it and its secrets',
+    keep: 'Keep it',
+    repository: 'Repository',
+    repositoryHelp: 'Tasks in it use this environment if they name none.',
+    recipe: 'Recipe',
+    recipeHelp:
+      'TOML: setup, variables, network, checks, limits. What is wrong in it is said with its line when you save.',
+    added: 'The rule was added to the recipe; it holds once it is saved.',
+    byHand:
+      'This recipe’s network rules are written in a way that is better changed by hand. Add to agent under [network]:',
+    setup: 'Made ready',
+    lastTasks: 'by the newest tasks in it',
+    never:
+      'No task of late ran in it. The first one shows here how it was set up, and whether from the cache.',
+    now: 'now',
+    whole: 'The whole log',
+    denied: 'Denied lately',
+    deniedCount: (count: number) => (count === 1 ? '1 host and rule' : `${count} hosts and rules`),
+    deniedNone: 'Nothing was denied in the newest tasks.',
+    times: (times: number) => (times === 1 ? 'once in' : `${times} times in`),
+    allow: (method: string | null) =>
+      method && method !== 'CONNECT' ? `Allow ${method}` : 'Allow host',
+  },
+  secrets: {
+    title: 'Secrets',
+    about:
+      'Can be set, never read. Present while setup runs if the recipe names them under secrets; absent while the agent works.',
+    none: 'None are set.',
+    set: (when: string, version: number) => `set ${when} ago, version ${version}`,
+    replace: 'Replace',
+    remove: 'Remove',
+    name: 'Name',
+    value: 'Value',
+    save: 'Set secret',
+  },
 };
