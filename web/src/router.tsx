@@ -24,13 +24,16 @@ const root = createRootRoute({
 
 const home = createRoute({ getParentRoute: () => root, path: '/', component: Home });
 
-export const tabs = ['log', 'diff', 'evidence', 'checks'] as const;
+export const tabs = ['log', 'diff', 'evidence', 'checks', 'files'] as const;
 export type Tab = (typeof tabs)[number];
 
 interface TaskSearch {
   tab?: Tab;
   attempt?: number;
   chunk?: string;
+  file?: string;
+  /** Lines that are gone to, as `3-5`. */
+  lines?: string;
 }
 
 export const task = createRoute({
@@ -42,6 +45,8 @@ export const task = createRoute({
     if (tab) search.tab = tab;
     if (Number.isInteger(given.attempt)) search.attempt = given.attempt as number;
     if (typeof given.chunk === 'string') search.chunk = given.chunk;
+    if (typeof given.file === 'string') search.file = given.file;
+    if (typeof given.lines === 'string') search.lines = given.lines;
     return search;
   },
   component: lazyRouteComponent(() => import('./features/task/TaskPage'), 'TaskPage'),

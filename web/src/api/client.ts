@@ -20,6 +20,11 @@ export function rememberCsrf(value: string | null | undefined): void {
   csrf = value ?? undefined;
 }
 
+async function renewCsrf(): Promise<string | undefined> {
+  rememberCsrf((await ask<{ csrf?: string | null }>('/me')).csrf);
+  return csrf;
+}
+
 interface Ask {
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   body?: unknown;
@@ -38,6 +43,8 @@ const LIMIT_MS = 60_000;
  */
 export async function ask<T>(path: string, options: Ask = {}): Promise<T> {
   const { method = 'GET', body, query, idempotencyKey, signal } = options;
+  // A change may be asked for before the page knows who is signed in.
+  if (method !== 'GET' && !csrf) await renewCsrf();
   const url = new URL(`/api/v1${path}`, location.origin);
   for (const [name, value] of Object.entries(query ?? {})) {
     if (value !== undefined && value !== '') url.searchParams.set(name, String(value));
@@ -64,6 +71,11 @@ export async function ask<T>(path: string, options: Ask = {}): Promise<T> {
   if (answer.ok) return (text ? JSON.parse(text) : undefined) as T;
   const problem = readProblem(answer.status, text);
   if (answer.status === 401) location.assign('/sign-in');
+  // Another tab signed in again, or the server began anew: its word counts, once.
+  if (answer.status === 403 && method !== 'GET' && problem.detail?.includes('x-quire-csrf')) {
+    const old = headers['x-quire-csrf'];
+    if ((await renewCsrf()) !== old) return ask(path, options);
+  }
   throw new ProblemError(problem);
 }
 

@@ -1,5 +1,7 @@
 // Event streams: one connection that comes back by itself, and says when it is behind.
+
 import { useSyncExternalStore } from 'react';
+import { ask } from './client';
 
 /** Since when the page is behind, by stream; empty while all are live. */
 const behind = new Map<string, number>();
@@ -84,7 +86,10 @@ export function listen(
     };
     source.onerror = () => {
       late();
-      if (source?.readyState === EventSource.CLOSED) reopen();
+      if (source?.readyState !== EventSource.CLOSED) return;
+      // It may be that nobody is signed in any more: asking takes the page to where one can.
+      ask('/me').catch(() => undefined);
+      reopen();
     };
     source.addEventListener('resync', (event: MessageEvent<string>) => {
       try {

@@ -13,6 +13,7 @@ import { en } from '../texts/en';
 import { CommandPalette } from './CommandPalette';
 import { KeyHelp } from './KeyHelp';
 import { useKeys } from './keys';
+import { useSignedOut } from './signedOut';
 import { StaleStrip, TopBar } from './TopBar';
 
 export function Shell() {
@@ -29,6 +30,7 @@ export function Shell() {
   });
   const tasks = useTasks();
   useWorkspaceStream(me.isSuccess);
+  useSignedOut();
   const stale = useStaleSince();
   const next = () => {
     const waits = tasks.data?.tasks.find((task) => groupOf(task.state) === 'you');
@@ -45,7 +47,10 @@ export function Shell() {
   });
   const close = () => setOpen(null);
   return (
-    <div data-stale={stale ? '' : undefined} className="flex min-h-dvh flex-col">
+    <div
+      data-stale={stale ? '' : undefined}
+      className="flex min-h-dvh flex-col has-[[data-fills]]:h-dvh has-[[data-fills]]:overflow-hidden"
+    >
       <a
         href="#content"
         className="sr-only focus:not-sr-only focus:absolute focus:z-30 focus:bg-raised focus:p-2"

@@ -9,6 +9,7 @@ import { Kbd } from '../parts/small';
 import { en } from '../texts/en';
 import { timeOfDay } from '../texts/format';
 import { pages } from './pages';
+import { tellSignedOut } from './signedOut';
 import { currentTheme, setTheme } from './theme';
 
 export function TopBar({ find, next }: { find: () => void; next: () => void }) {
@@ -21,7 +22,11 @@ export function TopBar({ find, next }: { find: () => void; next: () => void }) {
     const shown = currentTheme() === 'system' ? (dark ? 'dark' : 'light') : currentTheme();
     setTheme(shown === 'dark' ? 'light' : 'dark');
   };
-  const out = () => ask('/sign-out', { method: 'POST' }).finally(() => location.assign('/sign-in'));
+  const out = () =>
+    ask('/sign-out', { method: 'POST' }).finally(() => {
+      tellSignedOut();
+      location.assign('/sign-in');
+    });
   return (
     <header className="sticky top-0 z-20 flex h-12 items-center gap-2 border-b border-line bg-bg px-4 max-sm:px-2">
       <Link to="/" className="mr-3 flex items-center gap-2 text-14 font-semibold max-sm:mr-0">

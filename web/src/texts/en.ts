@@ -58,7 +58,7 @@ export const en = {
       [
         'task',
         [
-          ['1–4', 'tabs'],
+          ['1–5', 'tabs'],
           ['M', 'composer'],
           ['⇧J ⇧K', 'next, previous task'],
           ['L', 'follow the log'],
@@ -135,7 +135,11 @@ export const en = {
   task: {
     you: 'You',
     attempt: (place: number) => `Attempt ${place}`,
-    tabs: { log: 'Log', diff: 'Diff', evidence: 'Evidence', checks: 'Checks' },
+    tabs: { log: 'Log', diff: 'Diff', evidence: 'Evidence', checks: 'Checks', files: 'Files' },
+    tabsLabel: 'What happened',
+    editPlan: 'Edit plan',
+    keepPlan: 'Leave it as it was',
+    approveEdited: 'Approve edited plan',
     conversation: 'Conversation',
     plan: 'Plan',
     planDone: (done: number, all: number) => `${done} of ${all}`,
@@ -192,6 +196,13 @@ export const en = {
     denied: 'Connection denied',
     moreLines: (count: number) => `${count} more lines: open the raw output`,
     raw: 'Raw',
+    copy: 'Copy output',
+    search: 'Search output',
+    found: (at: number, all: number) => `${at} of ${all}`,
+    notFound: 'Not found',
+    searching: 'Searching',
+    next: 'Next match',
+    cutLine: (more: number) => ` … ${more} more characters in the raw output`,
     noOutput: 'It printed nothing.',
     ended: {
       timeout: 'ended at its time limit',
@@ -210,6 +221,13 @@ export const en = {
     runs: 'Runs by itself: read it first',
     added: 'added',
     removed: 'removed',
+  },
+  files: {
+    none: 'No file was changed or cited.',
+    changed: 'Changed',
+    cited: 'Cited',
+    choose: 'Choose a file.',
+    big: 'It is too large to show here.',
   },
   evidence: {
     citations: 'Citations',
@@ -241,6 +259,7 @@ export const en = {
     download: 'Download the evidence',
     verify: 'To verify it on another machine, without this server:',
     openLog: 'Open in log',
+    openFile: 'Open file',
     mark: (number: number, verdict: string, where: string) =>
       `Citation ${number}, ${verdict}, ${where}`,
   },

@@ -17,6 +17,8 @@ export function wishOf(draft: Draft, verb: Verb): { task: NewTask } | { lacks: s
     prompt,
     mode: verb,
     attempts: draft.attempts,
+    // Of several attempts each would ask for itself.
+    questions: draft.attempts === 1 && verb === 'code',
   };
   if (draft.branch.trim()) task.ref = draft.branch.trim();
   if (draft.environment) task.environment = draft.environment;

@@ -1,12 +1,29 @@
 // The numbered mark after a cited sentence, and the lines it stands for.
-import { useEffect, useId, useRef, useState } from 'react';
+import { useEffect, useId, useLayoutEffect, useRef, useState } from 'react';
 import type { CheckedCitation } from '../../api/types';
 import { Button } from '../../parts/Button';
 import { en } from '../../texts/en';
-import { linesOf, sourceOf, warning } from './citations';
+import { linesOf, type Place, placeOf, sourceOf, warning } from './citations';
 
 /** How long a mark is pointed at before it opens, and left before it closes, in milliseconds. */
 const REST_MS = 120;
+
+/** Puts the card below the mark, or above it where there is no room; on phones at the bottom. */
+function put(card: HTMLElement, mark: HTMLElement): void {
+  card.showPopover();
+  const at = mark.getBoundingClientRect();
+  const { width, height } = card.getBoundingClientRect();
+  const phone = innerWidth < 900;
+  const below = at.bottom + 4;
+  const top = phone
+    ? innerHeight - height - 12
+    : below + height < innerHeight - 8
+      ? below
+      : Math.max(8, at.top - height - 4);
+  const left = phone ? 12 : Math.max(12, Math.min(at.left, innerWidth - width - 12));
+  card.style.top = `${top}px`;
+  card.style.left = `${left}px`;
+}
 
 export function CitationMark({
   number,
@@ -15,7 +32,7 @@ export function CitationMark({
 }: {
   number: number;
   checked: CheckedCitation;
-  open: (chunk: string) => void;
+  open: (place: Place) => void;
 }) {
   const [shown, setShown] = useState(false);
   const rest = useRef<ReturnType<typeof setTimeout>>(undefined);
@@ -27,6 +44,28 @@ export function CitationMark({
     rest.current = setTimeout(() => setShown(next), REST_MS);
   };
   useEffect(() => () => clearTimeout(rest.current), []);
+  const mark = useRef<HTMLSpanElement>(null);
+  const card = useRef<HTMLSpanElement>(null);
+  useLayoutEffect(() => {
+    if (shown && mark.current && card.current) put(card.current, mark.current);
+  }, [shown]);
+  useEffect(() => {
+    if (!shown) return;
+    const away = (event: Event) => {
+      if (
+        event instanceof KeyboardEvent
+          ? event.key === 'Escape'
+          : !card.current?.contains(event.target as Node)
+      )
+        setShown(false);
+    };
+    addEventListener('scroll', away, true);
+    addEventListener('keydown', away);
+    return () => {
+      removeEventListener('scroll', away, true);
+      removeEventListener('keydown', away);
+    };
+  }, [shown]);
   const told = warning(checked);
   const look = bad
     ? 'border border-bad text-bad line-through'
@@ -34,7 +73,8 @@ export function CitationMark({
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: pointing and leaving; the keyboard has the button.
     <span
-      className="relative inline-block"
+      ref={mark}
+      className="inline-block"
       onMouseEnter={() => later(true)}
       onMouseLeave={() => later(false)}
     >
@@ -55,10 +95,12 @@ export function CitationMark({
       </button>
       {shown && (
         <span
+          ref={card}
           id={id}
+          popover="manual"
           role="group"
           aria-label={sourceOf(checked)}
-          className="absolute top-6 left-0 z-10 block w-[min(560px,80vw)] rounded-l border border-line-2 bg-raised text-13 shadow-float max-md:fixed max-md:inset-x-3 max-md:top-auto max-md:bottom-3 max-md:w-auto"
+          className="fixed inset-auto m-0 block w-[min(560px,calc(100vw-24px))] overflow-hidden rounded-l border border-line-2 bg-raised p-0 text-left text-13 font-normal text-ink shadow-float"
         >
           <span className="flex items-center gap-2 border-b border-line px-3 py-2">
             <span className="truncate font-mono text-12">{sourceOf(checked)}</span>
@@ -86,9 +128,16 @@ export function CitationMark({
               </strong>{' '}
               {told}
             </span>
-            {citation.target.chunk && !bad && (
-              <Button small className="ml-auto" onClick={() => open(citation.target.chunk ?? '')}>
-                {en.evidence.openLog}
+            {!bad && (
+              <Button
+                small
+                className="ml-auto"
+                onClick={() => {
+                  setShown(false);
+                  open(placeOf(checked));
+                }}
+              >
+                {citation.target.chunk ? en.evidence.openLog : en.evidence.openFile}
               </Button>
             )}
           </span>

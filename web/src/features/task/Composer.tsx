@@ -6,11 +6,17 @@ import { Button } from '../../parts/Button';
 import { Problem } from '../../parts/Problem';
 import { en } from '../../texts/en';
 
-export function Composer({ task }: { task: Task }) {
+export function Composer({ task, plan }: { task: Task; plan: string | undefined }) {
   const [text, setText] = useState('');
+  const [editing, setEditing] = useState(false);
   const { input, turn } = useTaskActions(task.task);
   const state = task.state.state;
-  const done = { onSuccess: () => setText('') };
+  const done = {
+    onSuccess: () => {
+      setText('');
+      setEditing(false);
+    },
+  };
   const say = (kind: string) =>
     input.mutate(
       { input: kind, ...(text.trim() || kind !== 'approve' ? { text } : {}) } as Wanted,
@@ -40,35 +46,66 @@ export function Composer({ task }: { task: Task }) {
               {t.answer}
             </Button>,
           ]
-        : state === 'waiting_for_approval'
+        : state === 'waiting_for_approval' && editing
           ? [
-              t.rejectHint,
+              t.plan,
               <>
-                <Button key="r" small disabled={!word} onClick={() => say('reject')}>
-                  {t.reject}
-                </Button>
                 <Button
-                  key="p"
+                  key="k"
                   small
-                  look={word ? 'plain' : 'main'}
-                  disabled={word}
-                  onClick={() => say('approve')}
+                  onClick={() => {
+                    setText('');
+                    setEditing(false);
+                  }}
                 >
-                  {t.approve}
+                  {t.keepPlan}
+                </Button>
+                <Button key="e" small look={main} disabled={!word} onClick={() => say('approve')}>
+                  {t.approveEdited}
                 </Button>
               </>,
             ]
-          : [
-              t.steerHint,
-              <>
-                <Button key="m" small disabled={!word} onClick={() => say('message')}>
-                  {t.queue}
-                </Button>
-                <Button key="s" small look={main} disabled={!word} onClick={() => say('steer')}>
-                  {t.steer}
-                </Button>
-              </>,
-            ];
+          : state === 'waiting_for_approval'
+            ? [
+                t.rejectHint,
+                <>
+                  <Button key="r" small disabled={!word} onClick={() => say('reject')}>
+                    {t.reject}
+                  </Button>
+                  {plan && (
+                    <Button
+                      key="e"
+                      small
+                      onClick={() => {
+                        setText(plan);
+                        setEditing(true);
+                      }}
+                    >
+                      {t.editPlan}
+                    </Button>
+                  )}
+                  <Button
+                    key="p"
+                    small
+                    look={word ? 'plain' : 'main'}
+                    disabled={word}
+                    onClick={() => say('approve')}
+                  >
+                    {t.approve}
+                  </Button>
+                </>,
+              ]
+            : [
+                t.steerHint,
+                <>
+                  <Button key="m" small disabled={!word} onClick={() => say('message')}>
+                    {t.queue}
+                  </Button>
+                  <Button key="s" small look={main} disabled={!word} onClick={() => say('steer')}>
+                    {t.steer}
+                  </Button>
+                </>,
+              ];
   const error = input.error ?? turn.error;
   return (
     <div className="border-t border-line p-4">

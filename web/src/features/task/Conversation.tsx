@@ -10,6 +10,7 @@ import { en } from '../../texts/en';
 import { timeOfDay } from '../../texts/format';
 import { Answer } from './Answer';
 import type { AttemptLog } from './attemptLog';
+import type { Place } from './citations';
 
 export function Conversation({
   task,
@@ -20,7 +21,7 @@ export function Conversation({
   task: Task;
   attempt: string;
   log: AttemptLog;
-  open: (chunk: string) => void;
+  open: (place: Place) => void;
 }) {
   const newest = task.history.at(-1);
   const actions = useTaskActions(task.task);
@@ -64,11 +65,18 @@ export function Conversation({
           </ol>
         </section>
       )}
-      {log.spoken.map((one) =>
+      {log.spoken.map((one, index) =>
         one.by === 'you' ? (
           <Said key={`${one.id}y`} who={en.task.you} at={one.at} text={one.text} />
         ) : (
-          <Quire key={one.id} at={one.at} text={one.text} citations={log.citations} open={open} />
+          <Quire
+            key={one.id}
+            at={one.at}
+            text={one.text}
+            citations={log.citations}
+            open={open}
+            goesOn={log.spoken[index - 1]?.by === 'quire'}
+          />
         ),
       )}
       {log.question && (
@@ -100,17 +108,18 @@ export function Conversation({
       {log.answer && (
         <Quire
           key={attempt}
-          at={newest?.created_at}
+          at={log.answeredAt}
           text={log.answer}
           citations={log.citations}
           open={open}
+          goesOn={log.spoken.at(-1)?.by === 'quire'}
         />
       )}
     </div>
   );
 }
 
-function Past({ turn, open }: { turn: Turn; open: (chunk: string) => void }) {
+function Past({ turn, open }: { turn: Turn; open: (place: Place) => void }) {
   const attempt = turn.attempts.find((one) => one.attempt === turn.chosen) ?? turn.attempts[0];
   const { data } = useQuery({
     queryKey: keys.result(attempt?.id ?? ''),
@@ -150,15 +159,18 @@ function Quire({
   text,
   citations,
   open,
+  goesOn = false,
 }: {
   at: number | undefined;
   text: string;
   citations: CheckedCitation[];
-  open: (chunk: string) => void;
+  open: (place: Place) => void;
+  /** It was the one who spoke last: its name is not said again. */
+  goesOn?: boolean;
 }) {
   return (
-    <section>
-      <h2 className="mb-1.5 flex items-center gap-1.5 font-semibold">
+    <section className={goesOn ? '-mt-2' : ''}>
+      <h2 className={goesOn ? 'sr-only' : 'mb-1.5 flex items-center gap-1.5 font-semibold'}>
         <Icon name="quire" />
         {en.name}{' '}
         {at !== undefined && (

@@ -1,30 +1,30 @@
 // What happened, in order: phases, commands with their output, patches.
-import { useQuery } from '@tanstack/react-query';
 import { useEffect, useRef, useState } from 'react';
-import { ask } from '../../api/client';
-import { keys } from '../../api/keys';
-import type { OutputLines } from '../../api/types';
+import { Button } from '../../parts/Button';
 import { Empty } from '../../parts/Empty';
 import { Icon } from '../../parts/Icon';
-import { Problem } from '../../parts/Problem';
 import { useNow } from '../../parts/small';
 import { en } from '../../texts/en';
 import { clock, took } from '../../texts/format';
 import type { AttemptLog, Command, Entry } from './attemptLog';
-
-/** Lines of an output that are shown in place; the rest is behind the raw output. */
-const MOST_LINES = 1000;
+import type { Place } from './citations';
+import { LogSearch } from './LogSearch';
+import { Output } from './Output';
 
 export function LogView({
   attempt,
   log,
-  chunk,
+  cited,
+  open,
   follow,
+  setFollow,
 }: {
   attempt: string;
   log: AttemptLog;
-  chunk: string | undefined;
+  cited: Place | undefined;
+  open: (place: Place) => void;
   follow: boolean;
+  setFollow: ((follow: boolean) => void) | undefined;
 }) {
   const end = useRef<HTMLDivElement>(null);
   const count = log.entries.length;
@@ -32,15 +32,30 @@ export function LogView({
     if (follow && count > 0) end.current?.scrollIntoView({ block: 'nearest' });
   }, [count, follow]);
   if (count === 0) return <Empty title={en.log.empty} />;
+  const commands = log.entries.filter((one) => one.kind === 'command');
   return (
     <div role="log" aria-live="off" aria-label={en.task.tabs.log}>
+      <div className="sticky top-0 z-10 flex min-h-11 items-center gap-2 border-b border-line bg-bg px-3 py-1.5">
+        <LogSearch attempt={attempt} commands={commands} open={open} />
+        {setFollow && (
+          <Button
+            small
+            className="ml-auto"
+            aria-pressed={follow}
+            onClick={() => setFollow(!follow)}
+          >
+            {follow ? en.log.following : en.log.follow}
+          </Button>
+        )}
+      </div>
       {log.entries.map((entry, index) =>
         entry.kind === 'command' ? (
           <CommandRow
             key={entry.id}
             attempt={attempt}
             entry={entry}
-            cited={entry.id === chunk}
+            cited={entry.id === cited?.chunk ? cited : undefined}
+            follow={follow}
             newest={index === count - 1}
           />
         ) : (
@@ -81,26 +96,31 @@ function CommandRow({
   attempt,
   entry,
   cited,
+  follow,
   newest,
 }: {
   attempt: string;
   entry: Command;
-  cited: boolean;
+  cited: Place | undefined;
+  follow: boolean;
   newest: boolean;
 }) {
   const { end } = entry;
   const code = end ? String(end.exit.code ?? end.exit.signal ?? '?') : '';
   const failed = end !== undefined && code !== '0';
   const [hand, setHand] = useState<boolean | null>(null);
-  const open = hand ?? (cited || failed || (!end && newest));
+  const open = hand ?? (cited !== undefined || failed || (!end && newest));
   const row = useRef<HTMLElement>(null);
+  const there = cited && `${cited.chunk} ${cited.first}`;
   useEffect(() => {
-    if (cited) row.current?.scrollIntoView({ block: 'center' });
-  }, [cited]);
+    if (!there) return;
+    setHand(null);
+    row.current?.scrollIntoView({ block: 'nearest' });
+  }, [there]);
   return (
     <section
       ref={row}
-      className={`border-b border-line ${cited ? 'shadow-[inset_2px_0_0_var(--color-accent)]' : ''}`}
+      className={`scroll-mt-12 border-b border-line ${cited ? 'shadow-[inset_2px_0_0_var(--color-accent)]' : ''}`}
     >
       <button
         type="button"
@@ -129,59 +149,18 @@ function CommandRow({
           {end ? took(end.ms) : <Running since={entry.at} />}
         </span>
       </button>
-      {open && <Output attempt={attempt} entry={entry} />}
+      {open && (
+        <Output
+          attempt={attempt}
+          entry={entry}
+          cited={cited && cited.first > 0 ? cited : undefined}
+          follow={follow}
+        />
+      )}
     </section>
   );
 }
 
 function Running({ since }: { since: number }) {
   return clock(useNow() - since);
-}
-
-function Output({ attempt, entry }: { attempt: string; entry: Command }) {
-  const path = `/attempts/${attempt}/outputs/${entry.id}`;
-  const running = entry.end === undefined;
-  const lines = useQuery({
-    queryKey: [...keys.lines(attempt, entry.id), running],
-    queryFn: ({ signal }) =>
-      ask<OutputLines>(`${path}/lines`, {
-        query: { first: 1, last: MOST_LINES, rendered: true },
-        signal,
-      }),
-    staleTime: running ? 0 : Number.POSITIVE_INFINITY,
-    refetchInterval: running ? 1000 : false,
-    placeholderData: (before) => before,
-  });
-  if (lines.isError)
-    return (
-      <div className="p-3">
-        <Problem error={lines.error} />
-      </div>
-    );
-  const more = (lines.data?.count ?? 0) - (lines.data?.lines.length ?? 0);
-  return (
-    <div
-      className="overflow-x-auto bg-sunken py-2 font-mono text-12"
-      tabIndex={0}
-      role="region"
-      aria-label={entry.command}
-    >
-      {lines.data?.lines.map((line, index) => (
-        <div key={index} className="flex h-[18px]">
-          <span className="w-14 shrink-0 pr-4 text-right text-ink-3 select-none">
-            {lines.data.first + index}
-          </span>
-          <span className="whitespace-pre">{line.slice(0, 4096)}</span>
-        </div>
-      ))}
-      {lines.data?.count === 0 && <p className="pl-14 text-ink-3">{en.log.noOutput}</p>}
-      <p className="flex gap-3 pt-1 pl-14 font-sans text-ink-3">
-        {more > 0 && en.log.moreLines(more)}
-        {entry.end?.by && en.log.ended[entry.end.by]}
-        <a className="text-accent underline" href={`/api/v1${path}/raw`}>
-          {en.log.raw}
-        </a>
-      </p>
-    </div>
-  );
 }

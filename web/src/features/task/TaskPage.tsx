@@ -13,8 +13,10 @@ import { emptyLog } from './attemptLog';
 import { ChecksView } from './ChecksView';
 import { Composer } from './Composer';
 import { Conversation } from './Conversation';
+import { type Place, readLines } from './citations';
 import { DiffView } from './DiffView';
 import { EvidenceView } from './EvidenceView';
+import { FilesView } from './FilesView';
 import { LogView } from './LogView';
 import { TaskHeader } from './TaskHeader';
 import { useAttemptLogs } from './useAttemptLog';
@@ -28,13 +30,15 @@ export function TaskPage() {
   const [follow, setFollow] = useState(true);
   const [talk, setTalk] = useState(search.tab === undefined);
   useTitle(task.data?.title ?? `#${number}`);
-  const go = (tab: Tab, chunk?: string) => {
+  const go = (tab: Tab, place?: Place) => {
     setTalk(false);
     navigate({
       search: (before) => ({
         ...(before.attempt ? { attempt: before.attempt } : {}),
         tab,
-        ...(chunk ? { chunk } : {}),
+        ...(place?.chunk ? { chunk: place.chunk } : {}),
+        ...(place?.file ? { file: place.file } : {}),
+        ...(place && place.first > 0 ? { lines: `${place.first}-${place.last}` } : {}),
       }),
       replace: true,
     });
@@ -44,12 +48,13 @@ export function TaskPage() {
     '2': () => go('diff'),
     '3': () => go('evidence'),
     '4': () => go('checks'),
+    '5': () => go('files'),
     l: () => setFollow(!follow),
     m: () => document.getElementById('composer')?.focus(),
     J: () =>
       void navigate({ to: '/tasks/$task', params: { task: String(Math.max(1, number - 1)) } }),
     K: () => void navigate({ to: '/tasks/$task', params: { task: String(number + 1) } }),
-    Escape: () => void navigate({ to: '/' }),
+    Escape: () => (search.lines ? go(search.tab ?? 'log') : void navigate({ to: '/' })),
   });
   if (task.isError)
     return (
@@ -64,7 +69,8 @@ export function TaskPage() {
   const log = logs[attempt.id] ?? emptyLog;
   const ended = attempt.state.state === 'done';
   const tab = search.tab ?? (ended && log.answer ? 'evidence' : 'log');
-  const open = (chunk: string) => go('log', chunk);
+  const open = (place: Place) => go(place.chunk ? 'log' : 'files', place);
+  const lines = readLines(search.lines);
   const counts: Partial<Record<Tab, number>> = {
     log: log.entries.filter((one) => one.kind === 'command').length,
     evidence: log.citations.length,
@@ -72,26 +78,26 @@ export function TaskPage() {
     diff: attempt.result?.diff_stat?.files ?? 0,
   };
   return (
-    <>
+    <div data-fills="" className="flex min-h-0 flex-1 flex-col">
       <TaskHeader task={task.data} attempt={attempt} />
-      <div className="grid min-h-0 flex-1 md:h-[calc(100dvh-122px)] md:grid-cols-[2fr_3fr]">
+      <div className="grid min-h-0 flex-1 grid-rows-[minmax(0,1fr)_auto] md:grid-cols-[2fr_3fr] md:grid-rows-[minmax(0,1fr)]">
         <div
           className={`min-h-0 flex-col border-r border-line md:flex ${talk ? 'flex' : 'hidden'}`}
         >
           <section
-            className="min-h-0 flex-1 overflow-y-auto"
+            className="relative min-h-0 flex-1 overflow-y-auto"
             aria-label={en.task.conversation}
             tabIndex={0}
           >
             <Conversation task={task.data} attempt={attempt.id} log={log} open={open} />
           </section>
-          <Composer task={task.data} />
+          <Composer key={attempt.id} task={task.data} plan={log.answer} />
         </div>
         <div className={`min-h-0 min-w-0 flex-col md:flex ${talk ? 'max-md:hidden' : 'flex'}`}>
           <div
-            className="flex items-center gap-1 border-b border-line px-3"
+            className="flex items-center gap-1 overflow-x-auto border-b border-line px-3"
             role="tablist"
-            aria-label={en.log.follow}
+            aria-label={en.task.tabsLabel}
           >
             {tabs.map((one) => (
               <button
@@ -116,14 +122,16 @@ export function TaskPage() {
             aria-label={en.task.tabs[tab]}
             tabIndex={0}
             onWheel={(event) => event.deltaY < 0 && setFollow(false)}
-            className="min-h-0 flex-1 overflow-y-auto"
+            className="relative min-h-0 flex-1 overflow-y-auto"
           >
             {tab === 'log' && (
               <LogView
                 attempt={attempt.id}
                 log={log}
-                chunk={search.chunk}
+                cited={search.chunk ? { chunk: search.chunk, ...lines } : undefined}
+                open={open}
                 follow={follow && !ended && !search.chunk}
+                setFollow={ended ? undefined : setFollow}
               />
             )}
             {tab === 'diff' && <DiffView attempt={attempt.id} ended={ended} />}
@@ -135,7 +143,22 @@ export function TaskPage() {
                 events={log.seq}
               />
             )}
-            {tab === 'checks' && <ChecksView attempt={attempt.id} open={open} />}
+            {tab === 'checks' && (
+              <ChecksView
+                attempt={attempt.id}
+                open={(chunk) => open({ chunk, first: 0, last: 0 })}
+              />
+            )}
+            {tab === 'files' && (
+              <FilesView
+                attempt={attempt.id}
+                citations={log.citations}
+                ended={ended}
+                file={search.file}
+                {...lines}
+                open={open}
+              />
+            )}
           </div>
         </div>
         <div className="sticky bottom-0 flex border-t border-line bg-bg p-2 md:hidden">
@@ -144,6 +167,6 @@ export function TaskPage() {
           </Button>
         </div>
       </div>
-    </>
+    </div>
   );
 }

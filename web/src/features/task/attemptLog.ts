@@ -37,6 +37,7 @@ export interface AttemptLog {
   plan: PlanStep[];
   citations: CheckedCitation[];
   answer?: string;
+  answeredAt?: number;
   question?: Question;
   failure?: string;
 }
@@ -161,6 +162,7 @@ function step(log: AttemptLog, event: Wire): void {
       break;
     case 'answered':
       log.answer = body.text;
+      log.answeredAt = at;
       // The reply that was accepted is the answer, and not said twice.
       if (log.spoken.at(-1)?.by === 'quire') log.spoken.pop();
       break;
