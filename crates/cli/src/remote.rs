@@ -6,7 +6,8 @@ pub mod pushing;
 mod servers;
 pub mod tasks;
 
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use quire_client::{Client, ClientError, Config, ServerAddress};
 use quire_domain::secret::Secret;
@@ -35,6 +36,8 @@ pub struct Remote {
 
 /// The variable that names the server to speak to.
 pub const VARIABLE: &str = "QUIRE_REMOTE";
+/// A file of authorities is read to this length, in bytes.
+const MOST_PEM: u64 = 4 << 20;
 /// What stands for "none" where a server is named, over what variable and settings say.
 const NONE: &str = "none";
 
@@ -78,7 +81,7 @@ fn open(servers: &Servers, name: &str, surroundings: &Surroundings) -> anyhow::R
     };
     let address = ServerAddress::parse(&known.url).map_err(|error| usage(error.to_string()))?;
     let token = Some(Secret::new(known.token.clone()));
-    let client = connect(address, token, surroundings)?;
+    let client = connect(address, token, known.ca.as_deref(), surroundings)?;
     Ok(Remote {
         name: known.name.clone(),
         flag: String::new(),
@@ -105,15 +108,32 @@ fn not_known(servers: &Servers, name: &str) -> String {
 pub fn connect(
     address: ServerAddress,
     token: Option<Secret<String>>,
+    ca: Option<&Path>,
     surroundings: &Surroundings,
 ) -> anyhow::Result<Client> {
     let mut config = Config::new(address, token);
     // A company's own authorities, as other programs are told of them too.
     if let Some(file) = surroundings.variable("SSL_CERT_FILE") {
-        config.authorities = std::fs::read(file)
-            .map_err(|error| usage(format!("cannot read {file} (from SSL_CERT_FILE): {error}")))?;
+        config.authorities = authorities(Path::new(file), "SSL_CERT_FILE")?;
+    }
+    if let Some(file) = ca {
+        config.authorities.push(b'\n');
+        config.authorities.extend(authorities(file, "`quire login --ca`")?);
     }
     Client::new(config).map_err(told)
+}
+
+/// Certificates of authorities, as a PEM file has them; at least one.
+fn authorities(file: &Path, from: &str) -> anyhow::Result<Vec<u8>> {
+    let shown = file.display();
+    let wrong = |why: String| usage(format!("cannot use {shown} (from {from}): {why}"));
+    let mut pem = Vec::new();
+    let opened = std::fs::File::open(file).map_err(|error| wrong(error.to_string()))?;
+    opened.take(MOST_PEM).read_to_end(&mut pem).map_err(|error| wrong(error.to_string()))?;
+    if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
+        return Err(wrong("it holds no certificate (`-----BEGIN CERTIFICATE-----`)".to_owned()));
+    }
+    Ok(pem)
 }
 
 /// An error of a server with its exit code and what to do about it.
@@ -136,7 +156,13 @@ pub fn told(error: ClientError) -> anyhow::Error {
         Some(Invalid | NotAllowed | NotFound | NotPossible | Changed | KeyReused | TooLarge) => {
             Exit::Usage
         }
-        _ if matches!(error, ClientError::Setup { .. } | ClientError::NotQuire { .. }) => {
+        _ if matches!(
+            error,
+            ClientError::Setup { .. }
+                | ClientError::NotQuire { .. }
+                | ClientError::Untrusted { .. }
+        ) =>
+        {
             Exit::Usage
         }
         _ => Exit::Failed,

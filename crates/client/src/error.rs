@@ -23,6 +23,14 @@ pub enum ClientError {
         /// The innermost reason.
         why: String,
     },
+    /// Its certificate is not one to trust.
+    #[error("cannot trust {server}: {why}")]
+    Untrusted {
+        /// The server.
+        server: String,
+        /// What is wrong with the certificate, and what to do.
+        why: String,
+    },
     /// It did not answer in time.
     #[error("{server} did not answer within {after:?}")]
     Timeout {
@@ -102,6 +110,9 @@ pub(crate) fn of_transport(error: &reqwest::Error, server: &str, after: Duration
         return ClientError::Unreachable { server, why: format!("cut off: {}", innermost(error)) };
     }
     let why = if error.is_timeout() { "no answer in time".to_owned() } else { innermost(error) };
+    if let Some((_, wrong)) = why.split_once("invalid peer certificate: ") {
+        return ClientError::Untrusted { why: untrusted(wrong), server };
+    }
     if why.contains("InvalidContentType") || why.contains("corrupt message") {
         return ClientError::NotQuire { server, why: "it does not speak TLS".to_owned() };
     }
@@ -109,6 +120,21 @@ pub(crate) fn of_transport(error: &reqwest::Error, server: &str, after: Duration
         return ClientError::NotQuire { server, why: "it does not speak HTTP".to_owned() };
     }
     ClientError::Unreachable { server, why }
+}
+
+/// What is wrong with a certificate, with what to do about it.
+fn untrusted(wrong: &str) -> String {
+    let advice = if wrong.starts_with("UnknownIssuer") || wrong.starts_with("BadSignature") {
+        "no authority known here signed its certificate; name the file of your own authority with \
+         `quire login URL --ca FILE`, or in SSL_CERT_FILE"
+    } else if wrong.contains("xpired") {
+        "its certificate has ended; whoever runs it has to renew it (or the clock here is wrong)"
+    } else if wrong.contains("not valid for name") || wrong.starts_with("NotValidForName") {
+        "its certificate is for another name; use the address that it is made for"
+    } else {
+        "its certificate cannot be used; whoever runs it has to make another one"
+    };
+    format!("{advice} ({wrong})")
 }
 
 /// The last cause: the others say only that a request failed.

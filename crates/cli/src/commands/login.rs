@@ -1,6 +1,7 @@
 //! `quire login`: signs in to a server, so that commands work against it with `--remote`.
 
 use std::io::{BufRead, Read, Write};
+use std::path::PathBuf;
 
 use quire_api::{Me, ServerInfo};
 use quire_client::{Call, ServerAddress};
@@ -21,6 +22,10 @@ pub struct Args {
     /// Read the token from standard input, without asking: for scripts.
     #[arg(long)]
     token_stdin: bool,
+    /// The file of the authority (PEM) that its certificate is signed by, beside those that the
+    /// machine trusts. It is remembered, and read anew each time.
+    #[arg(long, value_name = "FILE", conflicts_with = "list")]
+    ca: Option<PathBuf>,
     /// What to call it; the host if not given.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -53,7 +58,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         ));
     }
     // Asked before the token, so that a wrong address never gets one.
-    let client = connect(address.clone(), None, &context.surroundings)?;
+    let ca = args.ca.as_ref().map(|file| context.surroundings.current_dir.join(file));
+    let client = connect(address.clone(), None, ca.as_deref(), &context.surroundings)?;
     let info: ServerInfo = client.ask(Call::get(&["server"])).await.map_err(told)?;
     if !info.api.iter().any(|version| version == "v1") {
         return Err(usage(format!(
@@ -79,7 +85,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         None => read_token(&args, &address, context)?,
     };
     let known = Some(Secret::new(token.clone()));
-    let client = connect(address.clone(), known, &context.surroundings)?;
+    let client = connect(address.clone(), known, ca.as_deref(), &context.surroundings)?;
     let me: Me = client.ask(Call::get(&["me"])).await.map_err(|error| match error.kind() {
         Some(quire_api::ProblemKind::NotSignedIn) => usage(format!(
             "{address} does not know this token: it is wrong, has ended, or was taken back"
@@ -92,8 +98,10 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<Exit> {
         return Err(usage(format!("`{name}` cannot be the name of a server")));
     }
     let first = servers.list.is_empty();
-    servers
-        .put(Known { name: name.clone(), url, token, user: Some(me.name.clone()) }, args.default);
+    servers.put(
+        Known { name: name.clone(), url, token, user: Some(me.name.clone()), ca },
+        args.default,
+    );
     servers.write()?;
     if args.json {
         let teams: Vec<&str> = me.teams.iter().map(|team| team.name.as_str()).collect();

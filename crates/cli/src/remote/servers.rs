@@ -32,6 +32,9 @@ pub struct Known {
     /// As whom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// The file of the authority that its certificate is signed by, where it is not the machine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Known {
@@ -165,6 +168,7 @@ mod tests {
             url: format!("https://{name}"),
             token: "quire_x".to_owned(),
             user: None,
+            ca: None,
         };
         let mut servers = Servers::default();
         assert!(servers.meant().is_none());

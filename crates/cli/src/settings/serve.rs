@@ -44,6 +44,7 @@ pub struct Serve {
     tls_certificate: Option<Setting<PathBuf>>,
     tls_key: Option<Setting<PathBuf>>,
     trusted_proxies: Option<Setting<Vec<Network>>>,
+    hosts: Option<Setting<Vec<String>>>,
 }
 
 /// The section as it is written.
@@ -56,6 +57,7 @@ pub struct ServeWords {
     tls_certificate: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     trusted_proxies: Option<Vec<String>>,
+    hosts: Option<Vec<String>>,
 }
 
 impl Serve {
@@ -90,6 +92,19 @@ impl Serve {
             let value = networks
                 .map_err(|error| usage(format!("{origin}: `serve.trusted_proxies`: {error}")))?;
             self.trusted_proxies = Some(Setting { value, origin: origin.to_owned() });
+        }
+        if let Some(mut value) = words.hosts {
+            for host in &mut value {
+                host.make_ascii_lowercase();
+                let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+                if host.is_empty() || host.len() > 253 || !host.chars().all(known) {
+                    return Err(usage(format!(
+                        "{origin}: `serve.hosts`: `{host}` is no name of a host: write it without \
+                         a scheme and without a port, as in `quire.example`"
+                    )));
+                }
+            }
+            self.hosts = Some(Setting { value, origin: origin.to_owned() });
         }
         Ok(())
     }
@@ -143,6 +158,12 @@ impl Serve {
         self.trusted_proxies.as_ref().map(|setting| setting.value.clone()).unwrap_or_default()
     }
 
+    /// The hosts that a request may name, beside those of the loopback; on an address that others
+    /// reach, any where none is named.
+    pub fn hosts(&self) -> Vec<String> {
+        self.hosts.as_ref().map(|setting| setting.value.clone()).unwrap_or_default()
+    }
+
     /// How long attempts get to let go of their work.
     pub fn drain(&self) -> Duration {
         let seconds = self.drain_seconds.as_ref().map_or(DRAIN_SECONDS, |setting| setting.value);
@@ -183,6 +204,7 @@ impl Serve {
             row("trusted_proxies", self.trusted_proxies.as_ref(), |list| {
                 format!("{} networks", list.len())
             }),
+            row("hosts", self.hosts.as_ref(), |list| list.join(", ")),
         ];
         rows.into_iter().flatten().collect()
     }

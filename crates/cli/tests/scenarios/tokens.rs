@@ -1,75 +1,11 @@
 //! Tokens from the command line, against a real `quire serve`: who has one gets what it is for, until
 //! it is taken back.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-
-use quire_testkit::{Ended, Stage};
-
-const QUIRE: &str = env!("CARGO_BIN_EXE_quire");
-
-/// A server, its own command line, and another machine's.
-struct Two {
-    stage: Stage,
-    server: Option<Child>,
-    url: String,
-}
-
-impl Drop for Two {
-    fn drop(&mut self) {
-        if let Some(mut server) = self.server.take() {
-            let _ = server.kill();
-            let _ = server.wait();
-        }
-    }
-}
-
-impl Two {
-    fn new() -> Self {
-        let mut two = Self { stage: Stage::new(QUIRE), server: None, url: String::new() };
-        let mut server = two.on_server(&["serve", "--listen", "127.0.0.1:0"]);
-        let mut server = server.stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(server.stderr.take().unwrap()).lines();
-        while two.url.is_empty() {
-            let line = lines.next().expect("it says where it listens").unwrap();
-            let mut words = line.split_whitespace().map(|word| word.trim_matches([':', ',']));
-            let url = words.find(|word| word.starts_with("http://") && !word.contains('#'));
-            url.unwrap_or_default().clone_into(&mut two.url);
-        }
-        std::thread::spawn(move || lines.for_each(drop));
-        two.server = Some(server);
-        two
-    }
-
-    fn on_server(&self, args: &[&str]) -> Command {
-        let home = self.stage.path().join("server");
-        std::fs::create_dir_all(&home).unwrap();
-        let mut command = Command::new(QUIRE);
-        command.args(args).current_dir(&home).env_clear().env("HOME", &home);
-        command.env("PATH", std::env::var_os("PATH").unwrap());
-        command
-    }
-
-    /// What the server's own command line says, and its exit code.
-    fn admin(&self, args: &[&str]) -> (String, String, i32) {
-        let done = self.on_server(args).stdin(Stdio::null()).output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (text(&done.stdout), text(&done.stderr), done.status.code().unwrap())
-    }
-
-    fn quire(&self, args: &[&str]) -> Ended {
-        self.stage.quire(args.iter().copied()).run()
-    }
-
-    fn sign_in(&self, token: &str, name: &str) -> Ended {
-        let args = ["login", &self.url, "--token-stdin", "--name", name];
-        self.stage.quire(args).stdin(token).run()
-    }
-}
+use crate::served::Served;
 
 #[test]
 fn a_token_is_shown_once_does_what_it_is_for_and_ends_when_it_is_taken_back() {
-    let two = Two::new();
+    let two = Served::start("");
     for args in [&["team", "add", "web"][..], &["user", "add", "ann", "--team", "web"]] {
         let (_, stderr, code) = two.admin(args);
         assert_eq!(code, 0, "{stderr}");

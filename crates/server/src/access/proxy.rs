@@ -72,6 +72,7 @@ pub(crate) async fn forwarded(
     let seen = request.extensions().get::<Peer>().copied();
     let tls = request.extensions().get::<Encrypted>().is_some_and(|it| it.0);
     let trusted = |address| state.access.trusts(address);
+    let mut encrypted = tls;
     if let Some(Peer(peer)) = seen
         && trusted(peer.ip())
     {
@@ -79,9 +80,13 @@ pub(crate) async fn forwarded(
         let https = last(headers, "x-forwarded-proto").is_some_and(|it| it == "https");
         let address = told(headers, trusted).unwrap_or(peer.ip());
         request.extensions_mut().insert(Peer(SocketAddr::new(address, peer.port())));
-        request.extensions_mut().insert(Encrypted(tls || https));
+        encrypted |= https;
+        request.extensions_mut().insert(Encrypted(encrypted));
     }
-    next.run(request).await
+    let mut response = next.run(request).await;
+    // For what lies around this layer and has seen the request before.
+    response.extensions_mut().insert(Encrypted(encrypted));
+    response
 }
 
 /// The last address of `X-Forwarded-For` that is not a trusted proxy's own: what stands before it

@@ -24,8 +24,10 @@ const SAFE: [(header::HeaderName, &str); 7] = [
 ];
 
 pub(crate) async fn safe_headers(request: Request, next: Next) -> Response {
-    let encrypted = request.extensions().get::<Encrypted>().is_some_and(|it| it.0);
+    let seen = request.extensions().get::<Encrypted>().is_some_and(|it| it.0);
     let mut response = next.run(request).await;
+    let told = response.extensions().get::<Encrypted>().is_some_and(|it| it.0);
+    let encrypted = seen || told;
     if encrypted {
         let year = HeaderValue::from_static("max-age=31536000");
         response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, year);

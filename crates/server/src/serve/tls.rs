@@ -1,6 +1,5 @@
 //! Encrypted connections, by a certificate and a key in files that may change under way.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -9,7 +8,7 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -18,7 +17,10 @@ use tokio_rustls::server::TlsStream;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// How often the files are looked at.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+/// A file is at most this long, in bytes.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// What a client is told that speaks plain HTTP to an encrypted port.
 const PLAIN: &[u8] =
@@ -57,22 +59,22 @@ pub struct Tls {
 
 impl Tls {
     /// Reads the files, PEM both: the certificate with those that lead to its authority.
-    pub fn open(certificate: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
-        let now = RwLock::new(read(&certificate, &key)?);
+    pub async fn open(certificate: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
+        let now = RwLock::new(read(&certificate, &key).await?);
         Ok(Self { certificate, key, now })
     }
 
-    /// Reads the files again each 30 s, for ever. Those that are of no use are left.
+    /// Reads the files again each 10 s, for ever. Those that are of no use are left.
     pub(super) async fn look_again(&self) {
         loop {
             tokio::time::sleep(LOOK_AGAIN).await;
-            self.reload();
+            self.reload().await;
         }
     }
 
     /// Takes what is in the files now, if it is of use; says whether it is another certificate.
-    pub fn reload(&self) -> bool {
-        match read(&self.certificate, &self.key) {
+    pub async fn reload(&self) -> bool {
+        match read(&self.certificate, &self.key).await {
             Ok(found) => {
                 let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
                 let changed = found.0 != now.0;
@@ -113,11 +115,8 @@ impl Tls {
     }
 }
 
-fn read(certificate: &Path, key: &Path) -> Result<(Vec<u8>, Arc<ServerConfig>), TlsError> {
-    let bytes = |path: &Path| {
-        fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
-    };
-    let (chain_pem, key_pem) = (bytes(certificate)?, bytes(key)?);
+async fn read(certificate: &Path, key: &Path) -> Result<(Vec<u8>, Arc<ServerConfig>), TlsError> {
+    let (chain_pem, key_pem) = (bytes(certificate).await?, bytes(key).await?);
     let unusable = |why: String| TlsError::Unusable {
         certificate: certificate.to_owned(),
         key: key.to_owned(),
@@ -135,4 +134,17 @@ fn read(certificate: &Path, key: &Path) -> Result<(Vec<u8>, Arc<ServerConfig>), 
         .map_err(|error| unusable(error.to_string()))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok((chain_pem, Arc::new(config)))
+}
+
+async fn bytes(path: &Path) -> Result<Vec<u8>, TlsError> {
+    let read = async {
+        let mut bytes = Vec::new();
+        let file = tokio::fs::File::open(path).await?;
+        file.take(MOST_BYTES + 1).read_to_end(&mut bytes).await?;
+        if bytes.len() as u64 > MOST_BYTES {
+            return Err(io::Error::other(format!("it is longer than {MOST_BYTES} bytes")));
+        }
+        Ok(bytes)
+    };
+    read.await.map_err(|source| TlsError::Read { path: path.to_owned(), source })
 }

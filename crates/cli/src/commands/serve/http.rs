@@ -35,7 +35,8 @@ pub async fn listen(installation: &Arc<Installation>) -> anyhow::Result<Listenin
     let tls = match serve.tls()? {
         None => None,
         Some((certificate, key)) => {
-            let tls = Tls::open(certificate, key).map_err(|error| usage(error.to_string()))?;
+            let tls =
+                Tls::open(certificate, key).await.map_err(|error| usage(error.to_string()))?;
             Some(Arc::new(tls))
         }
     };
@@ -53,10 +54,14 @@ pub async fn listen(installation: &Arc<Installation>) -> anyhow::Result<Listenin
         let link = sign_in_link(&worker.store, LOCAL_USER, &url, worker.clock.now()).await?;
         Some(link.reveal().clone())
     };
+    let hosts = match serve.hosts() {
+        none if none.is_empty() && !at.ip().is_loopback() => none,
+        named => [loopback_hosts(), named].concat(),
+    };
     let settings = Settings {
         version: worker.place.version.clone(),
         single_user: !users,
-        hosts: if at.ip().is_loopback() { loopback_hosts() } else { Vec::new() },
+        hosts,
         ..Settings::default()
     };
     let record = &worker.record;
