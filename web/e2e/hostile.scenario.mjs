@@ -12,7 +12,10 @@ after(() => on?.close());
 test('names of files, logs, markdown, SVG and a line of 10 MB are shown and do nothing', async () => {
   const { page } = on;
   await on.open(await on.hand('HOSTILE: do your worst'));
-  await page.getByRole('button', { name: /^Citation \d, Rejected/ }).waitFor();
+  await page
+    .getByRole('button', { name: /^Citation \d, Rejected/ })
+    .first()
+    .waitFor();
   for (const name of ['Log', 'Diff', 'Evidence', 'Checks']) {
     await page.getByRole('tab', { name: new RegExp(`^${name}`) }).click();
     await page.waitForTimeout(300);

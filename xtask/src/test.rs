@@ -1,4 +1,4 @@
-//! `cargo xtask test`: all tests, or those that the arguments choose.
+//! `cargo xtask test`: all tests, the web page's among them, or those that the arguments choose.
 //!
 //! Uses cargo-nextest where it is installed (a process per test, a time limit for each), else plain
 //! `cargo test`. Doc tests run first, as nextest cannot run them. The last line is the sum of all:
@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 use crate::outcome::{Chore, Verdict};
-use crate::{cargo, needs};
+use crate::{cargo, needs, web};
 
 /// What `test` takes.
 #[derive(clap::Args, Default)]
@@ -55,7 +55,8 @@ pub fn run(args: &Args) -> Chore {
     let nextest = !args.plain && cargo::has("nextest");
     let chosen = !args.passed_on.is_empty();
     let mut sum = Count::default();
-    let mut verdict = Verdict::Good;
+    // All tests are also those of the web page, in a browser on the server that was just built.
+    let mut verdict = if chosen { Verdict::Good } else { web::checked()? };
     if nextest && !chosen {
         verdict =
             verdict.and(counted(&mut cargo::command(&["test", "--workspace", "--doc"]), &mut sum)?);

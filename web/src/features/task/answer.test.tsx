@@ -17,6 +17,7 @@ test('tags, pictures and links that act stay words', () => {
 });
 
 test('a citation keeps the underlines and stars of its path, also within code', () => {
+  expect(drawn('<b>bold</b> 【F:x†L1】')).toContain('【F:x†L1】');
   const html = drawn('Both 【F:a_b_*c*.py†L1】 and `【F:x†L2】` stand.');
   expect(html).toContain('【F:a_b_*c*.py†L1】');
   expect(html).toMatch(/<code[^>]*>【F:x†L2】<\/code>/);

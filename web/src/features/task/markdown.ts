@@ -62,7 +62,8 @@ export function putBack(held: string[]) {
 function walk(node: Node, held: string[], code: boolean): void {
   if (!node.children) return;
   node.children = node.children.flatMap((child): Node[] => {
-    if (child.type !== 'text') {
+    // Tags are `raw` until they are drawn as the words that they are.
+    if (child.type !== 'text' && child.type !== 'raw') {
       walk(child, held, code || child.tagName === 'code');
       return [child];
     }
