@@ -82,8 +82,14 @@ const environment = createRoute({
   ),
 });
 
+const start = createRoute({
+  getParentRoute: () => root,
+  path: '/start',
+  component: lazyRouteComponent(() => import('./features/start/Start'), 'Start'),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([home, task, board, environments, environment, usage]),
+  routeTree: root.addChildren([home, task, board, environments, environment, usage, start]),
   defaultPreload: 'intent',
   scrollRestoration: true,
 });

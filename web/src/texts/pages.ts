@@ -91,4 +91,30 @@ export const pagesEn = {
     value: 'Value',
     save: 'Set secret',
   },
+  start: {
+    title: 'First steps',
+    heading: 'Three steps to a first change',
+    about: 'About two minutes. Everything stays on this server except what goes to your model.',
+    model: 'Model',
+    done: 'Done',
+    configured: 'has its key; asked for the first time by your first task',
+    scripted: 'played from a script',
+    look: 'Look again',
+    noModel: 'No model can be asked yet',
+    noModelHow:
+      'Keys are read where the server runs and never pass through this page. Start it with one of them set, for example:',
+    noModelCommand:
+      "export OPENAI_API_KEY='…'   # or ANTHROPIC_API_KEY, OPENROUTER_API_KEY\nquire serve",
+    repository: 'Repository',
+    place: 'Clone address, or a folder on the server',
+    placeHint: 'https://… or /srv/…',
+    add: 'Add repository',
+    reading: 'Reading its branches',
+    read: (name: string, branches: number, first: string) =>
+      `${name} was read: ${branches === 1 ? '1 branch' : `${branches} branches`}, ${first} is the default.`,
+    task: 'First task',
+    what: (name: string) => `What should be done in ${name}?`,
+    ideas: ['Explain how the main parts fit together', 'Find a test that is missing and write it'],
+    waits: 'It can be sent when there is a model and a repository.',
+  },
 };

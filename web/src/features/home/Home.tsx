@@ -1,6 +1,6 @@
 // Hand out work, and see all of it.
 import { useQueryClient } from '@tanstack/react-query';
-import { useNavigate } from '@tanstack/react-router';
+import { Link, useNavigate } from '@tanstack/react-router';
 import { useWindowVirtualizer } from '@tanstack/react-virtual';
 import { useMemo, useRef, useState } from 'react';
 import { keys } from '../../api/keys';
@@ -121,7 +121,12 @@ export function Home() {
           (text || only ? (
             <Empty title={en.list.nothing} />
           ) : (
-            <Empty title={en.list.empty}>{en.list.emptyHint}</Empty>
+            <Empty title={en.list.empty}>
+              {en.list.emptyHint}{' '}
+              <Link to="/start" className="text-accent underline">
+                {en.start.title}
+              </Link>
+            </Empty>
           ))}
         <Rows rows={rows} selected={selected} away={away} />
       </div>

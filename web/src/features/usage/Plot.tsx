@@ -85,7 +85,13 @@ export function Stacked({
   const every = Math.ceil(56 / step);
   return (
     <div ref={ref}>
-      <svg role="img" aria-label={label} width={width} height={HEIGHT + 30} className="block">
+      <svg
+        role="img"
+        aria-label={label}
+        width={width}
+        height={HEIGHT + 30}
+        className="block overflow-visible"
+      >
         {[0, 0.5, 1].map((part) => (
           <g key={part} transform={`translate(0 ${8 + y(part * most)})`}>
             <line x1={LEFT} x2={width} className="stroke-line" />
