@@ -1,5 +1,5 @@
 // What the pages of environments ask for.
-import { useQueries, useQuery } from '@tanstack/react-query';
+import { keepPreviousData, useQueries, useQuery } from '@tanstack/react-query';
 import { ask } from '../../api/client';
 import { keys } from '../../api/keys';
 import { useTasks } from '../../api/tasks';
@@ -64,7 +64,9 @@ export function useLately(name: string) {
   });
   const events = useQueries({
     queries: inside.map(({ task, attempt }) => ({
-      queryKey: ['events', attempt.id, EVENTS],
+      // Asked again when it ends: what came last came after the last look.
+      queryKey: ['events', attempt.id, groupOf(task.state)],
+      placeholderData: keepPreviousData<{ events: Wire[] } | undefined>,
       queryFn: ({ signal }: { signal: AbortSignal }) =>
         ask<{ events: Wire[] }>(`/attempts/${attempt.id}/events`, {
           query: { limit: EVENTS },
