@@ -88,8 +88,30 @@ const start = createRoute({
   component: lazyRouteComponent(() => import('./features/start/Start'), 'Start'),
 });
 
+const settings = createRoute({
+  getParentRoute: () => root,
+  path: '/settings',
+  component: lazyRouteComponent(() => import('./features/settings/Settings'), 'Settings'),
+});
+
+const settingsPart = createRoute({
+  getParentRoute: () => root,
+  path: '/settings/$part',
+  component: lazyRouteComponent(() => import('./features/settings/Settings'), 'Settings'),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([home, task, board, environments, environment, usage, start]),
+  routeTree: root.addChildren([
+    home,
+    task,
+    board,
+    environments,
+    environment,
+    usage,
+    start,
+    settings,
+    settingsPart,
+  ]),
   defaultPreload: 'intent',
   scrollRestoration: true,
 });

@@ -7,4 +7,5 @@ export const pages = [
   { to: '/board', label: en.nav.board },
   { to: '/environments', label: en.nav.environments },
   { to: '/usage', label: en.nav.usage },
+  { to: '/settings', label: en.nav.settings },
 ] as const;
