@@ -3,15 +3,18 @@
 
 mod stage;
 
+use std::sync::Arc;
+
 use quire_domain::access::{LOCAL_USER, Role, TeamName, UserName};
 use quire_domain::ids::{TeamId, UserId};
 use quire_domain::secret::Secret;
-use quire_domain::time::Timestamp;
+use quire_domain::time::{Clock, Timestamp};
+use quire_server::Settings;
 use quire_server::access::{local, password::Passwords};
 use quire_store::NewUser;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use stage::{Stage, told};
+use stage::{Stage, Still, SystemClock, told};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -95,7 +98,8 @@ async fn a_form_of_another_site_signs_nobody_in() {
 
 #[tokio::test]
 async fn guessing_is_locked_and_tells_nothing_of_who_there_is() {
-    let stage = Stage::new().await;
+    let now = SystemClock.now();
+    let stage = Stage::at(Arc::new(Still(now)), Settings::default()).await;
     person(&stage, "ada", "shop", Role::Member).await;
     let mut told_of = Vec::new();
     for name in ["ada", "nobody", "no name!"] {

@@ -38,6 +38,15 @@ impl Clock for SystemClock {
     }
 }
 
+/// A clock that stands still: what depends on a second does not depend on the machine.
+pub struct Still(pub Timestamp);
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
 /// A running server. Ends when it is dropped.
 pub struct Stage {
     pub parts: Parts,
@@ -54,9 +63,12 @@ impl Stage {
     }
 
     pub async fn with(settings: Settings) -> Self {
+        Self::at(Arc::new(SystemClock), settings).await
+    }
+
+    pub async fn at(clock: Arc<dyn Clock>, settings: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("quire.db")).await.unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let git = Git::new(GitConfig {
             git: "git".into(),
             data_dir: dir.path().to_owned(),
