@@ -64,6 +64,26 @@ test('a plan waits, is edited, and is carried out', async () => {
   await says(page, 'Changed');
 });
 
+test('a question of the agent is answered by one of its choices', async () => {
+  const { page } = on;
+  await on.open(await on.hand('WONDERS: which?'));
+  await says(page, 'Asks you');
+  await page.getByRole('button', { name: 'The long one' }).click();
+  await says(page, 'Changed');
+});
+
+test('of three attempts one is chosen', async () => {
+  const { page } = on;
+  await page.goto(`${on.origin}/`);
+  await page.getByRole('combobox', { name: 'Attempts' }).selectOption('3');
+  await on.open(await on.hand('ASKS: three times', 'Ask'), '?tab=attempts');
+  await page.getByRole('button', { name: 'Choose attempt 2' }).click();
+  await page.getByRole('button', { name: 'Choose attempt 2' }).waitFor({ state: 'hidden' });
+  await page.getByText('Chosen', { exact: true }).waitFor();
+  await page.goto(`${on.origin}/`);
+  await page.getByRole('combobox', { name: 'Attempts' }).selectOption('1');
+});
+
 test('a message steers while it works, and cancelling ends it', async () => {
   const { page } = on;
   await on.open(await on.hand('LONG: wait'));

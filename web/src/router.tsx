@@ -24,7 +24,7 @@ const root = createRootRoute({
 
 const home = createRoute({ getParentRoute: () => root, path: '/', component: Home });
 
-export const tabs = ['log', 'diff', 'evidence', 'checks', 'files'] as const;
+export const tabs = ['log', 'diff', 'evidence', 'checks', 'files', 'attempts'] as const;
 export type Tab = (typeof tabs)[number];
 
 interface TaskSearch {

@@ -141,7 +141,14 @@ export const en = {
   task: {
     you: 'You',
     attempt: (place: number) => `Attempt ${place}`,
-    tabs: { log: 'Log', diff: 'Diff', evidence: 'Evidence', checks: 'Checks', files: 'Files' },
+    tabs: {
+      log: 'Log',
+      diff: 'Diff',
+      evidence: 'Evidence',
+      checks: 'Checks',
+      files: 'Files',
+      attempts: 'Attempts',
+    },
     tabsLabel: 'What happened',
     editPlan: 'Edit plan',
     keepPlan: 'Leave it as it was',
@@ -227,6 +234,13 @@ export const en = {
     runs: 'Runs by itself: read it first',
     added: 'added',
     removed: 'removed',
+  },
+  attempts: {
+    what: 'The one you choose is the one that follow-ups continue and that is applied.',
+    cost: 'Cost',
+    chosen: 'Chosen',
+    choose: (place: number) => `Choose attempt ${place}`,
+    open: 'Open',
   },
   files: {
     none: 'No file was changed or cited.',

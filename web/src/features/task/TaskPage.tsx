@@ -9,6 +9,7 @@ import { useTitle } from '../../parts/small';
 import { type Tab, tabs } from '../../router';
 import { useKeys } from '../../shell/keys';
 import { en } from '../../texts/en';
+import { AttemptsView } from './AttemptsView';
 import { emptyLog } from './attemptLog';
 import { ChecksView } from './ChecksView';
 import { Composer } from './Composer';
@@ -99,22 +100,24 @@ export function TaskPage() {
             role="tablist"
             aria-label={en.task.tabsLabel}
           >
-            {tabs.map((one) => (
-              <button
-                key={one}
-                type="button"
-                role="tab"
-                aria-selected={tab === one}
-                aria-controls="tab"
-                onClick={() => go(one)}
-                className="h-10 border-b-2 border-transparent px-2.5 font-medium text-ink-2 aria-selected:border-ink aria-selected:text-ink"
-              >
-                {en.task.tabs[one]}{' '}
-                {(counts[one] ?? 0) > 0 && (
-                  <span className="text-12 font-normal text-ink-3">{counts[one]}</span>
-                )}
-              </button>
-            ))}
+            {tabs
+              .filter((one) => one !== 'attempts' || task.data.attempts.length > 1)
+              .map((one) => (
+                <button
+                  key={one}
+                  type="button"
+                  role="tab"
+                  aria-selected={tab === one}
+                  aria-controls="tab"
+                  onClick={() => go(one)}
+                  className="h-10 border-b-2 border-transparent px-2.5 font-medium text-ink-2 aria-selected:border-ink aria-selected:text-ink"
+                >
+                  {en.task.tabs[one]}{' '}
+                  {(counts[one] ?? 0) > 0 && (
+                    <span className="text-12 font-normal text-ink-3">{counts[one]}</span>
+                  )}
+                </button>
+              ))}
           </div>
           <div
             id="tab"
@@ -147,6 +150,12 @@ export function TaskPage() {
               <ChecksView
                 attempt={attempt.id}
                 open={(chunk) => open({ chunk, first: 0, last: 0 })}
+              />
+            )}
+            {tab === 'attempts' && (
+              <AttemptsView
+                task={task.data}
+                show={(attempt) => void navigate({ search: { attempt, tab: 'evidence' } })}
               />
             )}
             {tab === 'files' && (
