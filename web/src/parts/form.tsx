@@ -1,5 +1,6 @@
 // What forms are made of: a field with its label and help, a card, a table.
 import { type InputHTMLAttributes, type ReactNode, useId } from 'react';
+import { en } from '../texts/en';
 
 export const box =
   'h-8 w-full min-w-0 rounded-m border border-control bg-raised px-2.5 max-md:h-9 placeholder:text-ink-3';
@@ -109,6 +110,13 @@ export function Table({
           </tr>
         </thead>
         <tbody>
+          {rows.length === 0 && (
+            <tr>
+              <td colSpan={columns.length} className="px-4 py-6 text-center text-ink-2">
+                {en.noRows}
+              </td>
+            </tr>
+          )}
           {rows.map((row) => (
             <tr key={row.key} className="border-t border-line">
               {row.cells.map((cell, index) => (

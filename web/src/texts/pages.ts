@@ -1,5 +1,6 @@
 // The English texts of the pages beside the tasks; `en.ts` takes them in.
 export const pagesEn = {
+  noRows: 'There is nothing here yet.',
   board: {
     title: 'Board',
     list: 'As a list',

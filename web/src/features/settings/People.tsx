@@ -10,6 +10,9 @@ import type { S } from './Settings';
 const words = en.settings.people;
 const roles = ['viewer', 'member', 'admin'];
 
+/** People are named in addresses, not numbered. */
+const userAt = (name: string) => `/users/${encodeURIComponent(name)}`;
+
 export function People() {
   const users = useAnswer<S['UserList']>('/users');
   const change = useChange();
@@ -35,7 +38,9 @@ export function People() {
                     small
                     look="bare"
                     disabled={Boolean(user.disabled_at)}
-                    onClick={() => link.mutate({ path: `/users/${user.id}/link`, method: 'POST' })}
+                    onClick={() =>
+                      link.mutate({ path: `${userAt(user.name)}/link`, method: 'POST' })
+                    }
                   >
                     {words.link}
                   </Button>
@@ -44,7 +49,7 @@ export function People() {
                     sure={words.sure}
                     act={() =>
                       change.mutate({
-                        path: `/users/${user.id}`,
+                        path: userAt(user.name),
                         method: 'PATCH',
                         body: { admin: !user.admin },
                       })
@@ -55,7 +60,7 @@ export function People() {
                     sure={words.sure}
                     act={() =>
                       change.mutate({
-                        path: `/users/${user.id}`,
+                        path: userAt(user.name),
                         method: 'PATCH',
                         body: { disabled: !user.disabled_at },
                       })
@@ -144,7 +149,7 @@ function Members({ team }: { team: S['Team'] }) {
                   aria-label={words.roleOf(one.name)}
                   className={`${box} w-32!`}
                   value={one.role}
-                  onChange={(event) => put(one.user, event.target.value)}
+                  onChange={(event) => put(one.name, event.target.value)}
                 >
                   {roles.map((role) => (
                     <option key={role}>{role}</option>
@@ -154,7 +159,7 @@ function Members({ team }: { team: S['Team'] }) {
                   key="out"
                   label={words.remove}
                   sure={words.removeSure}
-                  act={() => change.mutate({ path: at(one.user), method: 'DELETE' })}
+                  act={() => change.mutate({ path: at(one.name), method: 'DELETE' })}
                 />,
               ],
             }))}
