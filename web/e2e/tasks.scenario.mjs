@@ -43,8 +43,15 @@ test('a change is handed out, watched live, believed by its citations, and read'
     () => document.documentElement.scrollHeight - document.documentElement.clientHeight,
   );
   assert.equal(scrolls, 0, 'the page does not scroll as a whole');
-  await page.getByRole('textbox').fill('And go on');
-  await page.getByRole('button', { name: 'Code', exact: true }).click();
+  await page
+    .getByRole('button', { name: /^Comment on line/ })
+    .last()
+    .click();
+  await page.getByRole('textbox', { name: /^Comment on line/ }).fill('Count on.');
+  await page.reload();
+  await page.getByText('Count on.').waitFor();
+  await page.getByRole('button', { name: 'Send 1 comment' }).click();
+  await page.getByText('Comments on the change:').waitFor();
   await page.getByText('Followed up').waitFor();
 });
 

@@ -137,7 +137,9 @@ export function TaskPage() {
                 setFollow={ended ? undefined : setFollow}
               />
             )}
-            {tab === 'diff' && <DiffView attempt={attempt.id} ended={ended} />}
+            {tab === 'diff' && (
+              <DiffView key={number} attempt={attempt.id} ended={ended} task={task.data} />
+            )}
             {tab === 'evidence' && (
               <EvidenceView
                 attempt={attempt.id}
