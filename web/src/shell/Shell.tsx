@@ -40,6 +40,10 @@ export function Shell() {
     'mod+k': () => setOpen('find'),
     '?': () => setOpen('keys'),
     'g t': () => void navigate({ to: '/' }),
+    'g b': () => void navigate({ to: '/board' }),
+    'g e': () => void navigate({ to: '/environments' }),
+    'g u': () => void navigate({ to: '/usage' }),
+    'g s': () => void navigate({ to: '/settings' }),
     n: () => {
       navigate({ to: '/' }).then(() => document.getElementById('prompt')?.focus());
     },

@@ -76,7 +76,10 @@ function Column({
 }) {
   const shown = group === 'done' ? cards.slice(0, MOST_DONE) : cards;
   return (
-    <section aria-label={en.list[group]} className="min-w-0 snap-start rounded-l bg-sunken p-2">
+    <section
+      aria-label={en.list[group]}
+      className={`min-w-0 snap-start rounded-l bg-sunken p-2 ${cards.length === 0 && !pending ? 'max-md:hidden' : ''}`}
+    >
       <h2 className="px-1.5 pt-1 pb-2.5 font-semibold">
         {en.list[group]} <span className="font-normal text-ink-2 tabular-nums">{cards.length}</span>
       </h2>

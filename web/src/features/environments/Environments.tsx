@@ -38,7 +38,8 @@ export function Environments() {
               {one.repository ?? en.environments.any}
             </span>
             <span className="ml-auto text-12 text-ink-2">
-              {en.environments.version(one.version)} · {one.author} · {ago(one.at, now)}
+              {en.environments.version(one.version)} · {one.author} ·{' '}
+              {en.settings.agoWords(ago(one.at, now))}
             </span>
           </Link>
         ))}

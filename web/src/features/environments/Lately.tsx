@@ -8,7 +8,7 @@ import { useNow } from '../../parts/small';
 import { en } from '../../texts/en';
 import { ago, took } from '../../texts/format';
 import { useLately } from './queries';
-import { deniedIn, notesOf, phasesOf, type Told } from './recent';
+import { deniedIn, notesOf, phasesOf, ruleFor, type Told } from './recent';
 
 export function Lately({ name, allow }: { name: string; allow: (rule: string) => void }) {
   const { told, pending } = useLately(name);
@@ -59,7 +59,7 @@ export function Lately({ name, allow }: { name: string; allow: (rule: string) =>
                 </span>
               </span>
               {row.reason?.startsWith('no_rule') ? (
-                <Button small onClick={() => allow(row.rule)} title={row.rule}>
+                <Button small onClick={() => allow(ruleFor(row))} title={ruleFor(row)}>
                   {en.environments.allow(row.method)}
                 </Button>
               ) : (

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Wire } from '../../api/types';
-import { deniedIn, phasesOf } from './recent';
+import { deniedIn, phasesOf, ruleFor } from './recent';
 
 const event = (kind: string, body: unknown, at = 1) => ({ kind, body, at }) as unknown as Wire;
 
@@ -22,4 +22,10 @@ test('a phase that still runs has no time', () => {
     event('phase_started', { phase: 'setup' }),
   ]);
   expect(rows.map((row) => row.ms)).toEqual([9, null]);
+});
+
+test('what is allowed is no more than what was asked for', () => {
+  expect(ruleFor({ rule: 'a.example', method: 'GET' })).toBe('a.example GET');
+  expect(ruleFor({ rule: 'a.example POST', method: 'POST' })).toBe('a.example POST');
+  expect(ruleFor({ rule: 'a.example', method: 'CONNECT' })).toBe('a.example');
 });

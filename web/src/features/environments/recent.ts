@@ -61,6 +61,12 @@ export function deniedIn(told: Told[]): Denied[] {
   return [...found.values()].sort((a, b) => b.at - a.at);
 }
 
+/** The narrowest rule that allows it: of the method that was seen, where one was. */
+export function ruleFor(row: Pick<Denied, 'rule' | 'method'>): string {
+  const seen = row.method && row.method !== 'CONNECT' && /^[A-Z]+$/.test(row.method);
+  return seen && !row.rule.includes(' ') ? `${row.rule} ${row.method}` : row.rule;
+}
+
 /** The phases before the first model call, in order; one that runs has no time yet. */
 export function phasesOf(events: Wire[]): PhaseDone[] {
   const rows: PhaseDone[] = [];

@@ -94,7 +94,9 @@ export function Audit() {
                     <code key="action" className="font-mono text-12">
                       {row.action}
                     </code>,
-                    row.subject,
+                    <span key="subject" className="block min-w-44 break-words">
+                      {row.subject}
+                    </span>,
                     row.team_name ?? '–',
                     row.address,
                   ],
