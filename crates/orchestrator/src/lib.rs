@@ -35,6 +35,7 @@ mod not_filled;
 pub mod plan;
 pub mod pool;
 pub mod prepare;
+mod progress;
 pub mod purse;
 pub mod readings;
 pub mod reconcile;

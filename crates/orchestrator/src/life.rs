@@ -46,6 +46,7 @@ use crate::inputs::StoredInputs;
 use crate::known_secrets::{self, Known, OpenError};
 use crate::lease::{LeaseKeeper, claim};
 use crate::prepare::{Layout, Preparing};
+use crate::progress::Progress;
 use crate::recorder::Recorder;
 use crate::seen::Seen;
 use crate::services::Services;
@@ -172,6 +173,8 @@ impl Life {
             Err(error) => (Known::default(), Some(error)),
         };
         recorder.redact(known.bytes());
+        let (store, clock) = (worker.store.clone(), Arc::clone(&worker.clock));
+        recorder.tells_progress(Progress::of(row.task, store, clock));
         Ok(Self {
             inputs: StoredInputs::until(worker.leaving.clone()),
             worker,

@@ -21,6 +21,7 @@ use quire_engine::{
 };
 use tokio::sync::watch;
 
+use crate::progress::Progress;
 use crate::redacted;
 use crate::way_out::behind::Behind;
 
@@ -94,6 +95,8 @@ pub struct Recorder {
     signs: AtomicU64,
     /// Whose requests the way out of the attempt's sandbox tells apart.
     behind: Mutex<Option<Arc<Behind>>>,
+    /// Tells people how far the attempt is.
+    progress: Mutex<Option<Progress>>,
     /// Held over a whole append, so that batches reach the log in the order of their numbers.
     writing: tokio::sync::Mutex<()>,
 }
@@ -166,6 +169,7 @@ impl Recorder {
             said: Mutex::default(),
             signs: AtomicU64::new(0),
             behind: Mutex::default(),
+            progress: Mutex::default(),
             record,
             attempt,
             epoch,
@@ -216,6 +220,18 @@ impl Recorder {
         *self.behind.lock().unwrap_or_else(PoisonError::into_inner) = behind;
     }
 
+    /// From now on `progress` hears what is recorded.
+    pub(crate) fn tells_progress(&self, progress: Progress) {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+    }
+
+    fn tell_of_progress(&self, body: &EventBody) {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(progress) = progress.as_mut() {
+            progress.heard(body);
+        }
+    }
+
     fn behind(&self) -> Option<Arc<Behind>> {
         self.behind.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -264,6 +280,7 @@ impl Recorder {
             let body = self.recordable(body);
             self.touched.send_if_modified(|touched| touched.push(&body));
             self.tell_of_setup(&body);
+            self.tell_of_progress(&body);
             self.signs.fetch_add(1, Ordering::Relaxed);
             let kind = body.kind().to_owned();
             let value = self.storable(&body).await?;

@@ -137,6 +137,16 @@ const MAX_DETAIL_CHARS: usize = 1024;
 impl Store {
     /// Tells of something that is no change of a task's state, if anybody asked for such news.
     pub async fn tell_progress(&self, task: TaskId, detail: &str, now: Timestamp) -> Result<()> {
+        let asked = query(
+            "SELECT 1 FROM subscriptions s JOIN tasks t ON t.team = s.team
+             WHERE t.id = $1 AND s.deleted_at IS NULL AND s.kinds LIKE '%\"progress\"%' LIMIT 1",
+        )
+        .bind(task)
+        .fetch_optional(self.database.reader().await?.connection()?)
+        .await?;
+        if asked.is_none() {
+            return Ok(());
+        }
         let mut transaction = self.database.begin(Promise::Lasting).await?;
         write(transaction.connection()?, task, NoticeKind::Progress, Some(detail), now).await?;
         transaction.commit().await
