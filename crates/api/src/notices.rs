@@ -24,6 +24,8 @@ pub enum NoticeAbout {
     Ended,
     /// A step of a task's plan is done, or its checks began.
     Progress,
+    /// Nothing: somebody wanted to see whether it comes. Sent to who is asked to be sent it alone.
+    Test,
 }
 
 /// Somebody to be told.
@@ -59,7 +61,7 @@ pub struct Subscription {
     pub kinds: Vec<NoticeAbout>,
     /// When it was set up, in milliseconds since 1970.
     pub created_at: u64,
-    /// What webhooks are signed with: `whsec_` and base64. Shown once, when it is set up.
+    /// What webhooks are signed with: `whsec_` and base64. Shown once, when it is set up or made anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
 }
@@ -71,8 +73,9 @@ pub struct Delivery {
     pub id: Uuid,
     /// What it is about.
     pub about: NoticeAbout,
-    /// The task's number.
-    pub task: u64,
+    /// The task's number; absent in a test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<u64>,
     /// `waiting`, `delivered` or `given_up`.
     #[schema(example = "delivered")]
     pub state: String,

@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt};
 use quire_domain::time::{Clock, Timestamp};
 use quire_store::{
-    Channel, Delivery, DeliveryState, SealKey, Store, StoreError, Subscription, Tried,
+    Channel, Delivery, DeliveryState, NoticeKind, SealKey, Store, StoreError, Subscription, Tried,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -176,7 +176,10 @@ impl Deliverer {
         };
         let link = self.notices.base_url.as_ref().map(|url| {
             let url = url.trim_end_matches('/');
-            format!("{url}/tasks/{}", delivery.notice.task)
+            delivery
+                .notice
+                .task
+                .map_or_else(|| url.to_owned(), |task| format!("{url}/tasks/{task}"))
         });
         match (to.channel, &self.notices.mail) {
             (Channel::Webhook, _) => match self.secret(&to) {
@@ -218,6 +221,10 @@ fn tried(delivery: &Delivery, sent: Sent, now: Timestamp) -> Tried {
     match sent {
         Sent::Taken { status } => done(DeliveryState::Delivered, status, String::new()),
         Sent::Never { status, why } => done(DeliveryState::GivenUp, status, why),
+        // Somebody waits to see how it ends.
+        Sent::NotNow { status, why, .. } if delivery.notice.kind == NoticeKind::Test => {
+            done(DeliveryState::GivenUp, status, why)
+        }
         Sent::NotNow { status, why, after_s } => {
             match WAITS_S.get(delivery.tries as usize) {
                 None => done(DeliveryState::GivenUp, status, why),
@@ -236,12 +243,12 @@ fn tried(delivery: &Delivery, sent: Sent, now: Timestamp) -> Tried {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quire_store::{Notice, NoticeKind};
+    use quire_store::Notice;
 
     fn after(tries: u32, after_s: Option<u64>) -> Tried {
         let notice = Notice {
             kind: NoticeKind::Ended,
-            task: 1,
+            task: Some(1),
             title: "t".into(),
             repository: "r".into(),
             state: "changed".into(),

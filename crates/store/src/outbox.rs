@@ -25,6 +25,8 @@ pub enum NoticeKind {
     Ended,
     /// A step of a task's plan is done, or its checks began.
     Progress,
+    /// Somebody wants to see whether a subscription works: nothing happened.
+    Test,
 }
 
 impl NoticeKind {
@@ -37,6 +39,7 @@ impl NoticeKind {
             Self::NeedsYou => "needs_you",
             Self::Ended => "ended",
             Self::Progress => "progress",
+            Self::Test => "test",
         }
     }
 
@@ -57,13 +60,13 @@ impl NoticeKind {
 pub struct Notice {
     /// What kind of news it is.
     pub kind: NoticeKind,
-    /// The task's number.
-    pub task: u64,
+    /// The task's number; a test is about none.
+    pub task: Option<u64>,
     /// Its title.
     pub title: String,
-    /// Its repository.
+    /// Its repository; empty where there is no task.
     pub repository: String,
-    /// The word for where it stands.
+    /// The word for where it stands; empty where there is no task.
     pub state: String,
     /// What happened, where the state does not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,16 +178,7 @@ impl Store {
                 if !to.kinds.iter().any(|wanted| wanted.as_str() == kind) {
                     continue;
                 }
-                query(
-                    "INSERT INTO deliveries (id, outbox, subscription, state, tries, due_at, updated_at)
-                     VALUES ($1, $2, $3, 'waiting', 0, $4, $4)",
-                )
-                .bind(self.ids.uuid(now))
-                .bind(number)
-                .bind(to.id)
-                .bind(now)
-                .execute(connection)
-                .await?;
+                self.make_out(connection, number, to.id, now).await?;
             }
             query("UPDATE outbox SET done_at = $2 WHERE number = $1")
                 .bind(number)
@@ -250,6 +244,18 @@ impl Store {
         rows.iter().map(delivery).collect()
     }
 
+    /// One delivery.
+    pub async fn delivery(&self, id: Uuid) -> Result<Delivery> {
+        let row = query(
+            "SELECT d.*, o.body FROM deliveries d JOIN outbox o ON o.number = d.outbox
+             WHERE d.id = $1",
+        )
+        .bind(id)
+        .fetch_optional(self.database.reader().await?.connection()?)
+        .await?;
+        delivery(&row.ok_or_else(|| not_found("delivery", id))?)
+    }
+
     /// Sends a delivery of a team once more, however it ended.
     pub async fn redeliver(&self, team: TeamId, id: Uuid, now: Timestamp) -> Result<()> {
         let mut transaction = self.database.begin(Promise::Durable).await?;
@@ -270,6 +276,67 @@ impl Store {
         let note = subscription::note(team, "notice.redeliver", id, serde_json::Value::Null);
         self.write_down(connection, note, now).await?;
         transaction.commit().await
+    }
+
+    /// Sends a piece of news without a task to one who is told of a team's, to see whether it comes.
+    pub async fn send_test(&self, team: TeamId, to: Uuid, now: Timestamp) -> Result<Uuid> {
+        let mut transaction = self.database.begin(Promise::Durable).await?;
+        let connection = transaction.connection()?;
+        let known =
+            query("SELECT 1 FROM subscriptions WHERE id = $1 AND team = $2 AND deleted_at IS NULL")
+                .bind(to)
+                .bind(team)
+                .fetch_optional(connection)
+                .await?;
+        if known.is_none() {
+            return Err(not_found("subscription", to));
+        }
+        let notice = Notice {
+            kind: NoticeKind::Test,
+            task: None,
+            title: "A test: what tasks do will come here.".to_owned(),
+            repository: String::new(),
+            state: String::new(),
+            detail: None,
+            at: now,
+        };
+        let row = query(
+            "INSERT INTO outbox (kind, team, body, created_at, done_at) VALUES ($1, $2, $3, $4, $4)
+             RETURNING number",
+        )
+        .bind(NoticeKind::Test.as_str())
+        .bind(team)
+        .bind(to_json(&notice)?)
+        .bind(now)
+        .fetch_one(connection)
+        .await?;
+        let id = self.make_out(connection, rows::number(&row, "number")?, to, now).await?;
+        let note = subscription::note(team, "notice.test", to, serde_json::Value::Null);
+        self.write_down(connection, note, now).await?;
+        transaction.commit().await?;
+        Ok(id)
+    }
+
+    /// Makes a piece of news out to one who asked for it.
+    async fn make_out(
+        &self,
+        connection: &mut Connection,
+        news: i64,
+        to: Uuid,
+        now: Timestamp,
+    ) -> Result<Uuid> {
+        let id = self.ids.uuid(now);
+        query(
+            "INSERT INTO deliveries (id, outbox, subscription, state, tries, due_at, updated_at)
+             VALUES ($1, $2, $3, 'waiting', 0, $4, $4)",
+        )
+        .bind(id)
+        .bind(news)
+        .bind(to)
+        .bind(now)
+        .execute(connection)
+        .await?;
+        Ok(id)
     }
 
     /// Forgets what was told before `before` and is no longer on its way.
@@ -324,7 +391,7 @@ async fn write(
     let Some(row) = row else { return Ok(()) };
     let notice = Notice {
         kind,
-        task: rows::number(&row, "number")?,
+        task: Some(rows::number(&row, "number")?),
         title: rows::text(&row, "title")?,
         repository: rows::text(&row, "repository")?,
         state: rows::text(&row, "state_word")?,

@@ -129,6 +129,35 @@ impl Store {
         subscription(&row.ok_or_else(|| not_found("subscription", id))?)
     }
 
+    /// Signs what a webhook is sent with another secret from now on, also what waits already.
+    pub async fn sign_anew(
+        &self,
+        team: TeamId,
+        id: Uuid,
+        secret: &Sealed,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut transaction = self.database.begin(Promise::Durable).await?;
+        let connection = transaction.connection()?;
+        let changed = query(
+            "UPDATE subscriptions SET secret = $3, nonce = $4, key_id = $5
+             WHERE id = $1 AND team = $2 AND channel = 'webhook' AND deleted_at IS NULL",
+        )
+        .bind(id)
+        .bind(team)
+        .bind(&*secret.bytes)
+        .bind(&secret.nonce[..])
+        .bind(&*secret.key_id)
+        .execute(connection)
+        .await?;
+        if changed == 0 {
+            return Err(not_found("webhook", id));
+        }
+        let note = note(team, "notice.rotate", id, serde_json::Value::Null);
+        self.write_down(connection, note, now).await?;
+        transaction.commit().await
+    }
+
     /// Tells somebody no more; what was on its way to them is given up.
     pub async fn unsubscribe(&self, team: TeamId, id: Uuid, now: Timestamp) -> Result<()> {
         let mut transaction = self.database.begin(Promise::Durable).await?;

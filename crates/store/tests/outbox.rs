@@ -53,7 +53,7 @@ async fn an_end_is_told_once_to_each_who_asked_for_ends() {
     let [delivery] = due.as_slice() else { panic!("{due:?}") };
     assert_eq!(delivery.subscription, ends);
     assert_eq!(delivery.notice.kind, NoticeKind::Ended);
-    assert_eq!((delivery.notice.task, &*delivery.notice.state), (1, "changed"));
+    assert_eq!((delivery.notice.task, &*delivery.notice.state), (Some(1), "changed"));
     assert!(store.deliveries(steps, 10).await.unwrap().is_empty());
     let task = store.task(quire_domain::ids::TaskNumber(1)).await.unwrap();
     store.tell_progress(task.id, "step 2 of 3", at(7)).await.unwrap();

@@ -12,7 +12,7 @@ export interface paths {
             cookie?: never;
         };
         /** An attempt. Carries an `ETag`. */
-        get: operations["show"];
+        get: operations["get_attempts_attempt"];
         put?: never;
         post?: never;
         delete?: never;
@@ -29,7 +29,7 @@ export interface paths {
             cookie?: never;
         };
         /** What an attempt changed: its files, with the lines that differ. */
-        get: operations["change"];
+        get: operations["get_attempts_attempt_change"];
         put?: never;
         post?: never;
         delete?: never;
@@ -46,7 +46,7 @@ export interface paths {
             cookie?: never;
         };
         /** The citations of an attempt's answer, each with what was found where it points. */
-        get: operations["citations"];
+        get: operations["get_attempts_attempt_citations"];
         put?: never;
         post?: never;
         delete?: never;
@@ -63,7 +63,7 @@ export interface paths {
             cookie?: never;
         };
         /** What an attempt changed, as a unified diff that `git apply` takes. Cut at 64 MiB. */
-        get: operations["diff"];
+        get: operations["get_attempts_attempt_diff"];
         put?: never;
         post?: never;
         delete?: never;
@@ -80,7 +80,7 @@ export interface paths {
             cookie?: never;
         };
         /** A part of an attempt's log. What was written never changes. */
-        get: operations["events"];
+        get: operations["get_attempts_attempt_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -97,7 +97,7 @@ export interface paths {
             cookie?: never;
         };
         /** The signed evidence of an attempt that ended, as a file that `quire verify` checks. */
-        get: operations["evidence"];
+        get: operations["get_attempts_attempt_evidence"];
         put?: never;
         post?: never;
         delete?: never;
@@ -114,7 +114,7 @@ export interface paths {
             cookie?: never;
         };
         /** A file of the repository as the attempt left it, or as it found it. */
-        get: operations["file"];
+        get: operations["get_attempts_attempt_file"];
         put?: never;
         post?: never;
         delete?: never;
@@ -131,7 +131,7 @@ export interface paths {
             cookie?: never;
         };
         /** A piece of what a command printed, from a byte on; of one that still runs, what is there. */
-        get: operations["piece"];
+        get: operations["get_attempts_attempt_outputs_chunk"];
         put?: never;
         post?: never;
         delete?: never;
@@ -148,7 +148,7 @@ export interface paths {
             cookie?: never;
         };
         /** Lines of what a command printed. */
-        get: operations["lines"];
+        get: operations["get_attempts_attempt_outputs_chunk_lines"];
         put?: never;
         post?: never;
         delete?: never;
@@ -165,7 +165,7 @@ export interface paths {
             cookie?: never;
         };
         /** All that was kept of what a command printed, byte for byte, as a file. */
-        get: operations["raw"];
+        get: operations["get_attempts_attempt_outputs_chunk_raw"];
         put?: never;
         post?: never;
         delete?: never;
@@ -185,7 +185,7 @@ export interface paths {
          * The commits of an attempt and the commit that its change is against, as a pack of git. The
          *     headers `Quire-Base` and `Quire-Head` name the two.
          */
-        get: operations["pack"];
+        get: operations["get_attempts_attempt_pack"];
         put?: never;
         post?: never;
         delete?: never;
@@ -205,7 +205,7 @@ export interface paths {
          * What an attempt has left by now: its answer, the citations behind it, checks, commits, plan.
          *     Carries an `ETag`.
          */
-        get: operations["result"];
+        get: operations["get_attempts_attempt_result"];
         put?: never;
         post?: never;
         delete?: never;
@@ -225,7 +225,7 @@ export interface paths {
          * A part of the record, newest first: of one's own teams, or of everything for who administers
          *     the installation.
          */
-        get: operations["list"];
+        get: operations["get_audit"];
         put?: never;
         post?: never;
         delete?: never;
@@ -242,7 +242,7 @@ export interface paths {
             cookie?: never;
         };
         /** All of the record that fits, newest first, as a file. `limit` does not count here. */
-        get: operations["export"];
+        get: operations["get_audit_export"];
         put?: never;
         post?: never;
         delete?: never;
@@ -259,7 +259,7 @@ export interface paths {
             cookie?: never;
         };
         /** The newest version of every environment of a team, by name. */
-        get: operations["list"];
+        get: operations["get_environments"];
         put?: never;
         post?: never;
         delete?: never;
@@ -276,15 +276,15 @@ export interface paths {
             cookie?: never;
         };
         /** The newest version of an environment. */
-        get: operations["show"];
+        get: operations["get_environments_name"];
         /** Writes a version of an environment; the first one makes it. */
-        put: operations["write"];
+        put: operations["put_environments_name"];
         post?: never;
         /**
          * Deletes an environment and the values of its secrets. Its versions stay for the tasks that were
          *     made from them.
          */
-        delete: operations["delete"];
+        delete: operations["delete_environments_name"];
         options?: never;
         head?: never;
         patch?: never;
@@ -298,7 +298,7 @@ export interface paths {
             cookie?: never;
         };
         /** The names of an environment's secrets. */
-        get: operations["list"];
+        get: operations["get_environments_name_secrets"];
         put?: never;
         post?: never;
         delete?: never;
@@ -316,10 +316,10 @@ export interface paths {
         };
         get?: never;
         /** Sets a secret. Its value is sealed, and told to nobody again. */
-        put: operations["set"];
+        put: operations["put_environments_name_secrets_secret"];
         post?: never;
         /** Deletes the value of a secret. */
-        delete: operations["delete"];
+        delete: operations["delete_environments_name_secrets_secret"];
         options?: never;
         head?: never;
         patch?: never;
@@ -333,7 +333,7 @@ export interface paths {
             cookie?: never;
         };
         /** All versions of an environment, newest first. */
-        get: operations["versions"];
+        get: operations["get_environments_name_versions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -350,7 +350,7 @@ export interface paths {
             cookie?: never;
         };
         /** One version of an environment. */
-        get: operations["version"];
+        get: operations["get_environments_name_versions_version"];
         put?: never;
         post?: never;
         delete?: never;
@@ -373,7 +373,7 @@ export interface paths {
          *     `Last-Event-ID` or as `after`, and nothing is missing. A comment every 15 seconds says that the
          *     server is there. Whoever reads too slowly is sent a `resync` (`Resync`), the last event.
          */
-        get: operations["workspace"];
+        get: operations["get_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -390,7 +390,7 @@ export interface paths {
             cookie?: never;
         };
         /** Who asks, and what they may. */
-        get: operations["me"];
+        get: operations["get_me"];
         put?: never;
         post?: never;
         delete?: never;
@@ -408,7 +408,7 @@ export interface paths {
         };
         get?: never;
         /** Gives oneself another password, and signs out everywhere. */
-        put: operations["password"];
+        put: operations["put_me_password"];
         post?: never;
         delete?: never;
         options?: never;
@@ -424,11 +424,11 @@ export interface paths {
             cookie?: never;
         };
         /** Where one is signed in. */
-        get: operations["sessions"];
+        get: operations["get_me_sessions"];
         put?: never;
         post?: never;
         /** Signs out everywhere. */
-        delete: operations["end_sessions"];
+        delete: operations["delete_me_sessions"];
         options?: never;
         head?: never;
         patch?: never;
@@ -445,7 +445,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** Signs one browser out. */
-        delete: operations["end_session"];
+        delete: operations["delete_me_sessions_session"];
         options?: never;
         head?: never;
         patch?: never;
@@ -459,10 +459,10 @@ export interface paths {
             cookie?: never;
         };
         /** One's own tokens. */
-        get: operations["tokens"];
+        get: operations["get_me_tokens"];
         put?: never;
         /** Makes a token of one's own. It is in the answer, and never shown again. */
-        post: operations["create_token"];
+        post: operations["post_me_tokens"];
         delete?: never;
         options?: never;
         head?: never;
@@ -477,7 +477,7 @@ export interface paths {
             cookie?: never;
         };
         /** The models that a task may name, best first. */
-        get: operations["models"];
+        get: operations["get_models"];
         put?: never;
         post?: never;
         delete?: never;
@@ -497,7 +497,7 @@ export interface paths {
          * The limits that hold for one's tasks, and what is used of them this month; all of them for who
          *     administers the installation.
          */
-        get: operations["list"];
+        get: operations["get_quotas"];
         put?: never;
         post?: never;
         delete?: never;
@@ -515,7 +515,7 @@ export interface paths {
         };
         get?: never;
         /** Sets the limits of the whole installation; what is not named has none afterwards. */
-        put: operations["set_server"];
+        put: operations["put_quotas_server"];
         post?: never;
         delete?: never;
         options?: never;
@@ -532,7 +532,7 @@ export interface paths {
         };
         get?: never;
         /** Sets the limits of a team; what is not named has none afterwards. */
-        put: operations["set_team"];
+        put: operations["put_quotas_teams_team"];
         post?: never;
         delete?: never;
         options?: never;
@@ -549,7 +549,7 @@ export interface paths {
         };
         get?: never;
         /** Sets the limits of a person; what is not named has none afterwards. */
-        put: operations["set_user"];
+        put: operations["put_quotas_users_user"];
         post?: never;
         delete?: never;
         options?: never;
@@ -565,10 +565,10 @@ export interface paths {
             cookie?: never;
         };
         /** The repositories of a team, by name. */
-        get: operations["list"];
+        get: operations["get_repositories"];
         put?: never;
         /** Registers a repository. The same again gives what is there. */
-        post: operations["add"];
+        post: operations["post_repositories"];
         delete?: never;
         options?: never;
         head?: never;
@@ -586,7 +586,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** Takes a repository away: nobody can name it any more. What ran on it stays. */
-        delete: operations["remove"];
+        delete: operations["delete_repositories_name"];
         options?: never;
         head?: never;
         patch?: never;
@@ -600,7 +600,7 @@ export interface paths {
             cookie?: never;
         };
         /** The branches of a repository. */
-        get: operations["branches"];
+        get: operations["get_repositories_name_branches"];
         put?: never;
         post?: never;
         delete?: never;
@@ -622,7 +622,7 @@ export interface paths {
          * Which commits need not be sent. Looks at the repository's own home first, which may take a
          *     while: sent again, it goes on where it was.
          */
-        post: operations["known"];
+        post: operations["post_repositories_name_known"];
         delete?: never;
         options?: never;
         head?: never;
@@ -643,7 +643,7 @@ export interface paths {
          *     its sender begin with it. In a repository without another home, committed history becomes the
          *     repository's, for all of the team.
          */
-        post: operations["push"];
+        post: operations["post_repositories_name_pushes"];
         delete?: never;
         options?: never;
         head?: never;
@@ -658,7 +658,7 @@ export interface paths {
             cookie?: never;
         };
         /** What the server is. Nobody needs to be signed in to ask. */
-        get: operations["info"];
+        get: operations["get_server"];
         put?: never;
         post?: never;
         delete?: never;
@@ -675,7 +675,7 @@ export interface paths {
             cookie?: never;
         };
         /** The task that a link shows. The link's secret is sent as a bearer token; it opens nothing else. */
-        get: operations["show"];
+        get: operations["get_shared"];
         put?: never;
         post?: never;
         delete?: never;
@@ -692,10 +692,10 @@ export interface paths {
             cookie?: never;
         };
         /** How one can sign in. */
-        get: operations["means"];
+        get: operations["get_sign_in"];
         put?: never;
         /** Signs a browser in, with a name and a password or with a link. The answer sets a cookie. */
-        post: operations["sign_in"];
+        post: operations["post_sign_in"];
         delete?: never;
         options?: never;
         head?: never;
@@ -712,7 +712,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Signs this browser out. */
-        post: operations["sign_out"];
+        post: operations["post_sign_out"];
         delete?: never;
         options?: never;
         head?: never;
@@ -727,10 +727,10 @@ export interface paths {
             cookie?: never;
         };
         /** Who is told of a team's tasks. */
-        get: operations["list"];
+        get: operations["get_subscriptions"];
         put?: never;
         /** Has somebody told of a team's tasks. A webhook's secret is in the answer, and never shown again. */
-        post: operations["subscribe"];
+        post: operations["post_subscriptions"];
         delete?: never;
         options?: never;
         head?: never;
@@ -748,7 +748,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** Tells somebody no more. */
-        delete: operations["unsubscribe"];
+        delete: operations["delete_subscriptions_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -762,7 +762,7 @@ export interface paths {
             cookie?: never;
         };
         /** What was sent to somebody, or tried to be: the newest 100. */
-        get: operations["deliveries"];
+        get: operations["get_subscriptions_id_deliveries"];
         put?: never;
         post?: never;
         delete?: never;
@@ -781,7 +781,47 @@ export interface paths {
         get?: never;
         put?: never;
         /** Sends something once more, however it ended. */
-        post: operations["redeliver"];
+        post: operations["post_subscriptions_id_deliveries_delivery_redeliver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/subscriptions/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes the secret of a webhook anew. It is in the answer, and never shown again; what waits to be
+         *     sent is signed with it as well.
+         */
+        post: operations["post_subscriptions_id_rotate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/subscriptions/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends somebody a piece of news about nothing, to see whether it comes: tried once. How it went is
+         *     among what was sent.
+         */
+        post: operations["post_subscriptions_id_test"];
         delete?: never;
         options?: never;
         head?: never;
@@ -799,13 +839,13 @@ export interface paths {
          * Tasks, newest first. Carries an `ETag`: ask again with `If-None-Match`, and nothing is sent
          *     where nothing changed.
          */
-        get: operations["list"];
+        get: operations["get_tasks"];
         put?: never;
         /**
          * Takes a task in. On disk when it is answered: it will end, whatever happens to the server. Sent
          *     again with the same `Idempotency-Key` it gives the first one's task, with the status 200.
          */
-        post: operations["create"];
+        post: operations["post_tasks"];
         delete?: never;
         options?: never;
         head?: never;
@@ -820,7 +860,7 @@ export interface paths {
             cookie?: never;
         };
         /** A task with its turns. Carries an `ETag`. */
-        get: operations["show"];
+        get: operations["get_tasks_task"];
         put?: never;
         post?: never;
         delete?: never;
@@ -838,10 +878,10 @@ export interface paths {
         };
         get?: never;
         /** Puts a task away: lists leave it out, nothing is deleted. */
-        put: operations["archive"];
+        put: operations["put_tasks_task_archived"];
         post?: never;
         /** Takes a task out of the archive. */
-        delete: operations["unarchive"];
+        delete: operations["delete_tasks_task_archived"];
         options?: never;
         head?: never;
         patch?: never;
@@ -856,7 +896,7 @@ export interface paths {
         };
         get?: never;
         /** Chooses the attempt of the newest turn that counts: it is applied and followed up. */
-        put: operations["choose"];
+        put: operations["put_tasks_task_choice"];
         post?: never;
         delete?: never;
         options?: never;
@@ -882,7 +922,7 @@ export interface paths {
          *     instead. Whoever reads too slowly is sent a `resync` (`Resync`), also the last. Whoever may not
          *     see the task any more loses the stream within 15 seconds.
          */
-        get: operations["task"];
+        get: operations["get_tasks_task_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -901,7 +941,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Makes a task of its own that goes on from the end of an attempt. */
-        post: operations["fork"];
+        post: operations["post_tasks_task_fork"];
         delete?: never;
         options?: never;
         head?: never;
@@ -921,7 +961,7 @@ export interface paths {
          * Says something to the newest turn of a task, or wants something of it. On disk when it is
          *     answered: it is applied once, and in order. What is possible hangs on where the attempts stand.
          */
-        post: operations["say"];
+        post: operations["post_tasks_task_inputs"];
         delete?: never;
         options?: never;
         head?: never;
@@ -936,10 +976,10 @@ export interface paths {
             cookie?: never;
         };
         /** The links to a task. */
-        get: operations["list"];
+        get: operations["get_tasks_task_links"];
         put?: never;
         /** Makes a link that shows a task to whoever has it. */
-        post: operations["create"];
+        post: operations["post_tasks_task_links"];
         delete?: never;
         options?: never;
         head?: never;
@@ -957,7 +997,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** Takes a link back. */
-        delete: operations["revoke"];
+        delete: operations["delete_tasks_task_links_link"];
         options?: never;
         head?: never;
         patch?: never;
@@ -976,7 +1016,7 @@ export interface paths {
          * Tries the request of an attempt once more: another attempt of the newest turn, from the same
          *     start.
          */
-        post: operations["retry"];
+        post: operations["post_tasks_task_retry"];
         delete?: never;
         options?: never;
         head?: never;
@@ -996,7 +1036,7 @@ export interface paths {
          * Adds a turn to a task whose newest one has ended: the chosen attempt's conversation and sandbox
          *     go on.
          */
-        post: operations["follow_up"];
+        post: operations["post_tasks_task_turns"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1011,10 +1051,10 @@ export interface paths {
             cookie?: never;
         };
         /** The teams that one is in; all of them for who administers the installation. */
-        get: operations["list"];
+        get: operations["get_teams"];
         put?: never;
         /** Makes a team. Nobody is in it yet. */
-        post: operations["add"];
+        post: operations["post_teams"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1029,7 +1069,7 @@ export interface paths {
             cookie?: never;
         };
         /** Who is in a team. */
-        get: operations["members"];
+        get: operations["get_teams_team_members"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1047,10 +1087,10 @@ export interface paths {
         };
         get?: never;
         /** Makes somebody a member of a team, or gives them another role. */
-        put: operations["set_member"];
+        put: operations["put_teams_team_members_user"];
         post?: never;
         /** Takes somebody out of a team. */
-        delete: operations["remove_member"];
+        delete: operations["delete_teams_team_members_user"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1064,13 +1104,13 @@ export interface paths {
             cookie?: never;
         };
         /** The tokens of a team's services. */
-        get: operations["tokens"];
+        get: operations["get_teams_team_tokens"];
         put?: never;
         /**
          * Makes a token for a service: it has the rights that it names, in this team, whoever comes and
          *     goes. It is in the answer, and never shown again.
          */
-        post: operations["create_token"];
+        post: operations["post_teams_team_tokens"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1088,7 +1128,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** Makes a token void: one's own, or a service's of a team that one manages. */
-        delete: operations["revoke_token"];
+        delete: operations["delete_tokens_token"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1102,7 +1142,7 @@ export interface paths {
             cookie?: never;
         };
         /** What was used in a month. */
-        get: operations["list"];
+        get: operations["get_usage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1119,10 +1159,10 @@ export interface paths {
             cookie?: never;
         };
         /** Everybody who may sign in. */
-        get: operations["list"];
+        get: operations["get_users"];
         put?: never;
         /** Adds somebody. They are in no team yet. */
-        post: operations["add"];
+        post: operations["post_users"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1143,7 +1183,7 @@ export interface paths {
         options?: never;
         head?: never;
         /** Changes somebody. */
-        patch: operations["change"];
+        patch: operations["patch_users_user"];
         trace?: never;
     };
     "/api/v1/users/{user}/link": {
@@ -1156,7 +1196,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Makes a link that signs somebody in once, within an hour. */
-        post: operations["link"];
+        post: operations["post_users_user_link"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1171,7 +1211,7 @@ export interface paths {
             cookie?: never;
         };
         /** Whether the process answers. */
-        get: operations["healthz"];
+        get: operations["get_healthz"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1188,7 +1228,7 @@ export interface paths {
             cookie?: never;
         };
         /** Figures of the installation, for Prometheus. Needs the right `manage_server`. */
-        get: operations["figures"];
+        get: operations["get_metrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1205,7 +1245,7 @@ export interface paths {
             cookie?: never;
         };
         /** Whether requests can be answered: the store can be read, and the server does not end. */
-        get: operations["readyz"];
+        get: operations["get_readyz"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1443,9 +1483,9 @@ export interface components {
             status?: number | null;
             /**
              * Format: int64
-             * @description The task's number.
+             * @description The task's number; absent in a test.
              */
-            task: number;
+            task?: number | null;
             /**
              * Format: int32
              * @description How often it was tried.
@@ -1561,7 +1601,7 @@ export interface components {
             events: components["schemas"]["Event"][];
             /**
              * Format: int64
-             * @description Where the next page begins; absent where the log ends by now.
+             * @description Where the next page begins; absent where the log, or what was asked for, ends by now.
              */
             next?: number | null;
         };
@@ -1745,8 +1785,7 @@ export interface components {
             based_on?: number;
             /**
              * @description The recipe, in TOML; at most 256 KiB.
-             * @example [setup]
-             *     script = "make deps"
+             * @example setup = "make deps"
              */
             recipe: string;
             /** @description The repository whose default it becomes; what it was before if absent. */
@@ -1786,7 +1825,7 @@ export interface components {
         };
         /** @description The value of a secret. */
         NewSecret: {
-            /** @description The value, at most 64 KiB. */
+            /** @description The value, 8 bytes to 64 KiB: a shorter one could not be hidden in what commands print. */
             value: string;
         };
         /** @description A link to make. */
@@ -1899,7 +1938,7 @@ export interface components {
          * @description What somebody is told of.
          * @enum {string}
          */
-        NoticeAbout: "needs_you" | "ended" | "progress";
+        NoticeAbout: "needs_you" | "ended" | "progress" | "test";
         /**
          * @description How somebody is told.
          * @enum {string}
@@ -2376,7 +2415,7 @@ export interface components {
             id: string;
             /** @description Of what. */
             kinds: components["schemas"]["NoticeAbout"][];
-            /** @description What webhooks are signed with: `whsec_` and base64. Shown once, when it is set up. */
+            /** @description What webhooks are signed with: `whsec_` and base64. Shown once, when it is set up or made anew. */
             secret?: string | null;
             /** @description Where to. */
             target: string;
@@ -2800,7 +2839,7 @@ export interface components {
              * @example scripted/demo
              */
             model?: string | null;
-            /** @description A JSON schema that the answer has to fit, at most 64 KiB. */
+            /** @description A JSON Schema that the answer has to fit, whole in itself, at most 32 KiB. */
             output_schema?: Record<string, never> | null;
             /**
              * @description The words, at most 1 MiB. May be empty in a review.
@@ -2824,7 +2863,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    show: {
+    get_attempts_attempt: {
         parameters: {
             query?: never;
             header?: never;
@@ -2872,7 +2911,7 @@ export interface operations {
             };
         };
     };
-    change: {
+    get_attempts_attempt_change: {
         parameters: {
             query?: {
                 /** @description Only the attempt's own turn's, not the whole task's. */
@@ -2920,7 +2959,7 @@ export interface operations {
             };
         };
     };
-    citations: {
+    get_attempts_attempt_citations: {
         parameters: {
             query?: never;
             header?: never;
@@ -2961,7 +3000,7 @@ export interface operations {
             };
         };
     };
-    diff: {
+    get_attempts_attempt_diff: {
         parameters: {
             query?: {
                 /** @description Only the attempt's own turn's, not the whole task's. */
@@ -3009,12 +3048,17 @@ export interface operations {
             };
         };
     };
-    events: {
+    get_attempts_attempt_events: {
         parameters: {
             query?: {
                 /** @description From this one on; 1 is the first. */
                 from?: number;
-                /** @description At most so many; fewer where they are large. */
+                /**
+                 * @description Those before this one, in place of `from`: the last ones before it, in their order. One more
+                 *     than `events` of the attempt gives the end of the log.
+                 */
+                before?: number;
+                /** @description At most so many; fewer where they are large: `next` says where to go on then. */
                 limit?: number;
             };
             header?: never;
@@ -3055,7 +3099,7 @@ export interface operations {
             };
         };
     };
-    evidence: {
+    get_attempts_attempt_evidence: {
         parameters: {
             query?: never;
             header?: never;
@@ -3096,7 +3140,7 @@ export interface operations {
             };
         };
     };
-    file: {
+    get_attempts_attempt_file: {
         parameters: {
             query: {
                 /**
@@ -3145,7 +3189,7 @@ export interface operations {
             };
         };
     };
-    piece: {
+    get_attempts_attempt_outputs_chunk: {
         parameters: {
             query?: {
                 /** @description The byte to begin with; 0 is the first. */
@@ -3193,7 +3237,7 @@ export interface operations {
             };
         };
     };
-    lines: {
+    get_attempts_attempt_outputs_chunk_lines: {
         parameters: {
             query?: {
                 /** @description The first line; 1 is the first. */
@@ -3243,7 +3287,7 @@ export interface operations {
             };
         };
     };
-    raw: {
+    get_attempts_attempt_outputs_chunk_raw: {
         parameters: {
             query?: never;
             header?: never;
@@ -3286,7 +3330,7 @@ export interface operations {
             };
         };
     };
-    pack: {
+    get_attempts_attempt_pack: {
         parameters: {
             query?: {
                 /** @description Only what its own turn added, not the whole task. */
@@ -3332,7 +3376,7 @@ export interface operations {
             };
         };
     };
-    result: {
+    get_attempts_attempt_result: {
         parameters: {
             query?: never;
             header?: never;
@@ -3380,7 +3424,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_audit: {
         parameters: {
             query?: {
                 /** @description Only what this person did, by name. */
@@ -3433,7 +3477,7 @@ export interface operations {
             };
         };
     };
-    export: {
+    get_audit_export: {
         parameters: {
             query?: {
                 /** @description Only what this person did, by name. */
@@ -3488,7 +3532,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_environments: {
         parameters: {
             query?: {
                 /** @description The team, by name or id; the only one of yours if absent. */
@@ -3529,7 +3573,7 @@ export interface operations {
             };
         };
     };
-    show: {
+    get_environments_name: {
         parameters: {
             query?: {
                 /** @description The team, by name or id; the only one of yours if absent. */
@@ -3573,7 +3617,7 @@ export interface operations {
             };
         };
     };
-    write: {
+    put_environments_name: {
         parameters: {
             query?: {
                 /** @description The team, by name or id; the only one of yours if absent. */
@@ -3621,7 +3665,7 @@ export interface operations {
             };
         };
     };
-    delete: {
+    delete_environments_name: {
         parameters: {
             query?: {
                 /** @description The team, by name or id; the only one of yours if absent. */
@@ -3663,7 +3707,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_environments_name_secrets: {
         parameters: {
             query?: {
                 /** @description The team, by name or id; the only one of yours if absent. */
@@ -3707,7 +3751,7 @@ export interface operations {
             };
         };
     };
-    set: {
+    put_environments_name_secrets_secret: {
         parameters: {
             query?: {
                 /** @description The team, by name or id; the only one of yours if absent. */
@@ -3757,7 +3801,7 @@ export interface operations {
             };
         };
     };
-    delete: {
+    delete_environments_name_secrets_secret: {
         parameters: {
             query?: {
                 /** @description The team, by name or id; the only one of yours if absent. */
@@ -3801,7 +3845,7 @@ export interface operations {
             };
         };
     };
-    versions: {
+    get_environments_name_versions: {
         parameters: {
             query?: {
                 /** @description The team, by name or id; the only one of yours if absent. */
@@ -3845,7 +3889,7 @@ export interface operations {
             };
         };
     };
-    version: {
+    get_environments_name_versions_version: {
         parameters: {
             query?: {
                 /** @description The team, by name or id; the only one of yours if absent. */
@@ -3891,7 +3935,7 @@ export interface operations {
             };
         };
     };
-    workspace: {
+    get_events: {
         parameters: {
             query?: {
                 /**
@@ -3940,7 +3984,7 @@ export interface operations {
             };
         };
     };
-    me: {
+    get_me: {
         parameters: {
             query?: never;
             header?: never;
@@ -3969,7 +4013,7 @@ export interface operations {
             };
         };
     };
-    password: {
+    put_me_password: {
         parameters: {
             query?: never;
             header?: never;
@@ -4009,7 +4053,7 @@ export interface operations {
             };
         };
     };
-    sessions: {
+    get_me_sessions: {
         parameters: {
             query?: never;
             header?: never;
@@ -4047,7 +4091,7 @@ export interface operations {
             };
         };
     };
-    end_sessions: {
+    delete_me_sessions: {
         parameters: {
             query?: never;
             header?: never;
@@ -4083,7 +4127,7 @@ export interface operations {
             };
         };
     };
-    end_session: {
+    delete_me_sessions_session: {
         parameters: {
             query?: never;
             header?: never;
@@ -4122,7 +4166,7 @@ export interface operations {
             };
         };
     };
-    tokens: {
+    get_me_tokens: {
         parameters: {
             query?: never;
             header?: never;
@@ -4160,7 +4204,7 @@ export interface operations {
             };
         };
     };
-    create_token: {
+    post_me_tokens: {
         parameters: {
             query?: never;
             header?: never;
@@ -4202,7 +4246,7 @@ export interface operations {
             };
         };
     };
-    models: {
+    get_models: {
         parameters: {
             query?: never;
             header?: never;
@@ -4240,7 +4284,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_quotas: {
         parameters: {
             query?: never;
             header?: never;
@@ -4278,7 +4322,7 @@ export interface operations {
             };
         };
     };
-    set_server: {
+    put_quotas_server: {
         parameters: {
             query?: never;
             header?: never;
@@ -4318,7 +4362,7 @@ export interface operations {
             };
         };
     };
-    set_team: {
+    put_quotas_teams_team: {
         parameters: {
             query?: never;
             header?: never;
@@ -4361,7 +4405,7 @@ export interface operations {
             };
         };
     };
-    set_user: {
+    put_quotas_users_user: {
         parameters: {
             query?: never;
             header?: never;
@@ -4404,7 +4448,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_repositories: {
         parameters: {
             query?: {
                 /** @description By name or id; the only one of yours if absent. */
@@ -4445,7 +4489,7 @@ export interface operations {
             };
         };
     };
-    add: {
+    post_repositories: {
         parameters: {
             query?: never;
             header?: never;
@@ -4487,7 +4531,7 @@ export interface operations {
             };
         };
     };
-    remove: {
+    delete_repositories_name: {
         parameters: {
             query?: {
                 /** @description By name or id; the only one of yours if absent. */
@@ -4529,7 +4573,7 @@ export interface operations {
             };
         };
     };
-    branches: {
+    get_repositories_name_branches: {
         parameters: {
             query?: {
                 /** @description The team, by name or id; the only one of yours if absent. */
@@ -4573,7 +4617,7 @@ export interface operations {
             };
         };
     };
-    known: {
+    post_repositories_name_known: {
         parameters: {
             query?: {
                 /** @description By name or id; the only one of yours if absent. */
@@ -4621,7 +4665,7 @@ export interface operations {
             };
         };
     };
-    push: {
+    post_repositories_name_pushes: {
         parameters: {
             query: {
                 /** @description The commit that the task will start on. */
@@ -4679,7 +4723,7 @@ export interface operations {
             };
         };
     };
-    info: {
+    get_server: {
         parameters: {
             query?: never;
             header?: never;
@@ -4699,7 +4743,7 @@ export interface operations {
             };
         };
     };
-    show: {
+    get_shared: {
         parameters: {
             query?: never;
             header?: never;
@@ -4737,7 +4781,7 @@ export interface operations {
             };
         };
     };
-    means: {
+    get_sign_in: {
         parameters: {
             query?: never;
             header?: never;
@@ -4757,7 +4801,7 @@ export interface operations {
             };
         };
     };
-    sign_in: {
+    post_sign_in: {
         parameters: {
             query?: never;
             header?: never;
@@ -4799,7 +4843,7 @@ export interface operations {
             };
         };
     };
-    sign_out: {
+    post_sign_out: {
         parameters: {
             query?: never;
             header?: never;
@@ -4835,7 +4879,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_subscriptions: {
         parameters: {
             query?: {
                 /** @description The team, by name or id; may be left out by who is in one alone. */
@@ -4856,8 +4900,17 @@ export interface operations {
                     "application/json": components["schemas"]["Subscription"][];
                 };
             };
-            /** @description It was not done. */
+            /** @description The request was not done. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4867,7 +4920,7 @@ export interface operations {
             };
         };
     };
-    subscribe: {
+    post_subscriptions: {
         parameters: {
             query?: never;
             header?: never;
@@ -4889,8 +4942,17 @@ export interface operations {
                     "application/json": components["schemas"]["Subscription"];
                 };
             };
-            /** @description It was not done. */
+            /** @description The request was not done. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4900,7 +4962,7 @@ export interface operations {
             };
         };
     };
-    unsubscribe: {
+    delete_subscriptions_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -4919,8 +4981,17 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description It was not done. */
+            /** @description The request was not done. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4930,7 +5001,7 @@ export interface operations {
             };
         };
     };
-    deliveries: {
+    get_subscriptions_id_deliveries: {
         parameters: {
             query?: never;
             header?: never;
@@ -4951,8 +5022,17 @@ export interface operations {
                     "application/json": components["schemas"]["Delivery"][];
                 };
             };
-            /** @description It was not done. */
+            /** @description The request was not done. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4962,7 +5042,7 @@ export interface operations {
             };
         };
     };
-    redeliver: {
+    post_subscriptions_id_deliveries_delivery_redeliver: {
         parameters: {
             query?: never;
             header?: never;
@@ -4983,8 +5063,17 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description It was not done. */
+            /** @description The request was not done. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4994,7 +5083,89 @@ export interface operations {
             };
         };
     };
-    list: {
+    post_subscriptions_id_rotate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The subscription. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The webhook, with its new secret. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Subscription"];
+                };
+            };
+            /** @description The request was not done. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_subscriptions_id_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The subscription. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is sent. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            /** @description The request was not done. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server could not do it. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_tasks: {
         parameters: {
             query?: {
                 /**
@@ -5060,7 +5231,7 @@ export interface operations {
             };
         };
     };
-    create: {
+    post_tasks: {
         parameters: {
             query?: never;
             header?: {
@@ -5114,7 +5285,7 @@ export interface operations {
             };
         };
     };
-    show: {
+    get_tasks_task: {
         parameters: {
             query?: never;
             header?: never;
@@ -5165,7 +5336,7 @@ export interface operations {
             };
         };
     };
-    archive: {
+    put_tasks_task_archived: {
         parameters: {
             query?: never;
             header?: never;
@@ -5207,7 +5378,7 @@ export interface operations {
             };
         };
     };
-    unarchive: {
+    delete_tasks_task_archived: {
         parameters: {
             query?: never;
             header?: never;
@@ -5249,7 +5420,7 @@ export interface operations {
             };
         };
     };
-    choose: {
+    put_tasks_task_choice: {
         parameters: {
             query?: never;
             header?: never;
@@ -5295,7 +5466,7 @@ export interface operations {
             };
         };
     };
-    task: {
+    get_tasks_task_events: {
         parameters: {
             query?: {
                 /**
@@ -5311,7 +5482,8 @@ export interface operations {
                 end?: boolean;
                 /**
                  * @description Whether pieces of replies and outputs are sent as they come. They are not stored, have no
-                 *     id, and are left out for a viewer who is slow. They are if absent.
+                 *     id, and are left out for a viewer who is slow, or where an output comes faster than anybody
+                 *     reads. They are if absent.
                  */
                 live?: boolean;
             };
@@ -5359,7 +5531,7 @@ export interface operations {
             };
         };
     };
-    fork: {
+    post_tasks_task_fork: {
         parameters: {
             query?: never;
             header?: {
@@ -5419,7 +5591,7 @@ export interface operations {
             };
         };
     };
-    say: {
+    post_tasks_task_inputs: {
         parameters: {
             query?: never;
             header?: never;
@@ -5467,7 +5639,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_tasks_task_links: {
         parameters: {
             query?: never;
             header?: never;
@@ -5508,7 +5680,7 @@ export interface operations {
             };
         };
     };
-    create: {
+    post_tasks_task_links: {
         parameters: {
             query?: never;
             header?: never;
@@ -5553,7 +5725,7 @@ export interface operations {
             };
         };
     };
-    revoke: {
+    delete_tasks_task_links_link: {
         parameters: {
             query?: never;
             header?: never;
@@ -5594,7 +5766,7 @@ export interface operations {
             };
         };
     };
-    retry: {
+    post_tasks_task_retry: {
         parameters: {
             query?: never;
             header?: never;
@@ -5642,7 +5814,7 @@ export interface operations {
             };
         };
     };
-    follow_up: {
+    post_tasks_task_turns: {
         parameters: {
             query?: never;
             header?: {
@@ -5702,7 +5874,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_teams: {
         parameters: {
             query?: never;
             header?: never;
@@ -5740,7 +5912,7 @@ export interface operations {
             };
         };
     };
-    add: {
+    post_teams: {
         parameters: {
             query?: never;
             header?: never;
@@ -5782,7 +5954,7 @@ export interface operations {
             };
         };
     };
-    members: {
+    get_teams_team_members: {
         parameters: {
             query?: never;
             header?: never;
@@ -5823,7 +5995,7 @@ export interface operations {
             };
         };
     };
-    set_member: {
+    put_teams_team_members_user: {
         parameters: {
             query?: never;
             header?: never;
@@ -5868,7 +6040,7 @@ export interface operations {
             };
         };
     };
-    remove_member: {
+    delete_teams_team_members_user: {
         parameters: {
             query?: never;
             header?: never;
@@ -5909,7 +6081,7 @@ export interface operations {
             };
         };
     };
-    tokens: {
+    get_teams_team_tokens: {
         parameters: {
             query?: never;
             header?: never;
@@ -5950,7 +6122,7 @@ export interface operations {
             };
         };
     };
-    create_token: {
+    post_teams_team_tokens: {
         parameters: {
             query?: never;
             header?: never;
@@ -5995,7 +6167,7 @@ export interface operations {
             };
         };
     };
-    revoke_token: {
+    delete_tokens_token: {
         parameters: {
             query?: never;
             header?: never;
@@ -6034,7 +6206,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_usage: {
         parameters: {
             query?: {
                 /** @description What to add up by; `day` where nothing is named. */
@@ -6079,7 +6251,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_users: {
         parameters: {
             query?: never;
             header?: never;
@@ -6117,7 +6289,7 @@ export interface operations {
             };
         };
     };
-    add: {
+    post_users: {
         parameters: {
             query?: never;
             header?: never;
@@ -6159,7 +6331,7 @@ export interface operations {
             };
         };
     };
-    change: {
+    patch_users_user: {
         parameters: {
             query?: never;
             header?: never;
@@ -6204,7 +6376,7 @@ export interface operations {
             };
         };
     };
-    link: {
+    post_users_user_link: {
         parameters: {
             query?: never;
             header?: never;
@@ -6245,7 +6417,7 @@ export interface operations {
             };
         };
     };
-    healthz: {
+    get_healthz: {
         parameters: {
             query?: never;
             header?: never;
@@ -6265,7 +6437,7 @@ export interface operations {
             };
         };
     };
-    figures: {
+    get_metrics: {
         parameters: {
             query?: never;
             header?: never;
@@ -6294,7 +6466,7 @@ export interface operations {
             };
         };
     };
-    readyz: {
+    get_readyz: {
         parameters: {
             query?: never;
             header?: never;

@@ -194,7 +194,7 @@ export const pagesEn = {
     hooks: {
       title: 'Webhooks and mail',
       empty: 'Nobody is told yet when a task ends or needs somebody.',
-      kinds: { needs_you: 'needs you', ended: 'ended', progress: 'progress' },
+      kinds: { needs_you: 'needs you', ended: 'ended', progress: 'progress', test: 'test' },
       log: 'Deliveries',
       columns: ['Task', 'About', 'State', '>Tries', 'When', 'Action'],
       states: { waiting: 'waiting', delivered: 'delivered', given_up: 'given up' } as Record<

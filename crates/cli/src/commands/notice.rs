@@ -2,6 +2,8 @@
 
 mod place;
 
+use std::time::{Duration, Instant};
+
 use clap::Subcommand;
 use quire_api::{Delivery, NewSubscription, NoticeAbout, NoticeChannel, Subscription};
 use uuid::Uuid;
@@ -10,6 +12,15 @@ use self::place::Place;
 use crate::commands::Context;
 use crate::exit::Exit;
 use crate::show::{self, style::plain, table::table};
+
+/// A receiver gets 10 s for its answer, a mail server 30 s.
+const TEST_PATIENCE: Duration = Duration::from_secs(45);
+
+/// How often to look how a test ended.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// The state of what is on its way.
+const WAITING: &str = "waiting";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -31,6 +42,20 @@ pub enum Command {
         /// As JSON, a line each.
         #[arg(long)]
         json: bool,
+    },
+    /// Send somebody a piece of news about nothing, and say whether it was taken. It is tried once.
+    Test {
+        /// The subscription.
+        id: Uuid,
+        /// As JSON, a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a webhook's secret anew: shown now and never again. What waits to be sent is signed with it
+    /// as well.
+    Rotate {
+        /// The subscription.
+        id: Uuid,
     },
     /// Send something once more, however it ended.
     Resend {
@@ -91,12 +116,7 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<Exit> {
                 show::out(&serde_json::to_string(&made)?);
             } else {
                 show::out(&format!("{} is told: {}", plain(&made.target, false), made.id));
-                if let Some(secret) = &made.secret {
-                    show::out(secret);
-                    show::err(
-                        "what it is sent is signed with this secret, which is not shown again",
-                    );
-                }
+                show_secret(&made);
             }
         }
         Command::List(of) => shown(&place.list(of.team.as_deref()).await?, of.json)?,
@@ -105,12 +125,42 @@ pub async fn run(command: Command, context: &Context) -> anyhow::Result<Exit> {
             show::err(&format!("{id} is told no more"));
         }
         Command::Log { id, json } => log(&place.log(id).await?, json)?,
+        Command::Test { id, json } => return test(&place, id, json).await,
+        Command::Rotate { id } => show_secret(&place.rotate(id).await?),
         Command::Resend { id, delivery } => {
             place.resend(id, delivery).await?;
             show::err(&format!("{delivery} is sent again while a server runs"));
         }
     }
     Ok(Exit::Done)
+}
+
+fn show_secret(made: &Subscription) {
+    if let Some(secret) = &made.secret {
+        show::out(secret);
+        show::err("what it is sent is signed with this secret, which is not shown again");
+    }
+}
+
+/// Sends a test and waits to see how it ends.
+async fn test(place: &Place, id: Uuid, json: bool) -> anyhow::Result<Exit> {
+    let mut sent = place.test(id).await?;
+    let deadline = Instant::now() + TEST_PATIENCE;
+    while sent.state == WAITING && Instant::now() < deadline {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let all = place.log(id).await?;
+        sent = all.into_iter().find(|one| one.id == sent.id).unwrap_or(sent);
+    }
+    if json {
+        show::out(&serde_json::to_string(&sent)?);
+    }
+    let answered = sent.status.map(|status| format!(" ({status})")).unwrap_or_default();
+    match &*sent.state {
+        "delivered" => show::err(&format!("it was taken{answered}")),
+        WAITING => show::err("it was not sent yet: does `quire serve` run?"),
+        _ => show::err(&format!("it was not taken{answered}: {}", plain(&sent.detail, false))),
+    }
+    Ok(if sent.state == "delivered" { Exit::Done } else { Exit::Failed })
 }
 
 fn shown(list: &[Subscription], json: bool) -> anyhow::Result<()> {
@@ -146,7 +196,10 @@ fn log(list: &[Delivery], json: bool) -> anyhow::Result<()> {
     }
     let row = |one: &Delivery| {
         let status = one.status.map_or_else(|| "–".to_owned(), |status| status.to_string());
-        let news = format!("task {} {}", one.task, word(one.about));
+        let news = match one.task {
+            Some(task) => format!("task {task} {}", word(one.about)),
+            None => word(one.about).to_owned(),
+        };
         let state = one.state.replace('_', " ");
         let tries = one.tries.to_string();
         vec![one.id.to_string(), news, state, tries, status, plain(&one.detail, false)]
@@ -170,5 +223,6 @@ fn word(about: NoticeAbout) -> &'static str {
         NoticeAbout::NeedsYou => "needs-you",
         NoticeAbout::Ended => "ended",
         NoticeAbout::Progress => "progress",
+        NoticeAbout::Test => "test",
     }
 }

@@ -76,7 +76,10 @@ impl Mail {
 fn subject(notice: &Notice) -> String {
     let title: String =
         notice.title.chars().map(|c| if c.is_control() { ' ' } else { c }).take(80).collect();
-    format!("[quire] task {} {}: {title}", notice.task, words(notice))
+    match notice.task {
+        Some(task) => format!("[quire] task {task} {}: {title}", words(notice)),
+        None => format!("[quire] {title}"),
+    }
 }
 
 fn words(notice: &Notice) -> String {
@@ -84,21 +87,23 @@ fn words(notice: &Notice) -> String {
         NoticeKind::NeedsYou => format!("needs you ({})", notice.state),
         NoticeKind::Ended => format!("ended: {}", notice.state),
         NoticeKind::Progress => "goes on".to_owned(),
+        NoticeKind::Test => "is none".to_owned(),
     }
 }
 
 fn text(notice: &Notice, link: Option<&str>) -> String {
-    let mut text = format!(
-        "Task {} {}\n\n{}\n{}\n",
-        notice.task,
-        words(notice),
-        notice.title,
-        notice.repository
-    );
+    let Some(task) = notice.task else {
+        return link.map_or_else(
+            || format!("{}\n", notice.title),
+            |link| format!("{}\n\n{link}\n", notice.title),
+        );
+    };
+    let mut text =
+        format!("Task {task} {}\n\n{}\n{}\n", words(notice), notice.title, notice.repository);
     if let Some(detail) = &notice.detail {
         text.push_str(detail);
         text.push('\n');
     }
-    let link = link.map_or_else(|| format!("quire task show {}", notice.task), str::to_owned);
+    let link = link.map_or_else(|| format!("quire task show {task}"), str::to_owned);
     text + "\n" + &link + "\n"
 }

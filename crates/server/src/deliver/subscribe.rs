@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use quire_api::{NewSubscription, NoticeAbout, NoticeChannel};
 use quire_domain::ids::{TeamId, UserId};
 use quire_domain::time::Timestamp;
-use quire_store::{Channel, DeliveryState, NoticeKind};
+use quire_store::{Channel, DeliveryState, NoticeKind, Sealed};
 use ring::rand::{SecureRandom, SystemRandom};
 use uuid::Uuid;
 
@@ -20,6 +20,9 @@ pub enum CannotSubscribe {
     /// The address of e-mail.
     #[error("`{0}` is no e-mail address")]
     Email(String),
+    /// Tests are news of nothing.
+    #[error("nobody is told of tests")]
+    Test,
     /// There is nothing to send e-mail with.
     #[error("the server has no mail server")]
     NoMailServer,
@@ -34,6 +37,7 @@ impl CannotSubscribe {
         match self {
             Self::Target(_) => "name an address that can be called",
             Self::Email(_) => "give one like `name@example.com`",
+            Self::Test => "`POST /api/v1/subscriptions/{id}/test` sends one",
             Self::NoMailServer => "ask who administers it to set `[notices] mail_server`",
             Self::Secret(_) => "the server's log says more",
         }
@@ -54,14 +58,14 @@ impl Notices {
         owner: UserId,
         now: Timestamp,
     ) -> Result<(quire_store::Subscription, Option<String>), CannotSubscribe> {
+        if new.kinds.iter().flatten().any(|kind| *kind == NoticeAbout::Test) {
+            return Err(CannotSubscribe::Test);
+        }
         let id = Uuid::now_v7();
         let (channel, secret) = match new.channel {
             NoticeChannel::Webhook => {
                 self.targets.check(&new.target).map_err(CannotSubscribe::Target)?;
-                let mut secret = [0; SECRET_BYTES];
-                let filled = SystemRandom::new().fill(&mut secret);
-                filled.map_err(|_| CannotSubscribe::Secret("no random bytes".to_owned()))?;
-                (Channel::Webhook, Some(secret))
+                (Channel::Webhook, Some(self.new_secret(id)?))
             }
             NoticeChannel::Email if !Mail::is_address(&new.target) => {
                 return Err(CannotSubscribe::Email(new.target.clone()));
@@ -71,14 +75,7 @@ impl Notices {
             }
             NoticeChannel::Email => (Channel::Email, None),
         };
-        let sealed = match &secret {
-            None => None,
-            Some(secret) => {
-                let key = (self.key)().map_err(CannotSubscribe::Secret)?;
-                let sealed = key.seal(&quire_store::Subscription::place(id), secret);
-                Some(sealed.map_err(|error| CannotSubscribe::Secret(error.to_string()))?)
-            }
-        };
+        let (sealed, shown) = secret.unzip();
         let kinds = match &new.kinds {
             None => NoticeKind::DEFAULT.to_vec(),
             Some(kinds) => kinds.iter().copied().map(kind).collect(),
@@ -94,7 +91,22 @@ impl Notices {
             secret: sealed,
             created_at: now,
         };
-        Ok((subscription, secret.map(|secret| format!("whsec_{}", STANDARD.encode(secret)))))
+        Ok((subscription, shown))
+    }
+
+    /// What the webhook of a subscription is signed with from now on: sealed, and as it is shown once.
+    ///
+    /// # Errors
+    ///
+    /// [`CannotSubscribe::Secret`].
+    pub fn new_secret(&self, id: Uuid) -> Result<(Sealed, String), CannotSubscribe> {
+        let mut secret = [0; SECRET_BYTES];
+        let filled = SystemRandom::new().fill(&mut secret);
+        filled.map_err(|_| CannotSubscribe::Secret("no random bytes".to_owned()))?;
+        let key = (self.key)().map_err(CannotSubscribe::Secret)?;
+        let sealed = key.seal(&quire_store::Subscription::place(id), &secret);
+        let sealed = sealed.map_err(|error| CannotSubscribe::Secret(error.to_string()))?;
+        Ok((sealed, format!("whsec_{}", STANDARD.encode(secret))))
     }
 }
 
@@ -134,6 +146,7 @@ fn about(kind: NoticeKind) -> NoticeAbout {
         NoticeKind::NeedsYou => NoticeAbout::NeedsYou,
         NoticeKind::Ended => NoticeAbout::Ended,
         NoticeKind::Progress => NoticeAbout::Progress,
+        NoticeKind::Test => NoticeAbout::Test,
     }
 }
 
@@ -142,5 +155,6 @@ fn kind(about: NoticeAbout) -> NoticeKind {
         NoticeAbout::NeedsYou => NoticeKind::NeedsYou,
         NoticeAbout::Ended => NoticeKind::Ended,
         NoticeAbout::Progress => NoticeKind::Progress,
+        NoticeAbout::Test => NoticeKind::Test,
     }
 }

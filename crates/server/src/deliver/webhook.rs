@@ -65,7 +65,7 @@ impl Sender {
         };
         let notice = &delivery.notice;
         let body = serde_json::json!({
-            "type": format!("task.{}", notice.kind.as_str()),
+            "type": format!("{}.{}", if notice.task.is_some() { "task" } else { "notice" }, notice.kind.as_str()),
             "timestamp": notice.at,
             "data": {
                 "task": notice.task,

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use quire_api::{Delivery, NewSubscription, ProblemKind, Problems, Subscription};
 use quire_domain::access::Right;
-use quire_store::Store;
+use quire_store::{Channel, Store};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -27,6 +27,8 @@ pub(super) fn routes() -> Routes {
         .routes(routes!(unsubscribe))
         .routes(routes!(deliveries))
         .routes(routes!(redeliver))
+        .routes(routes!(test))
+        .routes(routes!(rotate))
 }
 
 /// Which team.
@@ -130,6 +132,49 @@ async fn redeliver(
     Ok(StatusCode::ACCEPTED)
 }
 
+/// Sends somebody a piece of news about nothing, to see whether it comes: tried once. How it went is
+/// among what was sent.
+#[utoipa::path(
+    post, path = "/api/v1/subscriptions/{id}/test", tag = "notices",
+    params(("id" = Uuid, Path, description = "The subscription.")),
+    responses(
+        (status = 202, description = "It is sent.", body = Delivery), Problems,
+    ),
+)]
+async fn test(
+    Here(state): Here,
+    May { who, .. }: May<ManageTeam>,
+    Path(id): Path<Uuid>,
+) -> Result<(StatusCode, Json<Delivery>)> {
+    let found = of(&state, &who, id).await?;
+    let sent = who.store(&state).send_test(found.team, id, state.clock.now()).await?;
+    Ok((StatusCode::ACCEPTED, Json(shown_delivery(state.store.delivery(sent).await?))))
+}
+
+/// Makes the secret of a webhook anew. It is in the answer, and never shown again; what waits to be
+/// sent is signed with it as well.
+#[utoipa::path(
+    post, path = "/api/v1/subscriptions/{id}/rotate", tag = "notices",
+    params(("id" = Uuid, Path, description = "The subscription.")),
+    responses(
+        (status = 200, description = "The webhook, with its new secret.", body = Subscription), Problems,
+    ),
+)]
+async fn rotate(
+    Here(state): Here,
+    May { who, .. }: May<ManageTeam>,
+    Path(id): Path<Uuid>,
+) -> Result<Json<Subscription>> {
+    let found = of(&state, &who, id).await?;
+    if found.channel == Channel::Email {
+        let detail = "e-mail is not signed: there is no secret";
+        return Err(Refusal::new(ProblemKind::NotPossible, detail, "name a webhook"));
+    }
+    let (sealed, secret) = state.notices.new_secret(id).map_err(|error| refused(&error))?;
+    who.store(&state).sign_anew(found.team, id, &sealed, state.clock.now()).await?;
+    Ok(Json(shown(&found, Some(secret))))
+}
+
 /// One that they may manage; another team's is not found.
 async fn of(state: &State, who: &Who, id: Uuid) -> Result<quire_store::Subscription> {
     let found = state.store.subscription(id).await?;
@@ -143,7 +188,9 @@ fn acting(state: &State, who: &Who) -> Store {
 
 fn refused(error: &CannotSubscribe) -> Refusal {
     let kind = match error {
-        CannotSubscribe::Target(_) | CannotSubscribe::Email(_) => ProblemKind::Invalid,
+        CannotSubscribe::Target(_) | CannotSubscribe::Email(_) | CannotSubscribe::Test => {
+            ProblemKind::Invalid
+        }
         CannotSubscribe::NoMailServer => ProblemKind::NotPossible,
         CannotSubscribe::Secret(why) => {
             tracing::error!(%why, "a webhook's secret cannot be sealed");

@@ -154,6 +154,8 @@ pub const ROWS: &[Row] = &[
     row("DELETE /api/v1/subscriptions/{id}", MANAGE, 204),
     row("GET /api/v1/subscriptions/{id}/deliveries", MANAGE, 200),
     row("POST /api/v1/subscriptions/{id}/deliveries/{delivery}/redeliver", MANAGE, 202),
+    row("POST /api/v1/subscriptions/{id}/test", MANAGE, 202),
+    row("POST /api/v1/subscriptions/{id}/rotate", MANAGE, 200),
     row("GET /api/v1/audit", AUDIT_MINE, 200),
     row("GET /api/v1/audit", AUDIT, 200).query(SHOP),
     row("GET /api/v1/audit/export", AUDIT_MINE, 200),

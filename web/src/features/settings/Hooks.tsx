@@ -117,7 +117,7 @@ function Deliveries({ id }: { id: string }) {
               rows={data.map((one) => ({
                 key: one.id,
                 cells: [
-                  `#${one.task}`,
+                  one.task == null ? '' : `#${one.task}`,
                   words.kinds[one.about],
                   [words.states[one.state] ?? one.state, one.status, one.detail]
                     .filter(Boolean)

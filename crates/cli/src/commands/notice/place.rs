@@ -9,7 +9,7 @@ use quire_domain::ids::TeamId;
 use quire_domain::time::Clock;
 use quire_orchestrator::secrets_key::SecretsKey;
 use quire_server::deliver::{self, Notices};
-use quire_store::Store;
+use quire_store::{Channel, Store};
 use uuid::Uuid;
 
 use crate::administration::{self, open, settings, team};
@@ -101,6 +101,46 @@ impl Place {
                 store.subscription(id).await.map_err(administration::told)?;
                 let found = store.deliveries(id, SHOWN).await?;
                 Ok(found.into_iter().map(deliver::shown_delivery).collect())
+            }
+        }
+    }
+
+    /// Sends a test; gives its delivery as it stands now.
+    pub(super) async fn test(&self, id: Uuid) -> anyhow::Result<Delivery> {
+        match self {
+            Self::There(remote) => {
+                let call = Call::post(&["subscriptions", &id.to_string(), "test"]);
+                remote.client.ask(call).await.map_err(remote::told)
+            }
+            Self::Here(here) => {
+                let store = &here.0;
+                let found = store.subscription(id).await.map_err(administration::told)?;
+                let sent = store.send_test(found.team, id, WallClock.now()).await;
+                let sent = store.delivery(sent.map_err(administration::told)?).await?;
+                Ok(deliver::shown_delivery(sent))
+            }
+        }
+    }
+
+    /// Makes a webhook's secret anew.
+    pub(super) async fn rotate(&self, id: Uuid) -> anyhow::Result<Subscription> {
+        match self {
+            Self::There(remote) => {
+                let call = Call::post(&["subscriptions", &id.to_string(), "rotate"]);
+                remote.client.ask(call).await.map_err(remote::told)
+            }
+            Self::Here(here) => {
+                let (store, notices) = &**here;
+                let found = store.subscription(id).await.map_err(administration::told)?;
+                if found.channel == Channel::Email {
+                    return Err(usage("e-mail is not signed: there is no secret"));
+                }
+                let made = notices.new_secret(id);
+                let (sealed, secret) =
+                    made.map_err(|error| usage(format!("{error}: {}", error.advice())))?;
+                let done = store.sign_anew(found.team, id, &sealed, WallClock.now()).await;
+                done.map_err(administration::told)?;
+                Ok(deliver::shown(&found, Some(secret)))
             }
         }
     }
