@@ -176,6 +176,8 @@ async fn make(
         };
         let (layer, of) = (missing.index + 1, missing.of);
         let told = |bytes| teller.tell(Progress::Unpacking { layer, of, bytes });
+        // A small layer is unpacked before its bytes are first counted: it is told all the same.
+        told(0);
         let made = unpacking.unpack(task.backend, upper.clone(), &told).await;
         let kept = made.and_then(|done| keep(shared, record, missing, done, &upper));
         if kept.is_err() {
