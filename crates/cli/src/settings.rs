@@ -5,6 +5,7 @@ mod egress;
 mod gateway;
 mod images;
 pub mod notices;
+pub mod provider;
 mod serve;
 
 use std::collections::BTreeMap;

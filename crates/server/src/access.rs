@@ -8,6 +8,7 @@ pub(crate) mod gate;
 pub mod local;
 mod lockout;
 mod may;
+pub(crate) mod oidc;
 pub mod password;
 mod proxy;
 mod rights;
@@ -17,6 +18,7 @@ mod who;
 
 pub use gate::{Access, CSRF_HEADER};
 pub use may::May;
+pub use oidc::{BadProvider, Grant, ProviderSettings};
 pub use proxy::{BadNetwork, Encrypted, Network};
 pub use rights::{
     ManageServer, ManageTeam, Needs, ReadAudit, ReadEnvironments, ReadTasks, ReadUsage, SignedIn,
@@ -24,7 +26,7 @@ pub use rights::{
 };
 pub use who::{In, Who};
 
-pub(crate) use cookie::{clear as clear_cookie, value_of};
+pub(crate) use cookie::{clear as clear_cookie, header as cookie_header, value_of};
 pub(crate) use lockout::network;
 pub(crate) use proxy::forwarded;
 pub(crate) use sign_in::{begin, of_password, with_link, with_password};

@@ -12,6 +12,7 @@ mod notices;
 mod output;
 mod packs;
 mod page;
+mod provider;
 mod pushes;
 mod quotas;
 mod repositories;
@@ -104,6 +105,7 @@ fn resources() -> Routes {
         .merge(secrets::routes())
         .merge(models::routes())
         .merge(share::routes())
+        .merge(provider::routes())
         .merge(sign_in::routes())
         .merge(streams::routes())
         .merge(teams::routes())

@@ -10,6 +10,7 @@ use quire_server::access::Network;
 use serde::Deserialize;
 
 use super::Setting;
+use super::provider::ProviderWords;
 use crate::exit::usage;
 use crate::surroundings::Surroundings;
 
@@ -45,6 +46,7 @@ pub struct Serve {
     tls_key: Option<Setting<PathBuf>>,
     trusted_proxies: Option<Setting<Vec<Network>>>,
     hosts: Option<Setting<Vec<String>>>,
+    oidc: Option<Box<Setting<ProviderWords>>>,
 }
 
 /// The section as it is written.
@@ -58,6 +60,7 @@ pub struct ServeWords {
     tls_key: Option<PathBuf>,
     trusted_proxies: Option<Vec<String>>,
     hosts: Option<Vec<String>>,
+    oidc: Option<Box<ProviderWords>>,
 }
 
 impl Serve {
@@ -105,6 +108,9 @@ impl Serve {
                 }
             }
             self.hosts = Some(Setting { value, origin: origin.to_owned() });
+        }
+        if let Some(value) = words.oidc {
+            self.oidc = Some(Box::new(Setting { value: *value, origin: origin.to_owned() }));
         }
         Ok(())
     }
@@ -164,6 +170,11 @@ impl Serve {
         self.hosts.as_ref().map(|setting| setting.value.clone()).unwrap_or_default()
     }
 
+    /// The organisation's provider of sign-ins, if there is one.
+    pub fn provider(&self) -> Option<&Setting<ProviderWords>> {
+        self.oidc.as_deref()
+    }
+
     /// How long attempts get to let go of their work.
     pub fn drain(&self) -> Duration {
         let seconds = self.drain_seconds.as_ref().map_or(DRAIN_SECONDS, |setting| setting.value);
@@ -205,6 +216,7 @@ impl Serve {
                 format!("{} networks", list.len())
             }),
             row("hosts", self.hosts.as_ref(), |list| list.join(", ")),
+            row("oidc.issuer", self.oidc.as_deref(), |words| words.issuer().to_owned()),
         ];
         rows.into_iter().flatten().collect()
     }

@@ -8,6 +8,7 @@ use quire_api::ProblemKind;
 use quire_store::{Known, Means};
 
 use crate::access::cookie;
+use crate::access::oidc::{BadProvider, Oidc, ProviderSettings};
 use crate::access::password::Passwords;
 use crate::access::proxy::{Encrypted, Network};
 use crate::access::secrets::{hash, same};
@@ -31,6 +32,7 @@ struct Inner {
     machine: Option<[u8; 32]>,
     proxies: Vec<Network>,
     passwords: Passwords,
+    provider: Option<Arc<Oidc>>,
 }
 
 impl Access {
@@ -56,6 +58,24 @@ impl Access {
     pub fn with_proxies(self, proxies: Vec<Network>) -> Self {
         let inner = Inner { proxies, ..(*self.inner).clone() };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// Lets the organisation's provider sign people in. It is not asked anything yet.
+    ///
+    /// # Errors
+    ///
+    /// [`BadProvider`] if the settings cannot be right.
+    pub fn with_provider(
+        self,
+        settings: ProviderSettings,
+    ) -> std::result::Result<Self, BadProvider> {
+        let inner = Inner { provider: Some(Oidc::new(settings)?), ..(*self.inner).clone() };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The organisation's provider of sign-ins.
+    pub(crate) fn provider(&self) -> Option<Arc<Oidc>> {
+        self.inner.provider.clone()
     }
 
     /// Whether an address is a proxy whose word counts.

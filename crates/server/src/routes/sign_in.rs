@@ -25,8 +25,9 @@ pub(super) fn routes() -> Routes {
     get, path = "/api/v1/sign-in", tag = "access", security(()),
     responses((status = 200, description = "The ways.", body = SignInMeans)),
 )]
-async fn means() -> Json<SignInMeans> {
-    Json(SignInMeans { provider: None })
+async fn means(Here(state): Here) -> Json<SignInMeans> {
+    let provider = state.access.provider();
+    Json(SignInMeans { provider: provider.map(|provider| provider.settings.name.clone()) })
 }
 
 /// Signs a browser in, with a name and a password or with a link. The answer sets a cookie.

@@ -82,6 +82,9 @@ pub const ROWS: &[Row] = &[
     row("GET /api/v1/server", PUBLIC, 200),
     row("GET /api/v1/sign-in", PUBLIC, 200),
     row("POST /api/v1/sign-in", PUBLIC, 401).with(r#"{"link":"x"}"#),
+    // Without a provider there is nowhere to send a browser to; `oidc.rs` has one.
+    row("GET /api/v1/sign-in/oidc", PUBLIC, 404),
+    row("GET /api/v1/sign-in/oidc/callback", PUBLIC, 404),
     // With a token there is nothing to sign out of.
     row("POST /api/v1/sign-out", ANYBODY, 400),
     row("GET /api/v1/me", ANYBODY, 200),

@@ -41,7 +41,16 @@ pub async fn listen(installation: &Arc<Installation>) -> anyhow::Result<Listenin
         }
     };
     let at = serve.listen();
-    may_listen(&worker.store, at.ip(), false).await.map_err(|error| usage(error.to_string()))?;
+    let mut access = Access::new();
+    if let Some(words) = serve.provider() {
+        let base_url =
+            installation.settings.notices.base_url.as_ref().map(|url| url.value.as_str());
+        let settings = words.value.read(base_url, &installation.surroundings, &words.origin)?;
+        let told = |error| usage(format!("{}: `serve.oidc`: {error}", words.origin));
+        access = access.with_provider(settings).map_err(told)?;
+    }
+    let provider = serve.provider().is_some();
+    may_listen(&worker.store, at.ip(), provider).await.map_err(|error| usage(error.to_string()))?;
     let listener = TcpListener::bind(at).await.map_err(|error| cannot_listen(at, &error))?;
     let at = listener.local_addr()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -60,7 +69,7 @@ pub async fn listen(installation: &Arc<Installation>) -> anyhow::Result<Listenin
     };
     let settings = Settings {
         version: worker.place.version.clone(),
-        single_user: !users,
+        single_user: !users && !provider,
         hosts,
         ..Settings::default()
     };
@@ -75,9 +84,7 @@ pub async fn listen(installation: &Arc<Installation>) -> anyhow::Result<Listenin
         evidence: worker.place.data_dir.join("evidence"),
         clock: Arc::clone(&worker.clock),
         desk: Arc::new(WorkerDesk::new(Arc::clone(installation))),
-        access: Access::new()
-            .with_machine_token(token.reveal())
-            .with_proxies(serve.trusted_proxies()),
+        access: access.with_machine_token(token.reveal()).with_proxies(serve.trusted_proxies()),
         notices: notices(&installation.settings.notices, &worker.secrets)?,
         settings,
     });

@@ -6,6 +6,18 @@ const say = (text) => { part("said").textContent = text; };
 const show = (...ids) => {
   for (const id of ["link", "password", "out"]) part(id).hidden = !ids.includes(id);
 };
+const refused = {
+  again: "That sign-in was begun in another browser, or too long ago. Begin again.",
+  denied: "The provider did not sign you in. Try again, or ask who administers it.",
+  unreachable: "The provider cannot be reached. Try again in a minute; the server's log says why.",
+  busy: "Many people sign in at this moment. Try again in a minute.",
+  token: "What the provider said of you does not hold. Ask who administers this server: its log says why.",
+  unverified: "The provider does not say that your e-mail address is verified. Verify it there first.",
+  outside: "Your account may not come in here. Ask who administers this server.",
+  disabled: "Your user here is disabled. Ask who administers this server.",
+  failed: "The server could not sign you in. Try again; its log says why.",
+};
+const word = new URLSearchParams(location.search).get("refused");
 const link = location.hash.slice(1);
 // It stays neither in the address bar nor in the history.
 if (link) history.replaceState(null, "", location.pathname);
@@ -37,7 +49,7 @@ function signIn(body) {
 }
 
 async function begin() {
-  say("");
+  say(Object.hasOwn(refused, word) ? refused[word] : "");
   const me = await ask("GET", "/api/v1/me").catch(() => null);
   if (me && !link) return signedIn(me.name, me.csrf);
   show(link ? "link" : "password");
